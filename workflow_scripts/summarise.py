@@ -1,0 +1,25 @@
+"""Complete the experiment's parent run and write the table of stages that ends the workflow."""
+
+from wsgcn.evaluation import metric_name
+from wsgcn.files import read_json, whole_file
+from wsgcn.jobs import logged
+from wsgcn.report import format_table
+from wsgcn.tracking import adopt, finish_run, log, log_files
+
+with logged(snakemake.log[0]):
+    p, inputs = snakemake.params, snakemake.input
+    store, parent = read_json(inputs.store), read_json(inputs.parent)["run_id"]
+    evaluations = [read_json(path) for path in inputs.evaluations]
+    adopt(store, parent, [read_json(path)["run_id"] for path in inputs.runs])
+    metrics = {metric_name(e): e["miou"] for e in evaluations}
+    metrics |= {metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in p.partial_metrics}
+    metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
+    protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
+    log(store, parent, metrics=metrics, tags=protocols)
+
+    lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), ""]
+    lines += [f"{what:<10}{where}" for what, where in p.places.items()]
+    with whole_file(snakemake.output[0]) as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])
+    finish_run(store, parent)

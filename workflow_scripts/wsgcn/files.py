@@ -1,0 +1,101 @@
+"""Reading and writing the workflow's files: images, label PNGs, arrays. Outputs appear whole or not at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+IGNORE = 255
+"""The label of pixels that carry none (VOC's void)."""
+
+
+def voc_palette() -> np.ndarray:
+    """PASCAL VOC's colour map, uint8 [256, 3]: the bits of the index dealt to R, G and B from the top bit down."""
+    index = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return palette
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place once the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read any image that Pillow knows as uint8 RGB [H, W, 3], turned upright by its EXIF tag.
+
+    Raises ValueError, naming the file, where it is missing, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith("I;16"):  # Pillow would clip 16 bits to 255 instead of scaling them
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise ValueError(f"image {path} does not exist") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"image {path} cannot be read: {error}") from None
+
+
+def read_label(path: str | Path) -> np.ndarray:
+    """Read a label PNG (palette or grey) as class indices, uint8 [H, W].
+
+    Raises ValueError, naming the file, where it is missing, broken, or RGB: colours are not class indices.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise ValueError(
+                    f"label {path} is a {image.mode} image; class indices need a palette (P) or grey (L) PNG"
+                )
+            return np.array(image)
+    except FileNotFoundError:
+        raise ValueError(f"label {path} does not exist") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise ValueError(f"label {path} cannot be read: {error}") from None
+
+
+def write_label(path: str | Path, label: np.ndarray) -> None:
+    """Write class indices, uint8 [H, W], as a palette PNG in VOC's colours."""
+    image = Image.fromarray(np.ascontiguousarray(label, np.uint8)).convert("P")
+    image.putpalette(voc_palette().ravel().tolist())
+    with whole_file(path) as temporary:
+        image.save(temporary, format="PNG", optimize=False)
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as an uncompressed .npz."""
+    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read a .npz as a dict of arrays; pickled objects are refused by numpy."""
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write JSON, indented by one space."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())

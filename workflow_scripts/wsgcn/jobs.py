@@ -1,0 +1,45 @@
+"""What every job of the workflow does around its work: a log file, progress, seconds an image, one clear error."""
+
+import csv
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from tqdm import tqdm
+
+from wsgcn.files import whole_file
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Send what the block prints to the log file at `path`.
+
+    An exception's traceback goes there too; the terminal gets its message in one sentence, and the process ends.
+    """
+    with open(path, "w", buffering=1) as log:
+        try:
+            with redirect_stdout(log), redirect_stderr(log):
+                yield
+        except Exception as error:
+            traceback.print_exc(file=log)
+            sys.exit(f"{error or type(error).__name__} (more in {path})")
+
+
+def each_image(ids: Sequence[str], work: Callable[[int], None], seconds: str | Path) -> None:
+    """Call `work` with each id's place in turn, show progress on stderr, write a table of seconds an image.
+
+    Raises RuntimeError, naming the image, where `work` raises.
+    """
+    rows = []
+    for place, image in enumerate(tqdm(ids, file=sys.stderr, mininterval=5)):
+        started = time.perf_counter()
+        try:
+            work(place)
+        except Exception as error:
+            raise RuntimeError(f"image {image}: {error}") from error
+        rows.append((image, f"{time.perf_counter() - started:.4f}"))
+    with whole_file(seconds) as temporary, open(temporary, "w", newline="") as stream:
+        csv.writer(stream).writerows([("image", "seconds"), *rows])

@@ -1,0 +1,81 @@
+"""The config against its schema: every problem a sentence that names the key."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+TYPES = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
+TYPES |= {"array": "a list", "object": "a section of keys"}
+PROBLEMS = {  # by the schema's keyword; others are told in jsonschema's words
+    "type": "{} is not {}",
+    "minimum": "{} is below the minimum of {}",
+    "maximum": "{} is above the maximum of {}",
+    "exclusiveMinimum": "{} is not above {}",
+    "exclusiveMaximum": "{} is not below {}",
+    "pattern": "{} names folders, so it holds letters, digits, '.', '_' and '-' only, the first a letter or digit",
+    "ascending": "{} is not in ascending order",
+}
+
+
+def _ascending(validator, _, values: object, __) -> Iterator[jsonschema.ValidationError]:
+    numbers = isinstance(values, list) and all(validator.is_type(value, "number") for value in values)
+    if numbers and values != sorted(values):
+        yield jsonschema.ValidationError("not ascending")
+
+
+BASE = jsonschema.Draft202012Validator
+NUMBERS = {  # plain JSON Schema has 5.0 for an integer and .nan for a number
+    "integer": lambda _, value: type(value) is int,
+    "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+}
+VALIDATOR = jsonschema.validators.extend(
+    BASE, {"ascending": _ascending}, type_checker=BASE.TYPE_CHECKER.redefine_many(NUMBERS)
+)
+
+
+def check_settings(config: Mapping, schema: str | Path) -> None:
+    """Raise ValueError with a line for each unknown or missing key, wrong type and value out of range."""
+    errors = list(VALIDATOR(yaml.safe_load(Path(schema).read_text())).iter_errors(dict(config)))
+    mistyped = [error.absolute_path for error in errors if error.validator == "type"]  # their other errors say no more
+    told = (error for error in errors if error.validator == "type" or error.absolute_path not in mistyped)
+    problems = {f"config: {line}" for error in told for line in _sentences(error)}
+    flat = flatten(config)
+    if flat.get("dataset.kind") in ("voc", "folder") and flat.get("dataset.root") == "":
+        problems.add(f"config: dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
+    if problems:
+        raise ValueError("\n".join(sorted(problems)))
+
+
+def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
+    key, value, wanted, kind = error.json_path[2:], error.instance, error.validator_value, error.validator
+    dot = f"{key}." if key else ""
+    if kind == "required":
+        yield from (f"{dot}{name}: is missing" for name in wanted if name not in value)
+    elif kind == "additionalProperties":
+        known = list(error.schema["properties"])
+        for name in sorted(set(map(str, value)) - set(known)):
+            yield f"unknown key {dot}{name}" + (_hint(name, known) or f"; known are {', '.join(known)}")
+    elif kind == "enum":
+        names = list(map(str, wanted))
+        yield f"{key}: {value} is none of {', '.join(names)}{_hint(str(value), names)}"
+    else:
+        shown, limit = json.dumps(value, default=str), TYPES[wanted] if kind == "type" else wanted
+        yield f"{key}: {PROBLEMS[kind].format(shown, limit) if kind in PROBLEMS else error.message}"
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
+    """Nested settings as dotted keys: {"refine": {"lr": 0.01}} to {"refine.lr": 0.01}."""
+    flat = {}
+    for key, value in settings.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,109 @@
+"""MLflow, and all that the project knows of it.
+
+One MLflow experiment a data set; one parent run an experiment of ours, with all settings and every stage's mIoU; one
+child run a stage. A run that is computed again is a new run, and the one it replaces is tagged `replaced_by`.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from wsgcn.settings import flatten
+
+BATCH = 1000
+"""MLflow's limit of metrics a `log_batch` call; its limit of parameters is 100."""
+
+PARENT = "mlflow.parentRunId"
+
+
+def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
+    """The id of the MLflow experiment `name` in the store at `uri`, both created where they are missing.
+
+    `artifacts` is where a store of ours keeps files; a tracking server decides for itself.
+    """
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    own = uri.startswith("sqlite:")
+    return client.create_experiment(name, artifact_location=Path(artifacts).resolve().as_uri() if own else None)
+
+
+def parameters(settings: Mapping) -> dict[str, str]:
+    """Settings as MLflow parameters: dotted keys, but sigma1, sigma2, window and the lambdas by their bare names."""
+    bare = ("sigma1", "sigma2", "window", "lambda_ent", "lambda_lap")
+    return {
+        key.removeprefix("refine.") if key.removeprefix("refine.") in bare else key: str(value)
+        for key, value in flatten(settings).items()
+    }
+
+
+def start_run(
+    store: Mapping, name: str, tags: Mapping[str, str], settings: Mapping, description: str
+) -> str:
+    """Create a run, tag the current one of the same `tags` as replaced by it, and return its id.
+
+    store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
+    """
+    client = MlflowClient(store["uri"])
+    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and tags.current = 'yes'"
+    replaced = client.search_runs([store["experiment_id"]], query)
+    run = client.create_run(
+        store["experiment_id"],
+        run_name=name,
+        tags={**tags, "current": "yes", "mlflow.note.content": description, "description": description},
+    )
+    for old in replaced:
+        client.set_tag(old.info.run_id, "current", "no")
+        client.set_tag(old.info.run_id, "replaced_by", run.info.run_id)
+    log(store, run.info.run_id, params=parameters(settings))
+    return run.info.run_id
+
+
+def log(
+    store: Mapping,
+    run: str,
+    params: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float | None] | None = None,
+    curves: pd.DataFrame | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log to a run: parameters, single metrics (None is left out), curves (a column a metric, the index its steps)."""
+    client, now = MlflowClient(store["uri"]), int(time.time() * 1000)
+    rows = [Metric(name, value, now, 0) for name, value in (metrics or {}).items() if value is not None]
+    if curves is not None:
+        rows += [Metric(n, float(v), now, int(step)) for n in curves for step, v in curves[n].items()]
+    for chunk in _chunks([Param(key, value) for key, value in (params or {}).items()], 100):
+        client.log_batch(run, params=chunk)
+    for chunk in _chunks(rows, BATCH):
+        client.log_batch(run, metrics=chunk)
+    client.log_batch(run, tags=[RunTag(key, value) for key, value in (tags or {}).items()])
+
+
+def log_files(store: Mapping, run: str, files: Iterable[str | Path], table: Sequence[Mapping] = ()) -> None:
+    """Attach files to a run, and a table of images where there is one."""
+    client = MlflowClient(store["uri"])
+    for path in files:
+        client.log_artifact(run, str(path))
+    if table:
+        client.log_table(run, pd.DataFrame(table), "images.json")
+
+
+def finish_run(store: Mapping, run: str) -> None:
+    """Mark a run as finished."""
+    MlflowClient(store["uri"]).set_terminated(run)
+
+
+def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
+    """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent."""
+    client = MlflowClient(store["uri"])
+    for child in children:
+        client.set_tag(child, PARENT, parent)
+
+
+def _chunks(rows: list, size: int) -> Iterable[list]:
+    return (rows[k : k + size] for k in range(0, len(rows), size))
