@@ -15,6 +15,8 @@ for batch, ids in batches_of(DATA.train).items():
             f"{RESULTS}/logs/irnet_label/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/irnet_label/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         params:
             ids=ids,
             settings=config["irnet"]["labels"],
@@ -35,6 +37,8 @@ rule boundary:
         f"{RESULTS}/logs/boundary.log",
     benchmark:
         f"{RESULTS}/benchmarks/boundary.tsv"
+    conda:
+        ENVIRONMENT
     threads: ALL_CORES
     resources:
         gpu=1,
@@ -64,6 +68,8 @@ for batch, ids in batches_of(DATA.label).items():
             f"{RESULTS}/logs/affinity/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/affinity/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         resources:
             gpu=1,
             device=config["device"],

@@ -12,6 +12,8 @@ rule classifier:
         f"{RESULTS}/logs/classifier.log",
     benchmark:
         f"{RESULTS}/benchmarks/classifier.tsv"
+    conda:
+        ENVIRONMENT
     threads: ALL_CORES
     resources:
         gpu=1,
@@ -44,6 +46,8 @@ for batch, ids in batches_of(DATA.train | DATA.label).items():
             f"{RESULTS}/logs/cam/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/cam/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         resources:
             gpu=1,
             device=config["device"],

@@ -18,11 +18,11 @@ except ValueError as error:
 
 EXPERIMENT = config["experiment"]
 CLASSES = list(DATA.classes)
-ALL_CORES = (
-    workflow.cores or 1
-)  # a training has the machine to itself; a batch job takes one core
+ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
 SCRIPTS = "../workflow_scripts"
 CHECKED = f"{RESULTS}/data/checked.txt"
+ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
+SHARED = ("cam", "partial")  # evaluated stages before the experiments part
 
 
 def per_image(pattern, images):
@@ -49,14 +49,25 @@ def batches_of(images):
     """Ids by batch. Images that were trained on and others never share one, lest new images retrain anything."""
     known = batches([i for i in images if i in DATA.train], config["batch_size"])
     new = batches([i for i in images if i not in DATA.train], config["batch_size"])
-    return {f"train_{bits}": ids for bits, ids in known.items()} | {
-        f"new_{bits}": ids for bits, ids in new.items()
-    }
+    return {f"train_{bits}": ids for bits, ids in known.items()} | {f"new_{bits}": ids for bits, ids in new.items()}
 
 
 def seconds_of(stage, images):
     """The tables of seconds an image that the batch jobs of a stage write."""
     return [f"{RESULTS}/seconds/{stage}/{batch}.csv" for batch in batches_of(images)]
+
+
+def spread(images, count):
+    """So many ids, evenly spread over the list."""
+    ids = sorted(images)
+    count = min(count, len(ids))
+    return [ids[k * len(ids) // count] for k in range(count)]
+
+
+def evaluation_of(stage, suffix="json"):
+    """Where a stage's evaluation lies."""
+    folder = "evaluation" if stage in SHARED else f"evaluation/{EXPERIMENT}"
+    return f"{RESULTS}/{folder}/{stage}.{suffix}"
 
 
 def show_summary():

@@ -15,6 +15,8 @@ for batch, ids in batches_of(DATA.label).items():
             f"{RESULTS}/logs/pseudo/{EXPERIMENT}/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/pseudo/{EXPERIMENT}/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         params:
             ids=ids,
             settings=config["pseudo"]["crf"],

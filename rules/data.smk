@@ -15,10 +15,11 @@ if config["dataset"]["kind"] == "demo":
                 f"{RESULTS}/logs/demo/{batch}.log",
             benchmark:
                 f"{RESULTS}/benchmarks/demo/{batch}.tsv"
+            conda:
+                ENVIRONMENT
             params:
                 ids=ids,
                 classes=classes(ids),
-                root=f"{RESULTS}/voc",
                 size=config["dataset"]["demo_size"],
                 seed=config["seed"],
             message:
@@ -37,6 +38,8 @@ rule check_data:
         f"{RESULTS}/logs/check_data.log",
     benchmark:
         f"{RESULTS}/benchmarks/check_data.tsv"
+    conda:
+        ENVIRONMENT
     params:
         images=[(image.path, image.mask) for image in DATA.images.values()],
         mask_values=list(DATA.mask_values),

@@ -15,6 +15,8 @@ for batch, ids in batches_of(DATA.label).items():
             f"{RESULTS}/logs/partial/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/partial/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         params:
             ids=ids,
             settings=config["partial"],

@@ -16,6 +16,8 @@ for batch, ids in batches_of(DATA.label).items():
             f"{RESULTS}/logs/refine/{EXPERIMENT}/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/refine/{EXPERIMENT}/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         resources:
             gpu=1,
             device=config["device"],

@@ -12,6 +12,8 @@ rule segmentation:
         f"{RESULTS}/logs/segmentation/{EXPERIMENT}.log",
     benchmark:
         f"{RESULTS}/benchmarks/segmentation/{EXPERIMENT}.tsv"
+    conda:
+        ENVIRONMENT
     threads: ALL_CORES
     resources:
         gpu=1,
@@ -44,6 +46,8 @@ for batch, ids in batches_of(DATA.evaluate).items():
             f"{RESULTS}/logs/predict/{EXPERIMENT}/{batch}.log",
         benchmark:
             f"{RESULTS}/benchmarks/predict/{EXPERIMENT}/{batch}.tsv"
+        conda:
+            ENVIRONMENT
         resources:
             gpu=1,
             device=config["device"],

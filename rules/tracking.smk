@@ -10,13 +10,6 @@ STORE = f"{RESULTS}/mlflow/store.json"
 PARENT = f"{RESULTS}/mlflow/{EXPERIMENT}/parent.json"
 
 
-def spread(images, count):
-    """So many ids, evenly spread over the list."""
-    ids = sorted(images)
-    count = min(count, len(ids))
-    return [ids[k * len(ids) // count] for k in range(count)]
-
-
 # What is evaluated: the images, their files, the tables of seconds, the protocol in words.
 PREDICTED = f"segmentation/{EXPERIMENT}"
 SCALES = ", ".join(map(str, config["segmentation"]["prediction"]["scales"]))
@@ -60,14 +53,6 @@ EVALUATED = {
         f"scales {SCALES}{FLIP}, dense CRF",
     ),
 }
-SHARED = ("cam", "partial")  # stages before the experiments part
-
-
-def evaluation_of(stage, suffix="json"):
-    """Where a stage's evaluation lies."""
-    return f"{RESULTS}/evaluation/{'' if stage in SHARED else EXPERIMENT + '/'}{stage}.{suffix}"
-
-
 for stage, (images, pattern, timed, protocol) in EVALUATED.items():
     pictures = spread(images, min(9, config["report"]["images"]))
 
@@ -81,10 +66,7 @@ for stage, (images, pattern, timed, protocol) in EVALUATED.items():
             seconds=(
                 seconds_of(timed, images)
                 if stage != "cam"
-                else [
-                    f"{RESULTS}/seconds/cam/{b}.csv"
-                    for b in batches_of(DATA.train | DATA.label)
-                ]
+                else [f"{RESULTS}/seconds/cam/{b}.csv" for b in batches_of(DATA.train | DATA.label)]
             ),
         output:
             result=evaluation_of(stage),
@@ -93,6 +75,8 @@ for stage, (images, pattern, timed, protocol) in EVALUATED.items():
             f"{RESULTS}/logs/evaluate/{EXPERIMENT}/{stage}.log",
         benchmark:
             f"{RESULTS}/benchmarks/evaluate/{EXPERIMENT}/{stage}.tsv"
+        conda:
+            ENVIRONMENT
         params:
             stage=stage,
             split=config["dataset"]["evaluate" if images is DATA.evaluate else "label"],
@@ -114,6 +98,8 @@ rule store:
         STORE,
     log:
         f"{RESULTS}/logs/store.log",
+    conda:
+        ENVIRONMENT
     params:
         uri=TRACKING_URI,
         name=config["dataset"]["name"],
@@ -131,13 +117,11 @@ rule experiment:
         PARENT,
     log:
         f"{RESULTS}/logs/experiment/{EXPERIMENT}.log",
+    conda:
+        ENVIRONMENT
     params:
         experiment=EXPERIMENT,
-        settings={
-            key: value
-            for key, value in config.items()
-            if key not in ("device", "batch_size")
-        },
+        settings={key: value for key, value in config.items() if key not in ("device", "batch_size")},
         description=f"{EXPERIMENT} on {config['dataset']['name']}: all settings and every stage's mIoU",
     message:
         f"starting the MLflow run of {EXPERIMENT}"
@@ -188,14 +172,12 @@ for stage, (settings, measured, evaluated) in TRACKED.items():
             evaluations=[evaluation_of(e) for e in evaluated],
             pictures=[evaluation_of(e, "png") for e in evaluated],
         output:
-            **(
-                {"curves": f"{RESULTS}/mlflow/{EXPERIMENT}/{stage}.png"}
-                if measured
-                else {}
-            ),
+            **({"curves": f"{RESULTS}/mlflow/{EXPERIMENT}/{stage}.png"} if measured else {}),
             run=f"{RESULTS}/mlflow/{EXPERIMENT}/{stage}.json",
         log:
             f"{RESULTS}/logs/track/{EXPERIMENT}/{stage}.log",
+        conda:
+            ENVIRONMENT
         params:
             experiment=EXPERIMENT,
             stage=stage,
@@ -224,6 +206,8 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{RESULTS}/logs/report.log",
+    conda:
+        ENVIRONMENT
     params:
         ids=GALLERY,
         labels=classes(GALLERY),
@@ -234,7 +218,6 @@ rule report:
         experiment=EXPERIMENT,
         settings=config,
         ui_command=UI_COMMAND,
-        labels_folder=f"{RESULTS}/pseudo/{EXPERIMENT}/",
     message:
         "writing the report"
     script:
@@ -253,6 +236,8 @@ rule summary:
         f"{RESULTS}/summary.txt",
     log:
         f"{RESULTS}/logs/summary.log",
+    conda:
+        ENVIRONMENT
     params:
         dataset=config["dataset"]["name"],
         experiment=EXPERIMENT,

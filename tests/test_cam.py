@@ -54,7 +54,8 @@ def cam_by_passes(classifier, image, k, settings):
             weight = classifier.head.weight.detach()[k - 1, :, 0, 0]
             activation = torch.einsum("d,dyx->yx", weight, features).clamp(min=0)
             for size in totals:
-                enlarged = F.interpolate(activation[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
+                enlarged = F.interpolate(activation[None, None], size, mode="bilinear", align_corners=False)
+                enlarged = enlarged[0, 0].numpy()
                 totals[size] += enlarged[:, ::-1] if mirrored else enlarged
     return [total / (total.max() + 1e-5) for total in totals.values()]
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+
 from wsgcn import demo, demo_shapes
 
 SEED = 3

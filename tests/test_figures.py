@@ -120,9 +120,7 @@ def test_strip_widens_a_column_for_a_long_caption():
 
 
 def test_loss_curves_label_every_loss_and_skip_gaps():
-    history = pd.DataFrame(
-        {"classification": [0.7, 0.4, 0.2], "boundary": [np.nan, 3.0, 1.5]}, index=[1, 2, 3]
-    )
+    history = pd.DataFrame({"classification": [0.7, 0.4, 0.2], "boundary": [np.nan, 3.0, 1.5]}, index=[1, 2, 3])
     axes = figures.loss_curves(history).axes
     assert [a.get_title(loc="left") for a in axes] == ["classification", "boundary"]
     assert {a.get_xlabel() for a in axes} == {"epoch"} and axes[0].get_ylabel() == "loss"

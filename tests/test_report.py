@@ -18,11 +18,7 @@ PALETTE[2] = (64, 0, 128)
 
 def row(stage, split="train", miou=None, **values):
     defaults = {"protocol": "all pixels", "images": 20, "coverage": None, "precision": None}
-    return (
-        {"stage": stage, "split": split, "miou": miou, "seconds_per_image": None, "iou": {}}
-        | defaults
-        | values
-    )
+    return {"stage": stage, "split": split, "miou": miou, "seconds_per_image": None, "iou": {}} | defaults | values
 
 
 TABLE = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+
 from wsgcn.settings import check_settings, flatten
 
 ROOT = Path(__file__).parents[1]

@@ -7,5 +7,6 @@ from wsgcn.jobs import logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params
+    root = Path(snakemake.output.images[0]).parents[1]
     for image, classes in zip(p.ids, p.classes, strict=True):
-        demo.write(Path(p.root), image, tuple(demo.CLASSES[k - 1] for k in classes), p.seed, p.size)
+        demo.write(root, image, tuple(demo.CLASSES[k - 1] for k in classes), p.seed, p.size)

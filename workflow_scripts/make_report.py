@@ -1,5 +1,7 @@
 """The static report: the table of stages and a gallery of what each stage made of some images."""
 
+from pathlib import Path
+
 import numpy as np
 
 from wsgcn.augment import resize
@@ -41,6 +43,6 @@ with logged(snakemake.log[0]):
         classes=p.classes,
         palette=palette,
         ui_command=p.ui_command,
-        labels_folder=p.labels_folder,
+        labels_folder=str(Path(inputs.pseudo[0]).parent),
         settings=flatten(p.settings),
     )

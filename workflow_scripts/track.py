@@ -18,9 +18,9 @@ with logged(snakemake.log[0]):
     adopt(store, read_json(inputs.parent)["run_id"], [run])
 
     curves, files = None, list(inputs.get("pictures", []))
-    if "history" in inputs.keys():
+    if "history" in dict(inputs):
         curves = pd.read_csv(inputs.history, index_col="step")
-    elif "refined" in inputs.keys():  # each image's network has its own curves; their mean is the stage's
+    elif "refined" in dict(inputs):  # each image's network has its own curves; their mean is the stage's
         losses = np.mean([np.load(path)["losses"] for path in inputs.refined], axis=0)
         curves = pd.DataFrame(losses, columns=LOSSES, index=np.arange(1, len(losses) + 1)).rename_axis("epoch")
     if curves is not None:

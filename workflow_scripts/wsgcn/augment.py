@@ -18,9 +18,7 @@ def resize_label(label: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
 
 
-def rescale(
-    image: np.ndarray, label: np.ndarray | None, scale: float
-) -> tuple[np.ndarray, np.ndarray | None]:
+def rescale(image: np.ndarray, label: np.ndarray | None, scale: float) -> tuple[np.ndarray, np.ndarray | None]:
     """Both by the same factor, at least one pixel a side."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     return resize(image, height, width), None if label is None else resize_label(label, height, width)

@@ -204,7 +204,7 @@ def read_truth(mask: str | Path, mask_values: tuple[int, ...]) -> np.ndarray:
 
 
 def check(files: Iterable[tuple[str, str | None]], mask_values: tuple[int, ...]) -> list[str]:
-    """Open every image and its mask, if any; a sentence for each that is missing, broken, or a mask of the wrong size."""
+    """Open every image and its mask, if any; a sentence for each that is missing, broken or of the wrong size."""
     problems = []
     for path, mask in files:
         try:

@@ -49,8 +49,8 @@ def evaluate(
 ) -> dict:
     """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
 
-    Returns `images` (how many were compared), `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None where
-    there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first.
+    Returns `images` (how many were compared), `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None
+    where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first.
     """
     total = np.zeros((len(classes) + 1, len(classes) + 2), np.int64)
     by_image = []

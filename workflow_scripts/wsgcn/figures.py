@@ -38,9 +38,7 @@ HATCH_BASES, HATCH_SHARE = (135, 165), 0.25
 LINE_COLOUR = "#0072B2"  # the blue of the Okabe-Ito colour-blind-safe set
 
 
-def overlay(
-    image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.55
-) -> np.ndarray:
+def overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.55) -> np.ndarray:
     """Draw a label over its image.
 
     image uint8 [H, W, 3], label uint8 [H, W], palette uint8 [256, 3], alpha in 0..1 -> uint8

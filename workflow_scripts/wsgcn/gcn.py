@@ -54,8 +54,8 @@ def gcn_losses(
 ) -> dict[str, torch.Tensor]:
     """The four losses of an image and their weighted sum (WSGCN, equations 4 to 8).
 
-    logits: [N, K + 1], background first; target: int64 [N] of column indices, 255 unlabelled. `loss_fg`, `loss_bg`: mean
-    cross-entropies over the foreground and over the background nodes; `loss_ent`: mean entropy [nats] over the
+    logits: [N, K + 1], background first; target: int64 [N] of column indices, 255 unlabelled. `loss_fg`, `loss_bg`:
+    mean cross-entropies over the foreground and over the background nodes; `loss_ent`: mean entropy [nats] over the
     unlabelled ones; `loss_lap`: ΣiΣj Φij |zi - zj|² / N. The released code's reading (settings["laplacian"] `code`) is
     tr(Zᵗ L Z) / N on log Z instead. Means and not sums, so that the weights do not depend on the image's size. A loss
     without nodes is zero.
@@ -93,15 +93,13 @@ def refine(
 
     features: V, float [N, D]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8 RGB on the
     grid [h, w, 3]. settings: epochs, lr, weight_decay, dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap,
-    laplacian. Returns Z, float32 [K + 1, h, w], background first, and the losses, float32 [epochs, 5] in `LOSSES` order.
+    laplacian. Returns Z, float32 [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`.
     """
     generator = torch.Generator(device).manual_seed(seed)
     columns = np.full(256, IGNORE)
     columns[[0, *classes]] = np.arange(len(classes) + 1)
     target = torch.from_numpy(columns[partial.ravel()]).to(device)
-    laplacian = SparseGraph(
-        window_laplacian(image, settings["sigma1"], settings["sigma2"], settings["window"]), device
-    )
+    laplacian = SparseGraph(window_laplacian(image, settings["sigma1"], settings["sigma2"], settings["window"]), device)
     inputs = graph.apply(torch.from_numpy(np.ascontiguousarray(features, np.float32)).to(device))  # ÂV: [N, D]
 
     def glorot(rows: int, columns: int) -> torch.Tensor:

@@ -23,9 +23,7 @@ from wsgcn.training import fit, iterations_for
 EPSILON = 1e-5
 
 
-def label_for_irnet(
-    image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping
-) -> np.ndarray:
+def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
     """The sure foreground and the sure background, uint8 [H, W], 255 between the two [I, section 4.2].
 
     cams: float [K, H, W] of `classes`. A CAM argmax against a high background score, refined by a dense CRF, says
@@ -158,9 +156,7 @@ def train_boundary(
 
 
 @torch.inference_mode()
-def boundary_and_features(
-    model: BoundaryNet, image: np.ndarray, device: torch.device
-) -> tuple[np.ndarray, np.ndarray]:
+def boundary_and_features(model: BoundaryNet, image: np.ndarray, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
     """Boundary map float32 [h, w] in 0..1 and node features float32 [160, h, w], both averaged over the flip [I].
 
     image: uint8 RGB [H, W, 3].

@@ -15,9 +15,7 @@ def scores_with_background(cams: np.ndarray, alpha: float) -> np.ndarray:
     return scores / scores.sum(0).clip(1e-5)
 
 
-def partial_label(
-    image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping
-) -> np.ndarray:
+def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
     """uint8 [h, w]: classes where they are certain, else 255.
 
     image: uint8 RGB [h, w, 3] on the grid; cams: float [K, h, w] in 0..1 of `classes`. Two dense CRFs must agree as in

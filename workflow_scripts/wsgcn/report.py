@@ -186,8 +186,7 @@ def format_table(table: list[dict]) -> str:
     lines = [dict(zip(names, names, strict=True)), *_stage_cells(table)]
     widths = {name: max(len(line[name]) for line in lines) for name in names}
     return "\n".join(
-        "  ".join(f"{line[name]:{'<' if name in WORDS else '>'}{widths[name]}}" for name in names)
-        for line in lines
+        "  ".join(f"{line[name]:{'<' if name in WORDS else '>'}{widths[name]}}" for name in names) for line in lines
     )
 
 

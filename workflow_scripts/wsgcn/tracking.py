@@ -42,9 +42,7 @@ def parameters(settings: Mapping) -> dict[str, str]:
     }
 
 
-def start_run(
-    store: Mapping, name: str, tags: Mapping[str, str], settings: Mapping, description: str
-) -> str:
+def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapping, description: str) -> str:
     """Create a run, tag the current one of the same `tags` as replaced by it, and return its id.
 
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.

@@ -1,0 +1,35 @@
+# `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests.
+# CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores.
+
+PYTHON ?= python3
+CORES ?= all
+CONFIG ?=
+
+.PHONY: run test lint ui clean
+
+run: .venv/installed
+	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+test: .venv/installed-dev lint
+	.venv/bin/python -m pytest
+
+lint: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakemake --lint
+
+ui: .venv/installed
+	.venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
+
+.venv/installed: envs/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	.venv/bin/pip install --quiet --editable .[dev]
+	touch $@
+
+clean:
+	rm -rf results/demo .snakemake
