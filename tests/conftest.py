@@ -1,6 +1,9 @@
 """What the tests of the library share: one thread, seeded randomness, the geometry of lines, small networks."""
 
+import os
 from fractions import Fraction
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy reads it when it is imported
 
 import numpy as np
 import pytest

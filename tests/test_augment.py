@@ -102,6 +102,5 @@ def test_resize_antialiases():
     assert resize(stripes, 16, 16) is stripes
 
 
-@pytest.mark.xfail(strict=True, reason="resize_label hands on Pillow's read-only buffer: torch warns in train_boundary")
 def test_what_goes_into_a_batch_is_writable(pair):
     assert resize_label(pair[1], 3, 4).flags.writeable

