@@ -42,7 +42,7 @@ def mean_field_by_loops(image, scores, settings):
     "change",
     [
         {"iterations": 1},
-        {"bilateral_compat": 0, "gaussian_sxy": 3},
+        {"bilateral_compat": 0, "gaussian_sxy": 2, "bilateral_sxy": 40},
         {"gaussian_compat": 0, "bilateral_sxy": 20, "bilateral_srgb": 3},
         {"gaussian_compat": 0, "bilateral_sxy": 3, "bilateral_srgb": 60},
     ],

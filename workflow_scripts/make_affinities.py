@@ -11,7 +11,7 @@ from wsgcn.jobs import each_image, logged
 with logged(snakemake.log[0]):
     p = snakemake.params
     device = pick_device(snakemake.resources.device)
-    model = build_boundary_net(p.backbone, device)
+    model = build_boundary_net(p.backbone | {"weights": "random"}, device)
     model.load_state_dict(torch.load(snakemake.input.model, map_location=device, weights_only=True))
 
     def work(k: int) -> None:

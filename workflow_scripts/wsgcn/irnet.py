@@ -77,12 +77,12 @@ def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> d
 class BoundaryNet(nn.Module):
     """Five stages of a frozen backbone -> 32 channels each at stride 4 -> 160 node features -> boundary map [I].
 
-    Each stage: 1×1 convolution, GroupNorm(4), bilinear to the grid, ReLU. Only this branch is trained and saved.
+    Each stage: 1×1 convolution, GroupNorm(4), bilinear to the grid, ReLU. Only this branch is trained.
     """
 
     def __init__(self, backbone: nn.Module):
         super().__init__()
-        self.backbone = [backbone.requires_grad_(False).eval()]  # in a list: no part of the branch's state
+        self.backbone = backbone.requires_grad_(False).eval()
         channels = [stage["num_chs"] for stage in backbone.feature_info]
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, 32, 1, bias=False), nn.GroupNorm(4, 32)) for c in channels
@@ -92,7 +92,7 @@ class BoundaryNet(nn.Module):
     def features(self, images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to the node features [B, 160, h, w] on a grid of `size`."""
         with torch.no_grad():
-            maps = self.backbone[0].forward_intermediates(images, intermediates_only=True)
+            maps = self.backbone.forward_intermediates(images, intermediates_only=True)
         resized = [
             F.relu(F.interpolate(stage(m), size, mode="bilinear", align_corners=False))
             for stage, m in zip(self.stages, maps, strict=True)
@@ -126,7 +126,7 @@ def train_boundary(
     """
     torch.manual_seed(seed)
     model = build_boundary_net(backbone, device)
-    mean = 255 * np.array(model.backbone[0].pretrained_cfg["mean"])
+    mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     h, w = grid_size(settings["crop"], settings["crop"])
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -135,12 +135,12 @@ def train_boundary(
         return crop, resize_label(label, h, w)
 
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
-        batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone[0])
+        batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings["radius"])
 
     history = fit(
         model,
-        [{"params": list(model.parameters()), "lr": settings["lr"]}],
+        [{"params": [p for p in model.parameters() if p.requires_grad], "lr": settings["lr"]}],
         loss,
         len(images),
         sample,
@@ -161,7 +161,7 @@ def boundary_and_features(model: BoundaryNet, image: np.ndarray, device: torch.d
 
     image: uint8 RGB [H, W, 3].
     """
-    batch = scaled_and_flipped(image, 1, True, model.backbone[0], device)
+    batch = scaled_and_flipped(image, 1, True, model.backbone, device)
     features = model.features(batch, grid_size(*image.shape[:2]))
     boundary = unflip(model.boundary(features)[:, None], True)[0]
     return boundary.cpu().numpy(), unflip(features, True).cpu().numpy()
