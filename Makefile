@@ -32,4 +32,4 @@ ui: .venv/installed
 	touch $@
 
 clean:
-	rm -rf results/demo .snakemake
+	rm -rf results/demo

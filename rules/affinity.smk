@@ -30,6 +30,7 @@ rule boundary:
     input:
         images=paths(DATA.train),
         labels=per_image("irnet/labels/{image}.png", DATA.train),
+        weights=weights_file(config["backbone"]),
     output:
         model=f"{RESULTS}/irnet/boundary.pt",
         history=f"{RESULTS}/irnet/history.csv",
@@ -41,7 +42,7 @@ rule boundary:
         ENVIRONMENT
     threads: ALL_CORES
     resources:
-        gpu=1,
+        gpu=GPU,
         device=config["device"],
     params:
         backbone=config["backbone"],
@@ -71,7 +72,7 @@ for batch, ids in batches_of(DATA.label).items():
         conda:
             ENVIRONMENT
         resources:
-            gpu=1,
+            gpu=GPU,
             device=config["device"],
         params:
             ids=ids,

@@ -4,6 +4,7 @@
 rule classifier:
     input:
         images=paths(DATA.train),
+        weights=weights_file(config["backbone"]),
         checked=ancient(CHECKED),
     output:
         model=f"{RESULTS}/classifier/model.pt",
@@ -16,7 +17,7 @@ rule classifier:
         ENVIRONMENT
     threads: ALL_CORES
     resources:
-        gpu=1,
+        gpu=GPU,
         device=config["device"],
     params:
         labels=classes(DATA.train),
@@ -49,7 +50,7 @@ for batch, ids in batches_of(DATA.train | DATA.label).items():
         conda:
             ENVIRONMENT
         resources:
-            gpu=1,
+            gpu=GPU,
             device=config["device"],
         params:
             ids=ids,

@@ -1,5 +1,6 @@
 # What every stage needs: the checked config, the data set, its batches, and where files lie.
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ except ValueError as error:
 
 EXPERIMENT = config["experiment"]
 CLASSES = list(DATA.classes)
+SETTINGS = {key: value for key, value in config.items() if key not in ("device", "batch_size", "report")}
+GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
 SCRIPTS = "../workflow_scripts"
 CHECKED = f"{RESULTS}/data/checked.txt"
@@ -43,6 +46,11 @@ def masks(images):
 def classes(images):
     """The image-level classes of some ids, one list an image."""
     return [list(DATA.images[image].classes) for image in images]
+
+
+def weights_file(backbone):
+    """The file of initial weights, where they come from one."""
+    return [] if backbone["weights"] in ("wheel", "hub", "random") else [backbone["weights"]]
 
 
 def batches_of(images):

@@ -19,7 +19,7 @@ for batch, ids in batches_of(DATA.label).items():
         conda:
             ENVIRONMENT
         resources:
-            gpu=1,
+            gpu=GPU,
             device=config["device"],
         params:
             ids=ids,

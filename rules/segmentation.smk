@@ -5,6 +5,7 @@ rule segmentation:
     input:
         images=paths(DATA.label),
         labels=per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+        weights=weights_file(config["segmentation"]["training"]["backbone"]),
     output:
         model=f"{RESULTS}/segmentation/{EXPERIMENT}/model.pt",
         history=f"{RESULTS}/segmentation/{EXPERIMENT}/history.csv",
@@ -16,7 +17,7 @@ rule segmentation:
         ENVIRONMENT
     threads: ALL_CORES
     resources:
-        gpu=1,
+        gpu=GPU,
         device=config["device"],
     params:
         classes=len(CLASSES),
@@ -49,7 +50,7 @@ for batch, ids in batches_of(DATA.evaluate).items():
         conda:
             ENVIRONMENT
         resources:
-            gpu=1,
+            gpu=GPU,
             device=config["device"],
         params:
             ids=ids,

@@ -10,64 +10,66 @@ STORE = f"{RESULTS}/mlflow/store.json"
 PARENT = f"{RESULTS}/mlflow/{EXPERIMENT}/parent.json"
 
 
-# What is evaluated: the images, their files, the tables of seconds, the protocol in words.
-PREDICTED = f"segmentation/{EXPERIMENT}"
+# What is evaluated: images, their files, the batch stages whose seconds count, the protocol in words.
 SCALES = ", ".join(map(str, config["segmentation"]["prediction"]["scales"]))
-FLIP = " and flip" if config["segmentation"]["prediction"]["flip"] else ""
+MULTI = f"scales {SCALES}{' and flip' if config['segmentation']['prediction']['flip'] else ''}"
 EVALUATED = {
-    "cam": (
-        DATA.label,
-        "cam/{image}.npz",
-        "cam",
-        f"argmax against background {config['background_score']}",
+    "cam": dict(
+        images=DATA.label,
+        files="cam/{image}.npz",
+        seconds=seconds_of("cam", DATA.train | DATA.label),
+        protocol=f"argmax against background {config['background_score']}",
     ),
-    "partial": (DATA.label, "partial/{image}.png", "partial", "labelled pixels only"),
-    "gcn": (
-        DATA.label,
-        f"refined/{EXPERIMENT}/{{image}}.npz",
-        f"refine_{EXPERIMENT}",
-        "no CRF",
+    "partial": dict(
+        images=DATA.label,
+        files="partial/{image}.png",
+        seconds=seconds_of("partial", DATA.label),
+        protocol="labelled pixels only",
     ),
-    "gcn_crf": (
-        DATA.label,
-        f"pseudo/{EXPERIMENT}/{{image}}.png",
-        f"pseudo_{EXPERIMENT}",
-        "dense CRF",
+    "gcn": dict(
+        images=DATA.label,
+        files=f"refined/{EXPERIMENT}/{{image}}.npz",
+        seconds=seconds_of("affinity", DATA.label) + seconds_of(f"refine_{EXPERIMENT}", DATA.label),
+        protocol="no CRF",
     ),
-    "segmentation_single": (
-        DATA.evaluate,
-        f"{PREDICTED}/single/{{image}}.png",
-        f"predict_{EXPERIMENT}",
-        "one scale",
+    "gcn_crf": dict(
+        images=DATA.label,
+        files=f"pseudo/{EXPERIMENT}/{{image}}.png",
+        seconds=seconds_of(f"pseudo_{EXPERIMENT}", DATA.label),
+        protocol="dense CRF",
     ),
-    "segmentation_multi": (
-        DATA.evaluate,
-        f"{PREDICTED}/multi/{{image}}.png",
-        f"predict_{EXPERIMENT}",
-        f"scales {SCALES}{FLIP}",
+    "segmentation_single": dict(
+        images=DATA.evaluate,
+        files=f"segmentation/{EXPERIMENT}/single/{{image}}.png",
+        seconds=[],
+        protocol="one scale, no CRF",
     ),
-    "segmentation_multi_crf": (
-        DATA.evaluate,
-        f"{PREDICTED}/multi_crf/{{image}}.png",
-        f"predict_{EXPERIMENT}",
-        f"scales {SCALES}{FLIP}, dense CRF",
+    "segmentation_multi": dict(
+        images=DATA.evaluate,
+        files=f"segmentation/{EXPERIMENT}/multi/{{image}}.png",
+        seconds=[],
+        protocol=f"{MULTI}, no CRF",
+    ),
+    "segmentation_multi_crf": dict(
+        images=DATA.evaluate,
+        files=f"segmentation/{EXPERIMENT}/multi_crf/{{image}}.png",
+        seconds=seconds_of(f"predict_{EXPERIMENT}", DATA.evaluate),
+        protocol=f"{MULTI}, dense CRF",
     ),
 }
-for stage, (images, pattern, timed, protocol) in EVALUATED.items():
-    pictures = spread(images, min(9, config["report"]["images"]))
+
+
+for stage, what in EVALUATED.items():
+    images = what["images"]
 
     rule:
         name:
             f"evaluate_{stage}"
         input:
             images=paths(images),
-            labels=per_image(pattern, images),
+            labels=per_image(what["files"], images),
             masks=masks(images),
-            seconds=(
-                seconds_of(timed, images)
-                if stage != "cam"
-                else [f"{RESULTS}/seconds/cam/{b}.csv" for b in batches_of(DATA.train | DATA.label)]
-            ),
+            seconds=what["seconds"],
         output:
             result=evaluation_of(stage),
             picture=evaluation_of(stage, "png"),
@@ -79,14 +81,14 @@ for stage, (images, pattern, timed, protocol) in EVALUATED.items():
             ENVIRONMENT
         params:
             stage=stage,
-            split=config["dataset"]["evaluate" if images is DATA.evaluate else "label"],
-            protocol=protocol,
+            split=Path(config["dataset"]["evaluate" if images is DATA.evaluate else "label"]).stem,
+            protocol=what["protocol"],
             ids=list(images),
             masks=[DATA.images[image].mask for image in images],
             mask_values=list(DATA.mask_values),
             classes=CLASSES,
             background_score=config["background_score"] if stage == "cam" else None,
-            pictures=pictures,
+            pictures=spread(images, min(9, config["report"]["images"])),
         message:
             f"evaluating {stage} on {len(images)} images"
         script:
@@ -121,7 +123,7 @@ rule experiment:
         ENVIRONMENT
     params:
         experiment=EXPERIMENT,
-        settings={key: value for key, value in config.items() if key not in ("device", "batch_size")},
+        settings=SETTINGS,
         description=f"{EXPERIMENT} on {config['dataset']['name']}: all settings and every stage's mIoU",
     message:
         f"starting the MLflow run of {EXPERIMENT}"
@@ -181,6 +183,7 @@ for stage, (settings, measured, evaluated) in TRACKED.items():
         params:
             experiment=EXPERIMENT,
             stage=stage,
+            uri=TRACKING_URI,
             settings=settings,
             description=f"stage {stage} of {EXPERIMENT} on {config['dataset']['name']}",
         message:
@@ -216,7 +219,7 @@ rule report:
         classes=CLASSES,
         dataset=config["dataset"]["name"],
         experiment=EXPERIMENT,
-        settings=config,
+        settings=SETTINGS,
         ui_command=UI_COMMAND,
     message:
         "writing the report"
@@ -241,7 +244,15 @@ rule summary:
     params:
         dataset=config["dataset"]["name"],
         experiment=EXPERIMENT,
-        partial_metrics=["coverage", "precision"],
+        uri=TRACKING_URI,
+        trainings={
+            stage: f"{RESULTS}/benchmarks/{path}.tsv"
+            for stage, path in (
+                ("classifier", "classifier"),
+                ("boundary", "boundary"),
+                ("segmentation", f"segmentation/{EXPERIMENT}"),
+            )
+        },
         places={
             "labels": f"{RESULTS}/pseudo/{EXPERIMENT}/",
             "report": f"{RESULTS}/report.html",

@@ -63,7 +63,7 @@ def affinity(rng):
 
 @pytest.fixture
 def graph(affinity, cpu):
-    return propagation_graph(affinity, {"steps": 1, "normalisation": "row", "rank": 96}, cpu)
+    return propagation_graph(affinity, {"steps": 1, "normalisation": "symmetric", "rank": 96}, cpu)
 
 
 @pytest.fixture
@@ -131,9 +131,12 @@ class DenseGCN:
     """Kipf's two layers and their training in dense float64, from the initial weights that `refine` draws."""
 
     def __init__(self, affinity, features, classes, seed):
-        step = affinity.toarray().astype(float)
-        matrix = step / step.sum(1, keepdims=True) + np.eye(len(step))
-        self.matrix = torch.tensor(matrix / matrix.sum(1, keepdims=True))
+        matrix = affinity.toarray().astype(float)
+        for identity in (0, np.eye(len(matrix))):  # one symmetric step, then D^-½ (W + I) D^-½
+            matrix = matrix + identity
+            root = np.diag(matrix.sum(1) ** -0.5)
+            matrix = root @ matrix @ root
+        self.matrix = torch.tensor(matrix)
         self.features = torch.tensor(features).double()
         generator = torch.Generator().manual_seed(seed)
         weights, shapes = [], [(features.shape[1], SETTINGS["hidden"]), (SETTINGS["hidden"], classes + 1)]

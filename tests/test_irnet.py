@@ -115,8 +115,8 @@ def net(backbone):
     return BoundaryNet(backbone)
 
 
-def test_branch_has_32_channels_a_stage_and_no_backbone(net):
-    assert {name.split(".")[0] for name in net.state_dict()} == {"stages", "last"}
+def test_branch_has_32_channels_a_stage_and_saves_its_backbone(net):
+    assert {name.split(".")[0] for name in net.state_dict()} == {"backbone", "stages", "last"}
     assert [stage[0].weight.shape[:2] for stage in net.stages] == [(32, c) for c in (16, 24, 40, 112, 320)]
     assert all(stage[1].num_groups == 4 for stage in net.stages)
     assert net.last.weight.shape == (1, 160, 1, 1)
@@ -124,12 +124,12 @@ def test_branch_has_32_channels_a_stage_and_no_backbone(net):
 
 def test_only_the_branch_learns(net):
     net.train()
-    assert not net.backbone[0].training
+    assert not net.backbone.training
     features = net.features(torch.rand(2, 3, 32, 40), (8, 10))
     assert features.shape == (2, 160, 8, 10) and (features >= 0).all()
     affinity_loss(net.boundary(features), torch.zeros(2, 8, 10), 3)["loss"].backward()
-    assert all(p.grad is not None for p in net.parameters())
-    assert all(p.grad is None for p in net.backbone[0].parameters())
+    assert all(p.grad is not None for p in net.parameters() if p.requires_grad)
+    assert all(p.grad is None for p in net.backbone.parameters())
 
 
 @pytest.mark.parametrize("size", SIZES)

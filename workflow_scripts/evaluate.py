@@ -22,11 +22,12 @@ with logged(snakemake.log[0]):
     compare = partial(evaluation.evaluate, p.ids, snakemake.input.labels, p.masks, p.mask_values, p.classes)
     result = {"stage": p.stage, "split": p.split, "protocol": p.protocol}
     if p.stage == "cam":
-        sweep = {t: compare(partial(read, background=t))["miou"] for t in evaluation.THRESHOLDS}
-        result["sweep"] = {f"{t:.2f}": miou for t, miou in sweep.items()}
+        result["sweep"] = evaluation.sweep(snakemake.input.labels, p.masks, p.mask_values, len(p.classes))
         read = partial(read, background=p.background_score)
     result |= compare(read)
-    result["seconds_per_image"] = evaluation.mean_seconds(snakemake.input.seconds)
+    if 0 < result["images"] < len(p.ids):
+        result["protocol"] += f", {result['images']} of {len(p.ids)} images have masks"
+    result["seconds_per_image"] = evaluation.seconds_an_image(snakemake.input.seconds)
     write_json(snakemake.output.result, result)
 
     panels = []

@@ -1,5 +1,7 @@
 """Complete the experiment's parent run and write the table of stages that ends the workflow."""
 
+import pandas as pd
+
 from wsgcn.evaluation import metric_name
 from wsgcn.files import read_json, whole_file
 from wsgcn.jobs import logged
@@ -12,12 +14,18 @@ with logged(snakemake.log[0]):
     evaluations = [read_json(path) for path in inputs.evaluations]
     adopt(store, parent, [read_json(path)["run_id"] for path in inputs.runs])
     metrics = {metric_name(e): e["miou"] for e in evaluations}
-    metrics |= {metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in p.partial_metrics}
+    metrics |= {
+        metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in ("coverage", "precision")
+    }
+    metrics |= {metric_name(e, "seconds_per_image"): e["seconds_per_image"] for e in evaluations}
+    minutes = {stage: pd.read_csv(path, sep="\t")["s"].mean() / 60 for stage, path in p.trainings.items()}
+    metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
     log(store, parent, metrics=metrics, tags=protocols)
 
-    lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), ""]
+    trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
+    lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -37,7 +37,13 @@ with logged(snakemake.log[0]):
         sweep = pd.Series(evaluation.get("sweep", {}), dtype=float).dropna()
         sweep.index = [round(100 * float(threshold)) for threshold in sweep.index]
         name = metric_name(evaluation, "miou_by_background_percent")
-        log(store, run, metrics=metrics, curves=sweep.to_frame(name), tags={"protocol": evaluation["protocol"]})
+        log(
+            store,
+            run,
+            metrics=metrics,
+            curves=sweep.to_frame(name),
+            tags={f"protocol.{evaluation['stage']}": evaluation["protocol"]},
+        )
         table += [{"stage": evaluation["stage"]} | row for row in evaluation["by_image"]]
     log_files(store, run, files, table)
     finish_run(store, run)

@@ -23,9 +23,13 @@ def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
         )
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"backbone.name: {name} cannot run at output stride {output_stride}: {error}") from None
-    if weights == "wheel":
+    except Exception as error:  # whatever the hub's client raises
+        raise ValueError(f"backbone.weights: {weights} weights of {name} cannot be had: {error}") from None
+    if weights == "hub":
+        print(f"backbone: {len(model.state_dict())} tensors loaded from timm's hub, 0 missing")
+    elif weights == "wheel":
         _load_in_order(model, _wheel_weights(name))
-    elif weights not in ("hub", "random"):
+    elif weights != "random":
         _load_by_name(model, Path(weights))
     return model
 
@@ -42,7 +46,7 @@ def _wheel_weights(name: str) -> dict[str, torch.Tensor]:
 def _load_in_order(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     """Copy tensors by position: the wheel names its tensors otherwise but lists the same ones in the same order.
 
-    The wheel's last two tensors are its ImageNet head, which `model` lacks; its batch norms carry no step counters.
+    The wheel's last two tensors are its ImageNet head, which `model` lacks; step counters of batch norms are left out.
     """
     slots = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     tensors = [v for k, v in weights.items() if not k.endswith("num_batches_tracked")][: len(slots)]

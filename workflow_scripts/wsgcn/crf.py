@@ -10,13 +10,14 @@ from pydensecrf.utils import unary_from_labels, unary_from_softmax
 def dense_crf(image: np.ndarray, scores: np.ndarray, settings: Mapping) -> np.ndarray:
     """Mean-field inference over the pixels of `image`.
 
-    image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (unary: -log of the score,
-    clipped at 1e-5; a common factor cancels); settings: iterations, gaussian_sxy, gaussian_compat, bilateral_sxy,
+    image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (they are made to sum to one;
+    the unary is -log of that, clipped at 1e-5); settings: iterations, gaussian_sxy, gaussian_compat, bilateral_sxy,
     bilateral_srgb, bilateral_compat (standard deviations in pixels and grey levels). Returns float32 [L, H, W] that
     sums to one over L. Raises ValueError where shapes or dtypes do not fit.
     """
     _check(image, scores.shape[1:])
-    return _infer(image, unary_from_softmax(scores), settings)
+    probabilities = scores / scores.sum(0).clip(1e-5)
+    return _infer(image, unary_from_softmax(probabilities), settings)
 
 
 def dense_crf_labels(

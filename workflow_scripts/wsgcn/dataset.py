@@ -6,6 +6,8 @@ Read each time the workflow is parsed, so it opens lists and annotations only, n
 import csv
 import difflib
 import hashlib
+import io
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -106,6 +108,8 @@ def _read_voc(settings: Mapping, seed: int, results: Path) -> Dataset:
     }
     for name in ("train", "label"):  # an image with none of the classes teaches no class and needs no label
         lists[name] = {i: image for i, image in lists[name].items() if image.classes}
+        if not lists[name]:
+            raise ValueError(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
     values = [IGNORE] * 256
     values[0] = 0
     for index, name in enumerate(classes, start=1):
@@ -120,7 +124,11 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
     if not table.is_file():
         raise ValueError(f"dataset.root: {table} does not exist; a folder data set needs it")
     rows: dict[str, tuple[str, tuple[str, ...]]] = {}
-    with open(table, newline="", encoding="utf-8-sig") as stream:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table} is not UTF-8: {error}") from None
+    with io.StringIO(text, newline="") as stream:
         reader = csv.DictReader(stream)
         if not {"image", "classes"} <= set(reader.fieldnames or ()):
             raise ValueError(f"{table}: the header must name the columns image and classes")
@@ -129,8 +137,8 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
             names = tuple(name.strip() for name in (row["classes"] or "").split(";") if name.strip())
             if identifier in rows:
                 raise ValueError(f"{table}: image {identifier} stands there twice")
-            if not names:
-                raise ValueError(f"{table}: image {row['image']} has no class")
+            if not re.fullmatch(r"[^{}*?\\:\"<>|]+", identifier):
+                raise ValueError(f'{table}: image name {row["image"]} holds one of {{ }} * ? \\ : " < > |')
             rows[identifier] = row["image"], names
     if not rows:
         raise ValueError(f"{table}: lists no image")
@@ -155,6 +163,10 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
         name: {i: image(i) for i in (rows if settings[name] == "all" else _read_list(root / settings[name]))}
         for name in LISTS
     }
+    for name in ("train", "label"):  # images to evaluate on need no tags
+        for image in lists[name].values():
+            if not image.classes:
+                raise ValueError(f"{table}: image {rows[image.id][0]} of list dataset.{name} has no class")
     return Dataset(classes, **lists, mask_values=_mask_values(classes))
 
 
@@ -172,7 +184,7 @@ def _read_list(path: Path) -> list[str]:
     """Image ids, one a line."""
     if not path.is_file():
         raise ValueError(f"image list {path} does not exist")
-    ids = path.read_text().split()
+    ids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not ids:
         raise ValueError(f"image list {path} is empty")
     return ids
@@ -205,12 +217,17 @@ def read_truth(mask: str | Path, mask_values: tuple[int, ...]) -> np.ndarray:
 
 def check(files: Iterable[tuple[str, str | None]], mask_values: tuple[int, ...]) -> list[str]:
     """Open every image and its mask, if any; a sentence for each that is missing, broken or of the wrong size."""
+    binary = mask_values[1] == 1 and {0, IGNORE}
     problems = []
     for path, mask in files:
         try:
             height, width = read_image(path).shape[:2]
             if mask is not None:
                 truth = read_truth(mask, mask_values)
+                if binary and set(np.unique(truth)) == binary:
+                    problems.append(
+                        f"mask {mask} holds 0 and 255 only, and 255 is ignored: write classes as 0, 1, 2, …"
+                    )
                 if truth.shape != (height, width):
                     size = f"{truth.shape[1]}×{truth.shape[0]}"
                     problems.append(f"mask {mask} is {size}, its image {width}×{height}")

@@ -1,6 +1,7 @@
 """Every stage's labels against the truth: mIoU by stage, by class and by image, with its protocol written beside."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -80,11 +81,31 @@ def none_if_nan(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def mean_seconds(tables: Sequence[str]) -> float:
-    """Mean seconds an image over the tables that a stage's batch jobs wrote."""
-    return float(pd.concat([pd.read_csv(table) for table in tables])["seconds"].mean())
+def sweep(
+    paths: Sequence[str], masks: Sequence[str | None], mask_values: Sequence[int], classes: int
+) -> dict[str, float | None]:
+    """mIoU of CAM files at each of `THRESHOLDS`, as {"0.25": mIoU}; empty where there are no masks."""
+    totals = dict.fromkeys(THRESHOLDS, 0)
+    for path, mask in zip(paths, masks, strict=True):
+        if mask is None:
+            continue
+        cam, truth = read_arrays(path), read_truth(mask, mask_values)
+        for threshold in THRESHOLDS:
+            label = label_from_cams(cam["high_res"], cam["keys"], threshold)
+            totals[threshold] = totals[threshold] + metrics.confusion(truth, label, classes)
+    return {
+        f"{t:.2f}": none_if_nan(metrics.miou(counts)) for t, counts in totals.items() if not isinstance(counts, int)
+    }
+
+
+def seconds_an_image(tables: Sequence[str]) -> float | None:
+    """Mean seconds an image over the tables of the batch jobs, added up where an image stands in several."""
+    if not tables:
+        return None
+    return float(pd.concat([pd.read_csv(table) for table in tables]).groupby("image")["seconds"].sum().mean())
 
 
 def metric_name(evaluation: Mapping, what: str = "miou") -> str:
-    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou."""
-    return f"{evaluation['split']}/{evaluation['stage']}/{what}"
+    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou, in characters MLflow takes."""
+    name = f"{evaluation['split']}/{evaluation['stage']}/{what}"
+    return re.sub(r"[^\w\-. /]", "_", name)

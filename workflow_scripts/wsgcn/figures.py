@@ -108,7 +108,7 @@ def strip(panels: list[tuple[str, np.ndarray]], height: int = 160) -> Image.Imag
 
 
 def loss_curves(history: pd.DataFrame) -> Figure:
-    """Draw every column of a history against its index (the epoch), one small axes each.
+    """Draw every column of a history against its index (named epoch or step), one small axes each.
 
     Losses differ in scale, so each has its own vertical axis; missing values are skipped.
     """
@@ -127,7 +127,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8, labelbottom=True)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlabel("epoch", fontsize=9)
+        axes.set_xlabel(history.index.name or "epoch", fontsize=9)
         if place % across == 0:
             axes.set_ylabel("loss", fontsize=9)
         if len(values):

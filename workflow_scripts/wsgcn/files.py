@@ -43,9 +43,10 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith("I;16"):  # Pillow would clip 16 bits to 255 instead of scaling them
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 255 instead of scaling them
+                upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
+            return np.array(upright.convert("RGB"))
     except FileNotFoundError:
         raise ValueError(f"image {path} does not exist") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
@@ -62,6 +63,10 @@ def read_label(path: str | Path) -> np.ndarray:
             if image.mode not in ("P", "L"):
                 raise ValueError(
                     f"label {path} is a {image.mode} image; class indices need a palette (P) or grey (L) PNG"
+                )
+            if image.mode == "L" and getattr(image, "tile", None) and image.tile[0].args in ("L;2", "L;4", "L;1"):
+                raise ValueError(
+                    f"label {path} is grey with fewer than 8 bits a pixel; save it with 8, or as a palette PNG"
                 )
             return np.array(image)
     except FileNotFoundError:

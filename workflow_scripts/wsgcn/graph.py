@@ -42,8 +42,8 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
     return (half + half.T).tocsr()
 
 
-NEGLIGIBLE = 1e-5
-"""An eigenvalue of the walk below it moves no float32 score that matters."""
+NEGLIGIBLE = 1e-4
+"""What a spectral form may leave of a random vector's walk, relative to the vector."""
 
 
 class Graph(Protocol):
@@ -137,7 +137,8 @@ def propagation_graph(affinity: scipy.sparse.csr_array, settings: Mapping, devic
 
     settings: steps t, normalisation, rank. The walk is A itself at t = 0; otherwise, with D its row sums,
     - normalisation `symmetric` (WSGCN, equation 2): W = (D^-½ A D^-½)^t and Â = D'^-½ (W + I) D'^-½;
-    - normalisation `row` (released code): W = (D^-1 A)^t and Â = D'^-1 (W + I),
+    - normalisation `row` (released code): W = (D^-1 A)^t, for t < 2 its elementwise maximum with Wᵗ, and
+      Â = D'^-1 (W + I). The maximum of a longer walk is no product of thin matrices, and is left out,
     with D' the row sums of W + I, so that about half of a node's weight stays with itself for t > 0. Walks of more than
     one step are held by their `rank` leading eigenvectors: the 256-step walk's eigenvalues vanish beyond the first
     dozens.
@@ -150,6 +151,8 @@ def propagation_graph(affinity: scipy.sparse.csr_array, settings: Mapping, devic
     if settings["steps"] == 1:
         root = degree**-0.5
         walk = _scaled(affinity, root, root) if symmetric else _scaled(affinity, 1 / degree, np.ones_like(degree))
+    if not symmetric:
+        walk = walk.maximum(walk.T)
     total = walk + scipy.sparse.eye_array(walk.shape[0], dtype=np.float32, format="csr")
     sums = total.sum(axis=1)
     left, right = (sums**-0.5, sums**-0.5) if symmetric else (1 / sums, np.ones_like(sums))
@@ -161,23 +164,26 @@ def _walk_graph(
 ) -> Graph:
     """Â of a walk of several steps, from its symmetric step matrix D^-½ A D^-½.
 
-    Spectral where the walk's eigenvalues have vanished within `rank`, else the products themselves: boundaries
-    everywhere cut a graph into more pieces than any fixed rank holds.
+    Spectral where `rank` eigenvectors hold the walk, else the products themselves: few steps forget little, and
+    boundaries everywhere cut a graph into more pieces than any fixed rank holds.
     """
 
     def column(scale: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(scale.astype(np.float32))[:, None].to(device)
 
     basis, values = _leading_eigenvectors(step, settings)
-    low_rank = abs(values).min() < NEGLIGIBLE or len(values) == step.shape[0]
+    # The walk of the ones gives its row sums, that of random probes tells what the eigenvectors leave out.
+    probes = np.random.default_rng(1).standard_normal((step.shape[0], 4), dtype=np.float32)
+    walked = np.concatenate([np.ones((step.shape[0], 1), np.float32), probes], 1)
+    for _ in range(settings["steps"]):
+        walked = step @ walked
+    left_out = np.linalg.norm(walked[:, 1:] - basis @ (values[:, None] * (basis.T @ probes)))
     if symmetric:
-        total = np.ones(step.shape[0], np.float32)
-        for _ in range(settings["steps"]):
-            total = step @ total
+        total = walked[:, 0]
         scales = tuple(map(column, ((total + 1) ** -0.5, (total + 1) ** -0.5, 1 / (total + 1))))
     else:
         scales = tuple(map(column, (0.5 * degree**-0.5, degree**0.5, np.full_like(degree, 0.5))))
-    if not low_rank:
+    if left_out > NEGLIGIBLE * np.linalg.norm(probes):
         return WalkGraph(SparseGraph(step, device), settings["steps"], *scales)
     tensors = (torch.from_numpy(part.astype(np.float32)).to(device) for part in (basis, values))
     return SpectralGraph(*tensors, *scales)

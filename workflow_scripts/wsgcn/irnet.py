@@ -89,6 +89,11 @@ class BoundaryNet(nn.Module):
         )
         self.last = nn.Conv2d(32 * len(channels), 1, 1)
 
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
     def features(self, images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to the node features [B, 160, h, w] on a grid of `size`."""
         with torch.no_grad():

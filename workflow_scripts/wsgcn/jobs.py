@@ -25,7 +25,7 @@ def logged(path: str | Path) -> Iterator[None]:
                 yield
         except Exception as error:
             traceback.print_exc(file=log)
-            sys.exit(f"{error or type(error).__name__} (more in {path})")
+            sys.exit(f"{str(error) or type(error).__name__} (more in {path})")
 
 
 def each_image(ids: Sequence[str], work: Callable[[int], None], seconds: str | Path) -> None:
@@ -39,7 +39,7 @@ def each_image(ids: Sequence[str], work: Callable[[int], None], seconds: str | P
         try:
             work(place)
         except Exception as error:
-            raise RuntimeError(f"image {image}: {error}") from error
+            raise RuntimeError(f"image {image}: {str(error) or type(error).__name__}") from error
         rows.append((image, f"{time.perf_counter() - started:.4f}"))
     with whole_file(seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds"), *rows])

@@ -9,10 +9,9 @@ from wsgcn.files import IGNORE
 
 
 def scores_with_background(cams: np.ndarray, alpha: float) -> np.ndarray:
-    """Background (1 - max cam)^alpha before the CAMs [K, h, w] in 0..1, made to sum to one: float32 [K + 1, h, w]."""
+    """Background (1 - max cam)^alpha before the CAMs [K, h, w] in 0..1: float32 [K + 1, h, w], not yet normalised."""
     background = (1 - cams.max(0, keepdims=True)).clip(0) ** alpha
-    scores = np.concatenate([background, cams]).astype(np.float32)
-    return scores / scores.sum(0).clip(1e-5)
+    return np.concatenate([background, cams]).astype(np.float32)
 
 
 def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:

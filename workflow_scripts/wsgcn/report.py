@@ -209,11 +209,17 @@ def _stage_cells(table: list[dict]) -> list[dict[str, str]]:
 
 
 def _gains(table: list[dict]) -> list[float | None]:
-    """Points of each row's mIoU over the row before that was scored on the same split."""
+    """Points of each row's mIoU over the row before that was scored on the same split.
+
+    A row that covers only a part of the pixels compares with none: its mIoU is that of what it dared to label.
+    """
     before: dict[str, float] = {}
     gains = []
     for row in table:
         miou, split = row["miou"], row["split"]
+        if _known(row["coverage"]) and row["coverage"] < 1:
+            gains.append(None)
+            continue
         gains.append(100 * (miou - before[split]) if _known(miou) and split in before else None)
         if _known(miou):
             before[split] = miou

@@ -48,6 +48,8 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
     """
     client = MlflowClient(store["uri"])
+    if store["uri"].startswith("sqlite:///") and not Path(store["uri"].removeprefix("sqlite:///")).is_file():
+        raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
     query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and tags.current = 'yes'"
     replaced = client.search_runs([store["experiment_id"]], query)
     run = client.create_run(

@@ -54,14 +54,22 @@ def fit(
 
     groups: SGD parameter groups with their `lr`, scaled by (1 - step / iterations)^power; sample(index, rng): tuple of
     arrays of image `index` of `count`; loss(*batch): the terms by name, of which `loss` is minimised. `report` gets a
-    line with loss and time left every twentieth of the way. Returns the means over those stretches, indexed by step.
+    line with loss and time left every minute and every twentieth of the way. Returns the means over those twentieths,
+    indexed by step.
     Raises FloatingPointError, with the step, where the loss is not finite.
     """
     optimizer = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / iterations) ** power)
     stream = SampleStream(count, iterations * batch, seed, sample)
-    loader = DataLoader(stream, batch_size=batch, num_workers=workers, pin_memory=device.type == "cuda")
-    every, started, rows, stretch = max(1, iterations // 20), time.monotonic(), [], []
+    loader = DataLoader(
+        stream,
+        batch_size=batch,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        multiprocessing_context="fork" if workers else None,
+    )
+    every, rows, stretch = max(1, iterations // 20), [], []
+    started = reported = time.monotonic()
     for step, arrays in enumerate(loader, start=1):
         terms = loss(*(array.to(device, non_blocking=True) for array in arrays))
         value = terms["loss"]
@@ -72,9 +80,12 @@ def fit(
         optimizer.step()
         schedule.step()
         stretch.append({name: term.item() for name, term in terms.items()})
-        if step % every == 0 or step == iterations:
-            rows.append({"step": step} | pd.DataFrame(stretch).mean().to_dict())
-            stretch = []
-            left = (time.monotonic() - started) / step * (iterations - step)
-            report(f"step {step}/{iterations}, loss {rows[-1]['loss']:.4f}, {left / 60:.1f} min left")
+        now, due = time.monotonic(), step % every == 0 or step == iterations
+        if due or now - reported > 60:
+            reported, left = now, (now - started) / step * (iterations - step)
+            mean = pd.DataFrame(stretch).mean()
+            report(f"step {step}/{iterations}, loss {mean['loss']:.4f}, {left / 60:.1f} min left")
+            if due:
+                rows.append({"step": step} | mean.to_dict())
+                stretch = []
     return pd.DataFrame(rows).set_index("step")
