@@ -25,11 +25,18 @@ rule all:
     input:
         f"{RESULTS}/report.html",
         f"{RESULTS}/summary.txt",
+        # Named here, a lost label is made anew; other per-image files may be deleted to save space.
+        per_image("partial/{image}.png", DATA.label),
+        per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
 
 
 rule labels:
     input:
         per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+
+
+onstart:
+    check_images()
 
 
 onsuccess:

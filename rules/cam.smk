@@ -5,7 +5,6 @@ rule classifier:
     input:
         images=paths(DATA.train),
         weights=weights_file(config["backbone"]),
-        checked=ancient(CHECKED),
     output:
         model=f"{RESULTS}/classifier/model.pt",
         history=f"{RESULTS}/classifier/history.csv",
@@ -39,7 +38,6 @@ for batch, ids in batches_of(DATA.train | DATA.label).items():
         input:
             images=paths(ids),
             model=rules.classifier.output.model,
-            checked=ancient(CHECKED),
         output:
             cams=per_image("cam/{image}.npz", ids),
             seconds=f"{RESULTS}/seconds/cam/{batch}.csv",

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
+from wsgcn.check import check_once
 from wsgcn.dataset import batches, read_dataset
 from wsgcn.settings import check_settings
 
@@ -23,7 +24,6 @@ SETTINGS = {key: value for key, value in config.items() if key not in ("device",
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
 SCRIPTS = "../workflow_scripts"
-CHECKED = f"{RESULTS}/data/checked.txt"
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 SHARED = ("cam", "partial")  # evaluated stages before the experiments part
 
@@ -76,6 +76,16 @@ def evaluation_of(stage, suffix="json"):
     """Where a stage's evaluation lies."""
     folder = "evaluation" if stage in SHARED else f"evaluation/{EXPERIMENT}"
     return f"{RESULTS}/{folder}/{stage}.{suffix}"
+
+
+def check_images():
+    """Open every image and mask that has changed since this was last done; the demo draws its own."""
+    if config["dataset"]["kind"] != "demo":
+        files = [(image.path, image.mask) for image in DATA.images.values()]
+        try:
+            check_once(files, DATA.mask_values, f"{RESULTS}/data/checked.json", ALL_CORES)
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def show_summary():

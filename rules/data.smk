@@ -1,4 +1,4 @@
-# The demo's drawing, and one look at every image and mask before anything is computed.
+# The demo's drawing. Images from elsewhere are looked at before anything runs (see onstart in the Snakefile).
 
 if config["dataset"]["kind"] == "demo":
 
@@ -26,24 +26,3 @@ if config["dataset"]["kind"] == "demo":
                 f"drawing {len(ids)} images ({batch})"
             script:
                 f"{SCRIPTS}/draw_demo.py"
-
-
-rule check_data:
-    input:
-        images=paths(DATA.images),
-        masks=masks(DATA.images),
-    output:
-        CHECKED,
-    log:
-        f"{RESULTS}/logs/check_data.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/check_data.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        images=[(image.path, image.mask) for image in DATA.images.values()],
-        mask_values=list(DATA.mask_values),
-    message:
-        f"checking {len(DATA.images)} images and their masks"
-    script:
-        f"{SCRIPTS}/check_data.py"

@@ -37,7 +37,6 @@ for batch, ids in batches_of(DATA.evaluate).items():
         input:
             images=paths(ids),
             model=rules.segmentation.output.model,
-            checked=ancient(CHECKED),
         output:
             single=per_image(f"segmentation/{EXPERIMENT}/single/{{image}}.png", ids),
             multi=per_image(f"segmentation/{EXPERIMENT}/multi/{{image}}.png", ids),

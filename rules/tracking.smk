@@ -169,8 +169,7 @@ for stage, (settings, measured, evaluated) in TRACKED.items():
             f"track_{stage}"
         input:
             **measured,
-            store=ancient(STORE),
-            parent=ancient(PARENT),
+            store=STORE,
             evaluations=[evaluation_of(e) for e in evaluated],
             pictures=[evaluation_of(e, "png") for e in evaluated],
         output:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wsgcn import demo
-from wsgcn.dataset import VOC_CLASSES, batches, check, read_dataset, read_truth
+from wsgcn.dataset import VOC_CLASSES, batches, read_dataset, read_truth
 from wsgcn.files import read_label, write_label
 
 NOWHERE = Path("nowhere")  # results, which only the demo looks at
@@ -282,23 +282,6 @@ def test_truth_with_a_value_of_no_class_is_refused(folder, mask):
     path = mask([[0, 3, 4, 255, 17]])
     with pytest.raises(ValueError, match=rf"^mask {path} holds values of no class: 4, 17$"):
         read_truth(path, read_folder(folder).mask_values)
-
-
-def test_check_finds_every_problem_once(tmp_path, mask):
-    good, broken, missing = (tmp_path / name for name in ("good.png", "broken.jpg", "missing.jpg"))
-    Image.new("RGB", (5, 4)).save(good)
-    broken.write_bytes(b"no image")
-    fitting, values = mask(np.zeros((4, 5))), (0, *[-1] * 254, 255)
-    small, coloured = tmp_path / "small.png", tmp_path / "coloured.png"
-    write_label(small, np.zeros((3, 5), np.uint8))
-    Image.new("RGB", (5, 4)).save(coloured)
-    files = [(good, None), (good, fitting), (good, small), (good, coloured), (broken, None), (missing, fitting)]
-    problems = check([(str(i), m and str(m)) for i, m in files], values)
-    assert len(problems) == 4
-    assert problems[0] == f"mask {small} is 5×3, its image 5×4"
-    assert problems[1].startswith(f"label {coloured} is a RGB image")
-    assert problems[2].startswith(f"image {broken} cannot be read")
-    assert problems[3] == f"image {missing} does not exist"
 
 
 # Batches

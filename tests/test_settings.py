@@ -204,3 +204,9 @@ def test_every_key_is_described_and_required():
 
 def test_flatten():
     assert flatten({"a": {"b": {"c": [1]}, "d": 2}, "e": 3}) == {"a.b.c": [1], "a.d": 2, "e": 3}
+
+
+def test_the_conda_environment_has_the_same_pins():
+    requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
+    environment = yaml.safe_load((ROOT / "envs/wsgcn.yaml").read_text())
+    assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]

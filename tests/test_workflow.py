@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from wsgcn import demo, metrics
-from wsgcn.files import read_arrays, read_label
+from wsgcn.dataset import VOC_CLASSES, read_dataset, read_truth
+from wsgcn.files import read_arrays, read_label, write_label
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +48,7 @@ AFTER_REFINEMENT = {
 
 
 def merge(base: dict, overlay: dict) -> dict:
-    return base | {k: merge(base[k], v) if isinstance(v, dict) else v for k, v in overlay.items()}
+    return base | {k: merge(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in overlay.items()}
 
 
 def write_config(folder: Path, overlay: dict) -> None:
@@ -63,18 +64,19 @@ def copy_workflow(folder: Path) -> None:
         copy(source, folder / name)
 
 
-def snakemake(folder: Path, *arguments: str) -> str:
+def snakemake(folder: Path, *arguments: str, uri: str | None = None) -> str:
     """Run Snakemake in `folder`; its whole output. Fails the test where it fails."""
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    environment |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
     return done.stdout + done.stderr
 
 
-def planned(folder: Path) -> set[str]:
+def planned(folder: Path, *arguments: str, uri: str | None = None) -> set[str]:
     """The names of the rules that a dry run would execute."""
-    output = snakemake(folder, "--dry-run")
+    output = snakemake(folder, "--dry-run", *arguments, uri=uri)
     table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", output, re.DOTALL)
     return {line.split()[0] for line in table[1].splitlines()} if table else set()
 
@@ -84,17 +86,29 @@ def stages(rules: set[str]) -> set[str]:
     return {re.sub(r"_(train|new)_(all|[01]+)$", "", rule) for rule in rules}
 
 
-def draw_voc(root: Path, train: int, new: int, val: int) -> None:
-    """A VOC tree of drawn images: `train` in both lists, `new` in none yet, `val` to evaluate."""
-    plans = demo.plan("train", train + new, 0) | demo.plan("val", val, 0)
-    for image, classes in plans.items():
+# The demo's classes under names of VOC's.
+NAMES = dict(zip(demo.CLASSES, ("boat", "car", "cat", "chair", "person"), strict=True))
+IDS = list(demo.plan("train", 13, 0))
+TRAIN, LABEL, MORE = IDS[:10], IDS[:12], IDS[12:]
+
+
+def draw_voc(root: Path) -> None:
+    """A VOC tree of drawn images: ten to train on, two more to label, one in no list yet, four to evaluate."""
+    values = np.arange(256, dtype=np.uint8)
+    for k, name in enumerate(demo.CLASSES, start=1):
+        values[k] = 1 + VOC_CLASSES.index(NAMES[name])
+    val = demo.plan("val", 4, 0)
+    for image, classes in (demo.plan("train", 13, 0) | val).items():
         demo.write(root, image, classes, seed=0, size=80)
+        mask, annotation = root / f"SegmentationClass/{image}.png", root / f"Annotations/{image}.xml"
+        write_label(mask, values[read_label(mask)])
+        annotation.write_text(
+            re.sub(r"<name>(\w+)</name>", lambda m: f"<name>{NAMES[m[1]]}</name>", annotation.read_text())
+        )
     lists = root / "ImageSets/Segmentation"
     lists.mkdir(parents=True)
-    ids = list(demo.plan("train", train, 0))
-    (lists / "train.txt").write_text("\n".join(ids) + "\n")
-    (lists / "label.txt").write_text("\n".join(ids) + "\n")
-    (lists / "val.txt").write_text("\n".join(demo.plan("val", val, 0)) + "\n")
+    for name, ids in (("train", TRAIN), ("label", LABEL), ("val", val)):
+        (lists / f"{name}.txt").write_text("\n".join(ids) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -102,22 +116,8 @@ def project(tmp_path_factory) -> Path:
     """A clone in which the whole workflow has run once on a tiny VOC tree; tests leave it as they find it."""
     folder = tmp_path_factory.mktemp("project")
     copy_workflow(folder)
-    # The demo's class names are no VOC classes, so VOC's nearest stand in for them.
-    root = folder / "data"
-    draw_voc(root, train=10, new=3, val=4)
-    names = dict(zip(demo.CLASSES, ("boat", "car", "cat", "chair", "person"), strict=True))
-    lut = np.arange(256, dtype=np.uint8)
-    from wsgcn.dataset import VOC_CLASSES
-    from wsgcn.files import write_label
-
-    for k, name in enumerate(demo.CLASSES, start=1):
-        lut[k] = 1 + VOC_CLASSES.index(names[name])
-    for mask in (root / "SegmentationClass").iterdir():
-        write_label(mask, lut[read_label(mask)])
-    for xml in (root / "Annotations").iterdir():
-        text = xml.read_text()
-        xml.write_text(re.sub(r"<name>(\w+)</name>", lambda m: f"<name>{names[m[1]]}</name>", text))
-    dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(names.values()), "label": "label"}
+    draw_voc(folder / "data")
+    dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
     write_config(folder, {"dataset": dataset})
     snakemake(folder)
     return folder
@@ -133,8 +133,7 @@ def test_a_second_run_does_nothing(project):
 
 
 def test_every_image_has_every_file(project, results):
-    ids = (project / "data/ImageSets/Segmentation/train.txt").read_text().split()
-    for image in ids:
+    for image in LABEL:
         height, width = np.array(Image.open(project / f"data/JPEGImages/{image}.jpg")).shape[:2]
         grid = (-(-height // 4), -(-width // 4))
         cam = read_arrays(results / f"cam/{image}.npz")
@@ -167,8 +166,6 @@ def test_mlflow_holds_the_experiment(project, results):
 
     # mIoU in the run table is what the files say, counted here by hand
     config = yaml.safe_load((project / "config.yaml").read_text())
-    from wsgcn.dataset import read_dataset, read_truth
-
     data = read_dataset(config["dataset"] | {"root": str(project / "data")}, 0, results)
     counts = sum(
         metrics.confusion(
@@ -240,15 +237,14 @@ def test_a_deleted_label_reruns_its_batch_and_what_follows(project, results):
 def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
     label_list = project / "data/ImageSets/Segmentation/label.txt"
     before = label_list.read_text()
-    new = list(demo.plan("train", 13, 0))[10:]
-    label_list.write_text(before + "\n".join(new) + "\n")
+    label_list.write_text(before + "\n".join(MORE) + "\n")
     try:
         rules = planned(project)
     finally:
         label_list.write_text(before)
     batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
     assert batches == {f"{s}_new_all" for s in ("cam", "affinity", "partial", "refine", "pseudo", "predict")}
-    evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial", "check_data"}
+    evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
     per_image = {"cam", "affinity", "partial", "refine", "pseudo"}
     assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
 
@@ -262,15 +258,40 @@ def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
     finally:
         image.write_bytes(before)
         os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-    trained = {"classifier", "cam", "irnet_label", "boundary", "affinity", "partial", "refine", "pseudo", "check_data"}
+    trained = {"classifier", "cam", "irnet_label", "boundary", "affinity", "partial", "refine", "pseudo"}
     tracked = {"evaluate_cam", "evaluate_partial", "track_classifier", "track_cam", "track_boundary", "track_partial"}
     assert stages(rules) == AFTER_REFINEMENT | trained | tracked
 
 
+def test_another_device_reruns_nothing(project):
+    assert planned(project, "--config", "device=cpu") == set()
+
+
+def test_another_tracking_store_gets_runs_of_its_own(project, tmp_path):
+    rules = planned(project, uri=f"sqlite:///{tmp_path}/other.db")
+    runs = {f"track_{s}" for s in ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")}
+    assert rules == runs | {"store", "experiment", "report", "summary", "all"}
+
+
+def test_labels_do_not_depend_on_the_batch(project, results, tmp_path):
+    """One image alone, in a job of its own, gets the very label that it got in a batch."""
+    clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
+    label = f"results/tiny/pseudo/wsgcn-i/{LABEL[4]}.png"
+    for stale in (label, f"results/tiny/refined/wsgcn-i/{LABEL[4]}.npz", f"results/tiny/partial/{LABEL[4]}.png"):
+        (clone / stale).unlink()
+    write_config(clone, merge(yaml.safe_load((clone / "config.yaml").read_text()), {"batch_size": 1}))
+    snakemake(clone, label, "--rerun-triggers", "mtime")
+    assert (clone / label).read_bytes() == (project / label).read_bytes()
+
+
+# The last test of this project: it changes the store.
 def test_a_rerun_leaves_one_current_run_a_stage(project):
     before = (project / "config.yaml").read_text()
     write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_lap": 0.02}}))
-    snakemake(project, "results/tiny/mlflow/wsgcn-i/refine.json", "results/tiny/mlflow/wsgcn-i/parent.json")
+    try:
+        snakemake(project, "results/tiny/mlflow/wsgcn-i/refine.json", "results/tiny/mlflow/wsgcn-i/parent.json")
+    finally:
+        (project / "config.yaml").write_text(before)
     client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
     experiment = client.get_experiment_by_name("tiny").experiment_id
     current = client.search_runs([experiment], "tags.current = 'yes'")
@@ -295,13 +316,37 @@ def test_a_folder_of_tagged_images_without_masks(tmp_path):
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     write_config(tmp_path, {"dataset": {"name": "mine", "kind": "folder", "root": "my photos", **lists}})
-    output = snakemake(tmp_path)
+    snakemake(tmp_path)
     assert len(list((tmp_path / "results/mine/pseudo/wsgcn-i").glob("*.png"))) == 6
     assert "no masks" in (tmp_path / "results/mine/report.html").read_text()
-    assert "gcn_crf" in output
     client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
     assert not any(name.endswith("miou") for run in runs for name in run.data.metrics)
+
+
+def failing(folder: Path) -> str:
+    """The output of a Snakemake that must fail in `folder`."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+def test_bad_images_end_before_anything_runs(tmp_path):
+    copy_workflow(tmp_path)
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (40, 30)).save(images / "a.png")
+    (images / "b.png").write_bytes((images / "a.png").read_bytes()[:60])
+    (images / "c.png").write_text("not an image")
+    (images / "labels.csv").write_text("image,classes\na.png,x\nb.png,x\nc.png,y\n")
+    lists = {"train": "all", "label": "all", "evaluate": "all"}
+    write_config(tmp_path, {"dataset": {"name": "bad", "kind": "folder", "root": "images", **lists}})
+    output = failing(tmp_path)
+    assert "2 problem(s) in the data:" in output
+    assert all(f"image images/{name}.png cannot be read" in output for name in "bc")
+    assert "Traceback" not in output
+    assert not list((tmp_path / "results/bad").glob("*/*.pt"))
 
 
 @pytest.mark.parametrize(
@@ -317,8 +362,5 @@ def test_a_bad_config_ends_before_anything_runs(tmp_path, overlay, sentence):
     for section, values in overlay.items():
         config[section] |= values
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert sentence in done.stdout + done.stderr
+    assert sentence in failing(tmp_path)
     assert not (tmp_path / "results").exists()

@@ -8,14 +8,15 @@ from wsgcn.figures import loss_curves
 from wsgcn.files import read_json, whole_file, write_json
 from wsgcn.gcn import LOSSES
 from wsgcn.jobs import logged
-from wsgcn.tracking import adopt, finish_run, log, log_files, start_run
+from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, start_run
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store = read_json(inputs.store)
     tags = {"experiment": p.experiment, "stage": p.stage}
     run = start_run(store, p.stage, tags, p.settings, p.description)
-    adopt(store, read_json(inputs.parent)["run_id"], [run])
+    if parent := current_run(store, {"experiment": p.experiment, "stage": "experiment"}):
+        adopt(store, parent, [run])  # else, or if the parent is replaced, the summary does
 
     curves, files = None, list(inputs.get("pictures", []))
     if "history" in dict(inputs):

@@ -1,6 +1,6 @@
 """Data sets behind one interface: image ids, paths, image-level classes, optional masks, three lists.
 
-Read each time the workflow is parsed, so it opens lists and annotations only, never an image; `check` opens them.
+Read each time the workflow is parsed, so it opens lists and annotations only, never an image; wsgcn.check opens them.
 """
 
 import csv
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from wsgcn import demo
-from wsgcn.files import IGNORE, read_image, read_label
+from wsgcn.files import IGNORE, read_label
 
 VOC_CLASSES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
@@ -213,27 +213,6 @@ def read_truth(mask: str | Path, mask_values: tuple[int, ...]) -> np.ndarray:
         wrong = sorted(set(np.unique(read_label(mask))) - set(np.flatnonzero(values >= 0)))
         raise ValueError(f"mask {mask} holds values of no class: {', '.join(map(str, wrong))}")
     return truth.astype(np.uint8)
-
-
-def check(files: Iterable[tuple[str, str | None]], mask_values: tuple[int, ...]) -> list[str]:
-    """Open every image and its mask, if any; a sentence for each that is missing, broken or of the wrong size."""
-    binary = mask_values[1] == 1 and {0, IGNORE}
-    problems = []
-    for path, mask in files:
-        try:
-            height, width = read_image(path).shape[:2]
-            if mask is not None:
-                truth = read_truth(mask, mask_values)
-                if binary and set(np.unique(truth)) == binary:
-                    problems.append(
-                        f"mask {mask} holds 0 and 255 only, and 255 is ignored: write classes as 0, 1, 2, …"
-                    )
-                if truth.shape != (height, width):
-                    size = f"{truth.shape[1]}×{truth.shape[0]}"
-                    problems.append(f"mask {mask} is {size}, its image {width}×{height}")
-        except ValueError as error:
-            problems.append(str(error))
-    return problems
 
 
 def batches(ids: Iterable[str], size: int) -> dict[str, list[str]]:

@@ -50,18 +50,22 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
     client = MlflowClient(store["uri"])
     if store["uri"].startswith("sqlite:///") and not Path(store["uri"].removeprefix("sqlite:///")).is_file():
         raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
-    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()) + " and tags.current = 'yes'"
-    replaced = client.search_runs([store["experiment_id"]], query)
+    replaced = _current_runs(client, store, tags)
     run = client.create_run(
         store["experiment_id"],
         run_name=name,
         tags={**tags, "current": "yes", "mlflow.note.content": description, "description": description},
     )
     for old in replaced:
-        client.set_tag(old.info.run_id, "current", "no")
-        client.set_tag(old.info.run_id, "replaced_by", run.info.run_id)
+        client.set_tag(old, "current", "no")
+        client.set_tag(old, "replaced_by", run.info.run_id)
     log(store, run.info.run_id, params=parameters(settings))
     return run.info.run_id
+
+
+def current_run(store: Mapping, tags: Mapping[str, str]) -> str | None:
+    """The id of the current run of these `tags`, or None where there is none."""
+    return next(iter(_current_runs(MlflowClient(store["uri"]), store, tags)), None)
 
 
 def log(
@@ -103,6 +107,11 @@ def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
     client = MlflowClient(store["uri"])
     for child in children:
         client.set_tag(child, PARENT, parent)
+
+
+def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[str]:
+    query = " and ".join(f"tags.{key} = '{value}'" for key, value in {**tags, "current": "yes"}.items())
+    return [run.info.run_id for run in client.search_runs([store["experiment_id"]], query)]
 
 
 def _chunks(rows: list, size: int) -> Iterable[list]:

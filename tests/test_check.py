@@ -1,0 +1,74 @@
+"""The look at every image and mask before anything runs."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsgcn import check
+from wsgcn.check import check_once, problems_of
+from wsgcn.files import IGNORE, write_label
+
+VALUES = (0, 1, *[-1] * 253, IGNORE)
+
+
+@pytest.fixture
+def image(tmp_path):
+    Image.new("RGB", (5, 4)).save(tmp_path / "image.png")
+    return str(tmp_path / "image.png")
+
+
+def mask(path, values):
+    write_label(path, np.array(values, np.uint8))
+    return str(path)
+
+
+def test_every_problem_is_a_sentence(tmp_path, image):
+    fitting = mask(tmp_path / "fitting.png", np.zeros((4, 5)))
+    small = mask(tmp_path / "small.png", np.zeros((3, 5)))
+    binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
+    unknown = mask(tmp_path / "unknown.png", np.full((4, 5), 7))
+    coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
+    Image.new("RGB", (5, 4)).save(coloured)
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    assert problems_of(image, None, VALUES) == problems_of(image, fitting, VALUES) == []
+    assert problems_of(image, small, VALUES) == [f"mask {small} is 5×3, its image 5×4"]
+    assert problems_of(image, binary, VALUES) == [
+        f"mask {binary} holds 0 and 255 only, and 255 is ignored: write classes as 0, 1, 2, …"
+    ]
+    assert problems_of(image, unknown, VALUES) == [f"mask {unknown} holds values of no class: 7"]
+    assert problems_of(image, coloured, VALUES)[0].startswith(f"label {coloured} is a RGB image")
+    assert problems_of(broken, fitting, VALUES)[0].startswith(f"image {broken} cannot be read")
+    assert problems_of(missing, None, VALUES) == [f"image {missing} does not exist"]
+
+
+def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
+    broken, missing, memory = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    files = [(image, None), (broken, None), (missing, None)]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"^2 problem\(s\) in the data:\nimage .*broken.*\nimage .*missing.jpg"):
+            check_once(files, VALUES, memory, threads=2)
+    Image.new("L", (3, 3)).save(broken)
+    check_once(files[:2], VALUES, memory)
+
+
+def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
+    memory, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
+    other = str(tmp_path / "other.png")
+    Image.new("RGB", (5, 4)).save(other)
+    opened, look = [], check.problems_of
+    monkeypatch.setattr(check, "problems_of", lambda path, *rest: opened.append(path) or look(path, *rest))
+    files = [(image, label), (other, None)]
+    check_once(files, VALUES, memory)
+    assert sorted(opened) == sorted([image, other])
+    check_once(files, VALUES, memory)
+    check_once(files[:1], VALUES, memory)
+    assert len(opened) == 2
+    more = (0, 1, 2, *VALUES[3:])
+    check_once(files, more, memory)  # the classes of a mask's values changed
+    assert opened[2:] == [image]
+    os.utime(label, ns=(1, 1))
+    check_once(files, more, memory)
+    assert opened[3:] == [image]
