@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -210,3 +211,16 @@ def test_the_conda_environment_has_the_same_pins():
     requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
     environment = yaml.safe_load((ROOT / "envs/wsgcn.yaml").read_text())
     assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
+
+
+def test_voc2012_has_the_values_that_the_comments_ascribe_to_the_paper():
+    config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
+    sections, compared = [], 0
+    for line in (ROOT / "config.yaml").read_text().splitlines():
+        key = re.match(r"( *)(\w+):", line)
+        if key:
+            sections[len(key[1]) // 2 :] = [key[2]]
+            if paper := re.search(r"papers?: ([\d.]+(?![\d.]|, | to | and )|resnet\d+)", line):
+                assert str(config[".".join(sections)]) == str(yaml.safe_load(paper[1])), line
+                compared += 1
+    assert compared > 30
