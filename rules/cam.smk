@@ -19,6 +19,7 @@ rule classifier:
         gpu=GPU,
         device=config["device"],
     params:
+        ids=list(DATA.train),  # beside the labels, lest two images that swap them go unseen
         labels=classes(DATA.train),
         classes=len(CLASSES),
         backbone=config["backbone"],

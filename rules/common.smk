@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
@@ -22,6 +23,7 @@ EXPERIMENT = config["experiment"]
 CLASSES = list(DATA.classes)
 SETTINGS = {key: value for key, value in config.items() if key not in ("device", "batch_size", "report")}
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
+STARTED = time.time()
 ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
 SCRIPTS = "../workflow_scripts"
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
@@ -44,7 +46,7 @@ def masks(images):
 
 
 def classes(images):
-    """The image-level classes of some ids, one list an image."""
+    """The image-level classes of some ids, in their order."""
     return [list(DATA.images[image].classes) for image in images]
 
 
@@ -89,7 +91,7 @@ def check_images():
 
 
 def show_summary():
-    """Print the table of the last complete run."""
+    """Print the table, if this run has made it."""
     summary = Path(RESULTS) / "summary.txt"
-    if summary.is_file():
+    if summary.is_file() and summary.stat().st_mtime >= STARTED:
         print(summary.read_text(), file=sys.stderr)

@@ -3,9 +3,13 @@
 import os
 
 TRACKING_URI = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///results/mlflow.db")
-UI_COMMAND = f".venv/bin/mlflow ui --backend-store-uri {TRACKING_URI}"
-if not TRACKING_URI.startswith("sqlite:"):
-    UI_COMMAND = f"open {TRACKING_URI}"
+UI_COMMAND = ".venv/bin/mlflow ui --backend-store-uri "
+if TRACKING_URI.startswith("sqlite:"):
+    UI_COMMAND += TRACKING_URI
+elif TRACKING_URI.startswith("http"):
+    UI_COMMAND = "open $MLFLOW_TRACKING_URI"
+else:
+    UI_COMMAND += "$MLFLOW_TRACKING_URI"  # by its name: it may hold a password
 STORE = f"{RESULTS}/mlflow/store.json"
 PARENT = f"{RESULTS}/mlflow/{EXPERIMENT}/parent.json"
 
@@ -134,7 +138,7 @@ rule experiment:
 # What is tracked: the stage's settings, its curves, the evaluations that belong to it.
 TRACKED = {
     "classifier": (
-        {"classifier": config["classifier"]},
+        {"classifier": config["classifier"], "backbone": config["backbone"], "seed": config["seed"]},
         {"history": rules.classifier.output.history},
         [],
     ),
@@ -144,19 +148,19 @@ TRACKED = {
         ["cam"],
     ),
     "boundary": (
-        {"irnet": config["irnet"]},
-        {"history": rules.boundary.output.history},
+        {"irnet": config["irnet"], "backbone": config["backbone"], "seed": config["seed"]},
+        {"history": rules.boundary.output.history, "seconds": seconds_of("irnet_label", DATA.train)},
         [],
     ),
     "partial": ({"partial": config["partial"]}, {}, ["partial"]),
     "refine": (
-        {"graph": config["graph"], "refine": config["refine"]},
+        {"graph": config["graph"], "refine": config["refine"], "seed": config["seed"]},
         {"refined": per_image(f"refined/{EXPERIMENT}/{{image}}.npz", DATA.label)},
         ["gcn"],
     ),
     "pseudo": ({"pseudo": config["pseudo"]}, {}, ["gcn_crf"]),
     "segmentation": (
-        {"segmentation": config["segmentation"]},
+        {"segmentation": config["segmentation"], "seed": config["seed"]},
         {"history": rules.segmentation.output.history},
         ["segmentation_single", "segmentation_multi", "segmentation_multi_crf"],
     ),

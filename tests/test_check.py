@@ -27,16 +27,12 @@ def mask(path, values):
 def test_every_problem_is_a_sentence(tmp_path, image):
     fitting = mask(tmp_path / "fitting.png", np.zeros((4, 5)))
     small = mask(tmp_path / "small.png", np.zeros((3, 5)))
-    binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
     unknown = mask(tmp_path / "unknown.png", np.full((4, 5), 7))
     coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     assert problems_of(image, None, VALUES) == problems_of(image, fitting, VALUES) == []
     assert problems_of(image, small, VALUES) == [f"mask {small} is 5×3, its image 5×4"]
-    assert problems_of(image, binary, VALUES) == [
-        f"mask {binary} holds 0 and 255 only, and 255 is ignored: write classes as 0, 1, 2, …"
-    ]
     assert problems_of(image, unknown, VALUES) == [f"mask {unknown} holds values of no class: 7"]
     assert problems_of(image, coloured, VALUES)[0].startswith(f"label {coloured} is a RGB image")
     assert problems_of(broken, fitting, VALUES)[0].startswith(f"image {broken} cannot be read")
@@ -52,6 +48,19 @@ def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
             check_once(files, VALUES, memory, threads=2)
     Image.new("L", (3, 3)).save(broken)
     check_once(files[:2], VALUES, memory)
+
+
+def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
+    binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
+    other = mask(tmp_path / "other.png", np.tile([0, 1, 0, 0, 0], (4, 1)))
+    Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
+    second, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="all 2 masks hold 0 and 255 only, and 255 is ignored"):
+            check_once([(image, binary), (second, binary)], VALUES, memory)
+    check_once([(image, binary), (second, other)], VALUES, memory)
+    ignoring_all = (0, *[IGNORE] * 255)  # a mask whose classes are outside the subset is no such mask
+    check_once([(second, other)], ignoring_all, memory)
 
 
 def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):

@@ -21,8 +21,11 @@ def one_sentence(error):
 # The demo
 
 
+DEMO = {"kind": "demo", "train": "train", "label": "train", "evaluate": "val"}
+
+
 def test_demo_is_laid_out_under_results():
-    settings = {"kind": "demo", "demo_train": 6, "demo_val": 3}
+    settings = DEMO | {"demo_train": 6, "demo_val": 3}
     data = read_dataset(settings, 5, Path("out"))
     assert data.classes == demo.CLASSES
     assert list(data.train) == list(data.label) == [f"train_{k:04d}" for k in range(6)]
@@ -37,9 +40,16 @@ def test_demo_is_laid_out_under_results():
 
 
 def test_adding_demo_images_changes_no_other():
-    small, large = (read_dataset({"kind": "demo", "demo_train": n, "demo_val": 3}, 5, NOWHERE) for n in (6, 9))
+    small, large = (read_dataset(DEMO | {"demo_train": n, "demo_val": 3}, 5, NOWHERE) for n in (6, 9))
     assert small.train.items() <= large.train.items()
     assert small.evaluate == large.evaluate
+
+
+def test_the_demo_has_two_lists():
+    settings = DEMO | {"demo_train": 6, "demo_val": 3, "label": "val"}
+    assert list(read_dataset(settings, 5, NOWHERE).label) == [f"val_{k:04d}" for k in range(3)]
+    with pytest.raises(ValueError, match="^dataset.evaluate: the demo's lists are train and val, not test$"):
+        read_dataset(settings | {"evaluate": "test"}, 5, NOWHERE)
 
 
 # PASCAL VOC
@@ -185,6 +195,11 @@ def test_folder(folder):
     assert data.mask_values == (0, 1, 2, 3, *[-1] * 251, 255)
 
 
+def test_a_list_may_name_files_or_ids(folder):
+    (folder / "some.txt").write_text("z.tiff\nsub/y.jpg\nx\n")
+    assert list(read_folder(folder).evaluate) == ["z", "y", "x"]
+
+
 def test_folder_s_classes_can_be_ordered(folder):
     data = read_folder(folder, classes=["stem", "root", "leaf"])
     assert data.classes == ("stem", "root", "leaf")
@@ -224,6 +239,12 @@ def test_tables_as_spreadsheets_write_them(table, tmp_path):
         ("image,classes\na.jpg,cell\na.png,cell\n", "{table}: image a stands there twice"),
         ("image,classes\na.jpg,cell\nb.jpg,\n", "{table}: image b.jpg of list dataset.train has no class"),
         ("image,classes\na.jpg,cell\nb.jpg\n", "{table}: image b.jpg of list dataset.train has no class"),
+        ("image,classes\n ,cell\n", "{table}: line 2 names no image"),
+        ("classes,image\ncell\n", "{table}: line 2 names no image"),
+        (
+            "image,classes\na.jpg," + ";".join(map(str, range(300))),
+            "{table}: 300 classes; a label PNG holds at most 254",
+        ),
         ("image,classes\na{0}.jpg,cell\n", '{table}: image name a{0}.jpg holds one of { } * ? \\ : " < > |'),
     ],
 )

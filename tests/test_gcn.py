@@ -231,7 +231,7 @@ def test_image_seeds_are_their_own():
     assert len(seeds) == 100
     assert image_seed(1, "1/a") != image_seed(11, "/a")
     assert all(0 <= seed < 2**63 for seed in seeds)  # what a torch generator takes
-    assert image_seed(0, "2007_000032") == image_seed(0, "2007_000032")
+    assert image_seed(0, "2007_000032") == 6546366134672256  # on every machine
 
 
 @pytest.mark.parametrize("label, zero", [(0, {"loss_fg", "loss_ent"}), (3, {"loss_bg", "loss_ent"})])

@@ -54,7 +54,6 @@ def test_rules_are_the_loop_s(seed, change):
     inputs = random_inputs(np.random.default_rng(seed))
     expected = label_by_loops(*inputs, CLASSES, settings)
     np.testing.assert_array_equal(confident(*inputs, CLASSES, settings), expected)
-    assert {3, 7, 0, 255} >= set(np.unique(expected))
 
 
 def test_all_rules_leave_something_to_test(rng):

@@ -263,6 +263,21 @@ def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
     assert stages(rules) == AFTER_REFINEMENT | trained | tracked
 
 
+def test_two_images_that_swap_their_tags_rerun_the_classifier(project):
+    """Their paths and their classes are the same sets as before."""
+    annotations = [project / f"data/Annotations/{image}.xml" for image in TRAIN]
+    texts = [path.read_text() for path in annotations]
+    other = next(k for k, text in enumerate(texts) if re.findall("<name>.*", text) != re.findall("<name>.*", texts[0]))
+    annotations[0].write_text(texts[other])
+    annotations[other].write_text(texts[0])
+    try:
+        rules = planned(project)
+    finally:
+        annotations[0].write_text(texts[0])
+        annotations[other].write_text(texts[other])
+    assert "classifier" in rules
+
+
 def test_another_device_reruns_nothing(project):
     assert planned(project, "--config", "device=cpu") == set()
 

@@ -1,5 +1,7 @@
 """Complete the experiment's parent run and write the table of stages that ends the workflow."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from wsgcn.evaluation import metric_name
@@ -18,7 +20,11 @@ with logged(snakemake.log[0]):
         metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in ("coverage", "precision")
     }
     metrics |= {metric_name(e, "seconds_per_image"): e["seconds_per_image"] for e in evaluations}
-    minutes = {stage: pd.read_csv(path, sep="\t")["s"].mean() / 60 for stage, path in p.trainings.items()}
+    minutes = {
+        stage: pd.read_csv(path, sep="\t")["s"].mean() / 60
+        for stage, path in p.trainings.items()
+        if Path(path).is_file()
+    }
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from wsgcn.evaluation import metric_name
+from wsgcn.evaluation import metric_name, seconds_an_image
 from wsgcn.figures import loss_curves
 from wsgcn.files import read_json, whole_file, write_json
 from wsgcn.gcn import LOSSES
@@ -30,6 +30,9 @@ with logged(snakemake.log[0]):
         files.append(snakemake.output.curves)
         log(store, run, curves=curves)
 
+    if "seconds" in dict(inputs):
+        log(store, run, metrics={"labels/seconds_per_image": seconds_an_image(inputs.seconds)})
+
     table = []
     for evaluation in map(read_json, inputs.get("evaluations", [])):
         metrics = {metric_name(evaluation, w): evaluation[w] for w in ("miou", "coverage", "precision")}
@@ -46,6 +49,7 @@ with logged(snakemake.log[0]):
             tags={f"protocol.{evaluation['stage']}": evaluation["protocol"]},
         )
         table += [{"stage": evaluation["stage"]} | row for row in evaluation["by_image"]]
+    table.sort(key=lambda row: (row["miou"] is None, row["miou"]))
     log_files(store, run, files, table)
     finish_run(store, run)
     write_json(snakemake.output.run, {"run_id": run})

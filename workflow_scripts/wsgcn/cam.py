@@ -127,6 +127,7 @@ def class_activation_maps(
 
     image: uint8 RGB [H, W, 3]; classes: indices from 1; settings: scales, flip. Summed over scales and the flip, then
     divided by each class's maximum (+1e-5). Returns float32 in 0..1 on the graph's grid [K, h, w] and at [K, H, W].
+    (The `keys` of IRN's files count classes from 0, ours from 1 as labels do.)
     """
     sizes = (grid_size(*image.shape[:2]), image.shape[:2])
     sums = [0, 0]

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wsgcn.dataset import read_truth
-from wsgcn.files import IGNORE, read_image, read_json, write_json
+from wsgcn.files import IGNORE, read_image, read_json, read_label, write_json
 
 Files = Sequence[tuple[str, str | None]]
 """Image paths, each with its mask's path or None."""
@@ -29,9 +29,12 @@ def check_once(files: Files, mask_values: tuple[int, ...], memory: str | Path, t
     with ThreadPoolExecutor(threads) as pool:  # decoding releases the interpreter's lock
         looks = pool.map(lambda pair: problems_of(*pair, mask_values), changed)
         found = list(tqdm(looks, "checking images", len(changed), leave=False, file=sys.stderr, disable=None))
-    bad = {pair[0] for pair, problems in zip(changed, found, strict=True) if problems}
-    write_json(memory, {image: mark for image, mark in marks.items() if image not in bad})
     problems = [problem for each in found for problem in each]
+    masks = [mask for _, mask in files if mask]
+    if not problems and masks and len(changed) == len(files) and all(map(_holds_no_class, masks)):
+        problems = [f"all {len(masks)} masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"]
+    bad = {pair[0] for pair, each in zip(changed, found, strict=True) if each}
+    write_json(memory, {} if problems and not bad else {i: mark for i, mark in marks.items() if i not in bad})
     if problems:
         raise ValueError("\n".join([f"{len(problems)} problem(s) in the data:", *problems]))
 
@@ -45,12 +48,14 @@ def problems_of(path: str, mask: str | None, mask_values: tuple[int, ...]) -> li
         truth = read_truth(mask, mask_values)
     except ValueError as error:
         return [str(error)]
-    problems = []
-    if mask_values[1] == 1 and set(np.unique(truth)) == {0, IGNORE}:
-        problems.append(f"mask {mask} holds 0 and 255 only, and 255 is ignored: write classes as 0, 1, 2, …")
     if truth.shape != (height, width):
-        problems.append(f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}")
-    return problems
+        return [f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}"]
+    return []
+
+
+def _holds_no_class(mask: str) -> bool:
+    """Whether a mask is black and white, as other tools write those of one class."""
+    return set(np.unique(read_label(mask))) == {0, IGNORE}
 
 
 def _mark(path: str) -> list[int]:

@@ -68,7 +68,10 @@ def _read_demo(settings: Mapping, seed: int, results: Path) -> Dataset:
     """The drawn demo, in VOC layout under results/: its classes are planned from the seed, not read back."""
     root = results / "voc"
 
-    def images(split: str, count: int) -> dict[str, Image]:
+    def images(name: str) -> dict[str, Image]:
+        split = settings[name]
+        if split not in ("train", "val"):
+            raise ValueError(f"dataset.{name}: the demo's lists are train and val, not {split}")
         return {
             image: Image(
                 image,
@@ -76,11 +79,10 @@ def _read_demo(settings: Mapping, seed: int, results: Path) -> Dataset:
                 tuple(1 + demo.CLASSES.index(name) for name in names),
                 str(root / "SegmentationClass" / f"{image}.png"),
             )
-            for image, names in demo.plan(split, count, seed).items()
+            for image, names in demo.plan(split, settings[f"demo_{split}"], seed).items()
         }
 
-    train = images("train", settings["demo_train"])
-    return Dataset(demo.CLASSES, train, train, images("val", settings["demo_val"]), _mask_values(demo.CLASSES))
+    return Dataset(demo.CLASSES, **{name: images(name) for name in LISTS}, mask_values=_mask_values(demo.CLASSES))
 
 
 def _read_voc(settings: Mapping, seed: int, results: Path) -> Dataset:
@@ -133,6 +135,8 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
         if not {"image", "classes"} <= set(reader.fieldnames or ()):
             raise ValueError(f"{table}: the header must name the columns image and classes")
         for row in reader:
+            if not (row["image"] or "").strip():
+                raise ValueError(f"{table}: line {reader.line_num} names no image")
             identifier = Path(row["image"]).stem
             names = tuple(name.strip() for name in (row["classes"] or "").split(";") if name.strip())
             if identifier in rows:
@@ -143,11 +147,16 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
     if not rows:
         raise ValueError(f"{table}: lists no image")
     classes = tuple(settings["classes"]) or tuple(sorted({name for _, names in rows.values() for name in names}))
+    if len(classes) >= IGNORE:
+        raise ValueError(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
     for _, names in rows.values():
         for name in names:
             _known(name, classes, str(table))
 
+    ids = {file: identifier for identifier, (file, _) in rows.items()}
+
     def image(identifier: str) -> Image:
+        identifier = ids.get(identifier, identifier)  # a list may name files or ids
         if identifier not in rows:
             raise ValueError(f"{table}: does not list image {identifier}")
         file, names = rows[identifier]
@@ -160,7 +169,7 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
         )
 
     lists = {
-        name: {i: image(i) for i in (rows if settings[name] == "all" else _read_list(root / settings[name]))}
+        name: {im.id: im for im in map(image, rows if settings[name] == "all" else _read_list(root / settings[name]))}
         for name in LISTS
     }
     for name in ("train", "label"):  # images to evaluate on need no tags

@@ -49,10 +49,12 @@ class Part(NamedTuple):
 
 
 def poly(*xy: float) -> np.ndarray:
+    """Corners x0, y0, x1, y1, … as points [n, 2]."""
     return np.array(xy, dtype=float).reshape(-1, 2)
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    """A rectangle's corners."""
     return poly(x0, y0, x1, y0, x1, y1, x0, y1)
 
 
@@ -77,6 +79,7 @@ def limb(x0: float, y0: float, x1: float, y1: float, wide: float) -> np.ndarray:
 
 
 def jitter(r: Random, rgb: Colour) -> Colour:
+    """A colour, slightly off."""
     return tuple(min(255, max(0, v + r.randint(-16, 16))) for v in rgb)
 
 
@@ -92,6 +95,7 @@ def coats(r: Random, count: int) -> list[Colour]:
 
 # What follows draws in about -1..1 and lets parts overlap: mere contact leaves gaps once turned.
 def boat(r: Random) -> list[Part]:
+    """Hull, stripe, mast and two sails."""
     hull, stripe, first, second = coats(r, 4)
     x = r.uniform(-0.2, 0.1)
     sail = [
@@ -113,6 +117,7 @@ def boat(r: Random) -> list[Part]:
 
 
 def car(r: Random) -> list[Part]:
+    """Body, roof, windows and wheels."""
     (body, roof, trim), glass = coats(r, 3), tint(r, "glass")
     back, front, top = r.uniform(-0.85, -0.5), r.uniform(0.2, 0.4), r.uniform(-0.66, -0.52)
     mid, sill = (back + front) / 2, top + 0.1
@@ -132,6 +137,7 @@ def car(r: Random) -> list[Part]:
 
 
 def fish(r: Random) -> list[Part]:
+    """Body, fins, bars and a head."""
     (body, fin, stripe, head), high = coats(r, 4), r.uniform(0.42, 0.6)
     bars = r.choice(((-0.15,), (-0.35, 0.12), (-0.4, -0.02)))
     return [
@@ -148,6 +154,7 @@ def fish(r: Random) -> list[Part]:
 
 
 def house(r: Random) -> list[Part]:
+    """Walls, roof, door and window."""
     wall, roof, door, frame = coats(r, 4)
     half, eaves, ridge = r.uniform(0.62, 0.85), r.uniform(-0.3, -0.1), r.choice((0.0, 0.0, 0.45))
     x, over = r.choice((-0.55, 0.55)) * half, half + 0.15
@@ -165,6 +172,7 @@ def house(r: Random) -> list[Part]:
 
 
 def person(r: Random) -> list[Part]:
+    """Head, trunk, arms and legs."""
     shirt, legs, shoes = coats(r, 3)
     skin, hair = tint(r, "tan", "tan", "brown"), tint(r, "dark", "dark", "yellow")
     parts = [Part(oval(0, -0.7, 0.27, r.choice((0.27, 0.41))), hair, "speckle")]

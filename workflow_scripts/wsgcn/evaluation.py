@@ -106,6 +106,10 @@ def seconds_an_image(tables: Sequence[str]) -> float | None:
 
 
 def metric_name(evaluation: Mapping, what: str = "miou") -> str:
-    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou, in characters MLflow takes."""
-    name = f"{evaluation['split']}/{evaluation['stage']}/{what}"
-    return re.sub(r"[^\w\-. /]", "_", name)
+    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou or train/gcn_crf/iou/cat.
+
+    Characters that MLflow does not take become underscores, and slashes and dots in a class's name.
+    """
+    what, *name = what.split("/", 1)
+    parts = [re.sub(r"[^\w\-. ]", "_", part) for part in (evaluation["split"], evaluation["stage"], what)]
+    return "/".join([*parts, *(re.sub(r"[^\w\- ]", "_", part) for part in name)])

@@ -93,7 +93,8 @@ def refine(
 
     features: V, float [N, D]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8 RGB on the
     grid [h, w, 3]. settings: epochs, lr, weight_decay, dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap,
-    laplacian. Returns Z, float32 [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`.
+    laplacian. Returns Z, float32 [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`. Z
+    knows the image's own classes only, where the released code's knows all: its entropy is at most ln(K + 1).
     """
     generator = torch.Generator(device).manual_seed(seed)
     columns = np.full(256, IGNORE)
