@@ -28,11 +28,15 @@ rule all:
         # Named here, a lost label is made anew; other per-image files may be deleted to save space.
         per_image("partial/{image}.png", DATA.label),
         per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+    message:
+        "everything is there"
 
 
 rule labels:
     input:
         per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+    message:
+        "the labels are there"
 
 
 onstart:
