@@ -21,7 +21,8 @@ except ValueError as error:
 
 EXPERIMENT = config["experiment"]
 CLASSES = list(DATA.classes)
-SETTINGS = {key: value for key, value in config.items() if key not in ("device", "batch_size", "report")}
+HOW = ("device", "device_batch", "batch_size", "report")  # how results are made and shown, not what they are
+SETTINGS = {key: value for key, value in config.items() if key not in HOW}
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 STARTED = time.time()
 ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core

@@ -21,6 +21,7 @@ for batch, ids in batches_of(DATA.label).items():
         resources:
             gpu=GPU,
             device=config["device"],
+            device_batch=config["device_batch"],
         params:
             ids=ids,
             classes=classes(ids),

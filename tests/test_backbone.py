@@ -1,11 +1,11 @@
-"""Backbones by name, with their weights counted; the range they were trained on; devices."""
+"""Backbones by name, with their weights counted; the range they were trained on."""
 
 import pytest
 import torch
 from torch import nn
 
 from wsgcn import backbone as library
-from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise, pick_device
+from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 
 SMALL = "resnet10t"
 
@@ -102,15 +102,3 @@ def test_normalise_by_hand(backbone):
         mean, std = cfg["mean"][channel], cfg["std"][channel]
         expected = torch.tensor([(0 - mean) / std, (0.5 - mean) / std, (1 - mean) / std]).expand(2, 4, 3)
         torch.testing.assert_close(found[:, channel], expected)
-
-
-@pytest.mark.parametrize("gpu", [True, False])
-def test_pick_device(gpu, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert pick_device("cpu").type == "cpu"
-    assert pick_device("auto").type == ("cuda" if gpu else "cpu")
-    if gpu:
-        assert pick_device("cuda").type == "cuda"
-    else:
-        with pytest.raises(ValueError, match="torch sees no GPU"):
-            pick_device("cuda")

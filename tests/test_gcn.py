@@ -1,11 +1,17 @@
-"""The per-image network: its Laplacian, its losses, its forward pass and its training, against dense float64 ones."""
+"""The per-image network: its forward pass, its gradients and its training, against dense float64 ones."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from wsgcn.gcn import LOSSES, gcn_losses, image_seed, refine, window_laplacian
-from wsgcn.graph import SparseGraph, affinity_matrix, propagation_graph
+from wsgcn.dense import dense_laplacian, dense_operator, train_dense
+from wsgcn.gcn import ImageInput, backward, dropout_mask, forward, image_seed, random_generator, refine, train, unpack
+from wsgcn.graph import affinity_matrix, propagation_graph
+from wsgcn.losses import LOSSES
+from wsgcn.propagation import Propagation
+from wsgcn.walk import Polynomial
 
 SETTINGS = {
     "epochs": 6,
@@ -24,176 +30,146 @@ H, W = 5, 6
 CLASSES = (3, 7)
 
 
-def similarity_by_loops(image, sigma1, sigma2, window):
-    """Φ [N, N] over the pairs of different pixels in one another's window."""
-    h, w = image.shape[:2]
-    phi, reach = np.zeros((h, w, h, w)), (window - 1) // 2
-    for y, x, v, u in np.ndindex(h, w, h, w):
-        if max(abs(y - v), abs(x - u)) <= reach and (y, x) != (v, u):
-            grid = (y - v) ** 2 + (x - u) ** 2
-            colour = ((image[y, x].astype(float) - image[v, u]) ** 2).sum()
-            phi[y, x, v, u] = np.exp(-grid / (2 * sigma1**2) - colour / (2 * sigma2**2))
-    return phi.reshape(h * w, h * w)
+def graph_of(affinity, steps=1, normalisation="symmetric"):
+    return propagation_graph(affinity, {"steps": steps, "normalisation": normalisation, "rank": 48})
 
 
-def losses_by_loops(z, target, phi, settings):
-    """The terms in their order in LOSSES, from probabilities z [N, K + 1]."""
-    foreground = [-np.log(z[i, t]) for i, t in enumerate(target) if t not in (0, 255)]
-    background = [-np.log(z[i, t]) for i, t in enumerate(target) if t == 0]
-    entropy = [-sum(p * np.log(p) for p in z[i]) for i, t in enumerate(target) if t == 255]
-    nodes = range(len(z))
-    if settings["laplacian"] == "paper":
-        smooth = sum(phi[i, j] * ((z[i] - z[j]) ** 2).sum() for i in nodes for j in nodes) / len(z)
-    else:
-        log_z, laplacian = np.log(z), np.diag(phi.sum(1)) - phi
-        smooth = np.trace(log_z.T @ laplacian @ log_z) / len(z)
-    fg, bg, ent = (float(np.mean(values)) if values else 0.0 for values in (foreground, background, entropy))
-    return [fg + bg + settings["lambda_ent"] * ent + settings["lambda_lap"] * smooth, fg, bg, ent, smooth]
+def random_input(rng, h=H, w=W, classes=CLASSES, steps=1, normalisation="symmetric"):
+    """An image's affinities, and its input."""
+    affinity = affinity_matrix(0.4 * rng.random((h, w), np.float32), 3, 4)
+    partial = rng.choice([0, *classes, 255], (h, w)).astype(np.uint8)
+    features = rng.standard_normal((4, h, w)).astype(np.float32)
+    image = rng.integers(100, 200, (h, w, 3)).astype(np.uint8)
+    return affinity, ImageInput(graph_of(affinity, steps, normalisation), features, partial, image, classes, 11)
 
 
 @pytest.fixture
 def image(rng):
-    return rng.integers(100, 200, (H, W, 3)).astype(np.uint8)
+    return random_input(rng)[1]
 
 
 @pytest.fixture
-def affinity(rng):
-    return affinity_matrix(0.4 * rng.random((H, W), np.float32), 3, 4)
+def refined(image, cpu):
+    """Call `refine` on the fixture with some of the input or of the settings changed."""
 
-
-@pytest.fixture
-def graph(affinity, cpu):
-    return propagation_graph(affinity, {"steps": 1, "normalisation": "symmetric", "rank": 96}, cpu)
-
-
-@pytest.fixture
-def features(rng):
-    return rng.standard_normal((H * W, 4)).astype(np.float32)
-
-
-@pytest.fixture
-def partial(rng):
-    return rng.choice([0, 3, 7, 255], (H, W)).astype(np.uint8)
-
-
-@pytest.fixture
-def refined(graph, features, partial, image, cpu):
-    """Call `refine` on the fixtures with some of the arguments or settings changed."""
-
-    def call(seed=11, partial=partial, classes=CLASSES, features=features, **changed):
-        return refine(graph, features, partial, image, classes, SETTINGS | changed, seed, cpu)
+    def call(**changed):
+        inputs = {key: changed.pop(key) for key in list(changed) if key in ImageInput.__dataclass_fields__}
+        return refine([replace(image, **inputs)], SETTINGS | changed, cpu)[0]
 
     return call
 
 
-@pytest.mark.parametrize("window", [1, 3, 5, 7])
-@pytest.mark.parametrize("sigma1, sigma2", [(3**0.5, 10), (1, 80)])
-def test_window_laplacian_is_the_loop_s(window, sigma1, sigma2, image):
-    phi = similarity_by_loops(image, sigma1, sigma2, window)
-    found = window_laplacian(image, sigma1, sigma2, window)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.toarray(), np.diag(phi.sum(1)) - phi, rtol=1e-5, atol=1e-7)
+def in_float64(graph):
+    """The same graph in float64: one of sparse terms."""
+    terms = tuple(Polynomial(t.matrix.astype(np.float64), t.coefficients) for t in graph.terms)
+    return replace(graph, terms=terms, **{k: getattr(graph, k).astype(float) for k in ("left", "right", "identity")})
 
 
-def test_window_laplacian_of_an_image_smaller_than_the_window():
-    assert window_laplacian(np.zeros((1, 1, 3), np.uint8), 1, 1, 5).toarray().tolist() == [[0]]
-    found = window_laplacian(np.zeros((1, 2, 3), np.uint8), 1, 1, 5).toarray()
-    np.testing.assert_allclose(found, np.exp(-0.5) * np.array([[1, -1], [-1, 1]]), rtol=1e-6)
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
+@pytest.mark.parametrize("dropout", [0, 0.4])
+def test_gradients_of_the_network(normalisation, dropout, rng, cpu):
+    """Of any function of the logits, with respect to all parameters, by finite differences."""
+    affinity, image = random_input(rng)
+    graph = Propagation([in_float64(graph_of(affinity, normalisation=normalisation))], cpu)
+    inputs = torch.tensor(rng.standard_normal((1, 4, H * W)))
+    kept = torch.from_numpy(dropout_mask(rng, 5, H * W, dropout))[None] / (1 - dropout)
+    weights = torch.tensor(rng.standard_normal((1, 3, H * W)))
+
+    class Network(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *parameters):
+            hidden, logits = forward(inputs, parameters, kept, graph)
+            ctx.save_for_backward(hidden, logits, *parameters)
+            return (weights * logits.sin()).sum()
+
+        @staticmethod
+        def backward(ctx, outer):
+            hidden, logits, *parameters = ctx.saved_tensors
+            return backward(inputs, parameters, kept, graph, hidden, outer * weights * logits.cos())
+
+    parameters = unpack(torch.tensor(rng.standard_normal((1, 43)), requires_grad=True), 4, 5, 3)
+    assert torch.autograd.gradcheck(Network.apply, parameters)
 
 
 @pytest.mark.parametrize("reading", ["paper", "code"])
-@pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 255), (1, 2, 255), (255,), (0, 1)], ids=str)
-def test_losses_are_the_loop_s(reading, labels, image, rng, cpu):
-    settings = SETTINGS | {"laplacian": reading}
-    logits, target = 2 * rng.standard_normal((H * W, 3)), rng.choice(labels, H * W)
-    laplacian = SparseGraph(window_laplacian(image, 1.5, 40, 5), cpu)
-    found = gcn_losses(torch.tensor(logits), torch.tensor(target), laplacian, settings)
-    z = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    expected = losses_by_loops(z, target, similarity_by_loops(image, 1.5, 40, 5), settings)
-    np.testing.assert_allclose([found[name].item() for name in LOSSES], expected, rtol=1e-5)
+@pytest.mark.parametrize("dropout", [0, 0.3])
+@pytest.mark.parametrize(
+    "steps, normalisation, tolerance",
+    [(0, "symmetric", 1e-4), (1, "symmetric", 1e-4), (1, "row", 1e-4), (256, "symmetric", 2e-2), (256, "row", 2e-2)],
+)
+def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dropout, rng, cpu):
+    """Same initial weights and dropout masks; autograd, dense float64 matrices and loops over pairs."""
+    affinity, image = random_input(rng, steps=steps, normalisation=normalisation)
+    settings = SETTINGS | {"dropout": dropout, "laplacian": reading}
+    operator = dense_operator(torch.tensor(affinity.toarray()).double(), steps, normalisation)
+    laplacian = torch.tensor(dense_laplacian(image.image, 1.5, 40, 5))
+    expected, history = train_dense(operator, laplacian, image, settings)
+    scores, losses = refine([image], settings, cpu)[0]
+    assert scores.shape == (3, H, W) and scores.dtype == losses.dtype == np.float32
+    np.testing.assert_allclose(losses, history, rtol=tolerance)
+    np.testing.assert_allclose(scores, expected, rtol=10 * tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("reading", ["paper", "code"])
-def test_gradient_of_the_losses(reading, image, rng, cpu):
-    target = torch.tensor(rng.choice([0, 1, 2, 255], H * W))
-    laplacian = SparseGraph(window_laplacian(image, 1.5, 40, 5), cpu)
-    logits = torch.tensor(rng.standard_normal((H * W, 3)), requires_grad=True)
-    settings = SETTINGS | {"laplacian": reading}
-    assert torch.autograd.gradcheck(lambda x: gcn_losses(x, target, laplacian, settings)["loss"], logits, atol=1e-6)
-
-
-def renumbered(partial):
-    """The partial label with its classes as columns: 3 is 1, 7 is 2."""
-    return np.select([partial == 3, partial == 7], [1, 2], partial.astype(int))
-
-
-class DenseGCN:
-    """Kipf's two layers and their training in dense float64, from the initial weights that `refine` draws."""
-
-    def __init__(self, affinity, features, classes, seed):
-        matrix = affinity.toarray().astype(float)
-        for identity in (0, np.eye(len(matrix))):  # one symmetric step, then D^-½ (W + I) D^-½
-            matrix = matrix + identity
-            root = np.diag(matrix.sum(1) ** -0.5)
-            matrix = root @ matrix @ root
-        self.matrix = torch.tensor(matrix)
-        self.features = torch.tensor(features).double()
-        generator = torch.Generator().manual_seed(seed)
-        weights, shapes = [], [(features.shape[1], SETTINGS["hidden"]), (SETTINGS["hidden"], classes + 1)]
-        for rows, columns in shapes:  # Glorot's uniform ones
-            uniform = torch.rand(rows, columns, generator=generator).double()
-            weights.append((uniform * 2 - 1) * np.sqrt(6 / (rows + columns)))
-        biases = [torch.zeros(columns).double() for _, columns in shapes]
-        self.parameters = [p.requires_grad_() for p in (*weights, *biases)]
-
-    def scores(self):
-        w0, w1, b0, b1 = self.parameters
-        hidden = torch.relu(self.matrix @ (self.features @ w0) + b0)
-        return torch.softmax(self.matrix @ (hidden @ w1) + b1, 1)
-
-    def loss(self, target, phi):
-        z, nodes = self.scores(), torch.arange(len(target))
-        foreground, background, rest = ((target == 1) | (target == 2)), target == 0, target == 255
-        log_likelihood = torch.log(z[nodes, torch.where(rest, 0, target)])
-        distances = ((z[:, None] - z[None]) ** 2).sum(2)
-        return (
-            -log_likelihood[foreground].mean()
-            - log_likelihood[background].mean()
-            - SETTINGS["lambda_ent"] * (z * torch.log(z)).sum(1)[rest].mean()
-            + SETTINGS["lambda_lap"] * (phi * distances).sum() / len(z)
-        )
-
-
-def test_forward_pass_is_kipf_s(affinity, features, refined):
+def test_a_prediction_is_dense_kipf(rng, refined, image):
     scores, losses = refined(epochs=0)
-    expected = DenseGCN(affinity, features, len(CLASSES), 11).scores().detach().numpy()
-    assert scores.shape == (3, H, W) and scores.dtype == np.float32
     assert losses.shape == (0, len(LOSSES))
-    np.testing.assert_allclose(scores, expected.T.reshape(3, H, W), rtol=1e-4)
+    w0, w1 = [
+        random_generator(11).uniform(-1, 1, 35)[part].reshape(shape)
+        for part, shape in ((slice(20), (5, 4)), (slice(20, 35), (3, 5)))
+    ]
+    w0, w1 = w0 * (6 / 9) ** 0.5, w1 * (6 / 8) ** 0.5
+    rows = torch.eye(H * W)[None]
+    operator = Propagation([image.graph], torch.device("cpu")).apply(rows)[0].numpy().T.astype(float)
+    hidden = np.maximum(0, operator @ image.features.reshape(4, -1).T @ w0.T)
+    logits = np.exp(operator @ hidden @ w1.T)
+    np.testing.assert_allclose(scores, (logits / logits.sum(1, keepdims=True)).T.reshape(3, H, W), rtol=1e-4)
 
 
-def test_training_is_adam_on_the_dense_formula(affinity, features, partial, image, refined):
-    scores, losses = refined()
-    dense = DenseGCN(affinity, features, len(CLASSES), 11)
-    target = torch.tensor(renumbered(partial).ravel())
-    phi = torch.tensor(similarity_by_loops(image, SETTINGS["sigma1"], SETTINGS["sigma2"], SETTINGS["window"]))
-    adam = torch.optim.Adam(dense.parameters, lr=SETTINGS["lr"], weight_decay=SETTINGS["weight_decay"])
-    expected = []
-    for _ in range(SETTINGS["epochs"]):
-        adam.zero_grad()
-        loss = dense.loss(target, phi)
-        loss.backward()
-        adam.step()
-        expected.append(loss.item())
-    np.testing.assert_allclose(losses[:, LOSSES.index("loss")], expected, rtol=1e-4)
-    np.testing.assert_allclose(scores, dense.scores().detach().numpy().T.reshape(3, H, W), rtol=1e-3)
+def test_dropout_mask_keeps_the_asked_share():
+    mask = dropout_mask(random_generator(0), 16, 10001, 0.3)
+    assert mask.shape == (16, 10001) and mask.dtype == bool
+    assert mask.mean() == pytest.approx(0.7, abs=0.005)
+    columns = mask[:, :10000].reshape(16, 2500, 4).mean((0, 1))  # the four draws from one random word
+    np.testing.assert_allclose(columns, 0.7, atol=0.01)
 
 
-def test_training_lowers_the_loss_and_fits_the_label(refined, partial):
+@pytest.mark.parametrize("steps", [1, 5, 256])
+def test_images_of_a_batch_do_not_touch_each_other(steps, rng, cpu):
+    """Trained together, as on a GPU, images of different sizes get what each gets alone."""
+    images = [random_input(rng, h, w, steps=steps)[1] for h, w in ((5, 6), (8, 7), (3, 9))]
+    images = [replace(image, seed=seed) for seed, image in enumerate(images)]
+    settings = SETTINGS | {"dropout": 0.3}
+    for image, (scores, losses) in zip(images, train(images, settings, cpu), strict=True):
+        ((alone, history),) = train([image], settings, cpu)
+        np.testing.assert_allclose(scores, alone, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(losses, history, rtol=1e-4)
+
+
+def test_company_and_order_change_no_bit_on_a_cpu(rng, cpu):
+    images = [random_input(rng, h, 6, classes=c)[1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
+    settings = SETTINGS | {"dropout": 0.3}
+    alone = [refine([image], settings, cpu)[0] for image in images]
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 0]):
+        for place, (scores, losses) in zip(order, refine([images[k] for k in order], settings, cpu), strict=True):
+            np.testing.assert_array_equal(scores, alone[place][0])
+            np.testing.assert_array_equal(losses, alone[place][1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_gpu_trains_the_same(rng, cpu):
+    images = [random_input(rng, h, 6, classes=c)[1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
+    settings = SETTINGS | {"dropout": 0.3}
+    for (found, _), (expected, _) in zip(
+        refine(images, settings, torch.device("cuda")), refine(images, settings, cpu), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_training_lowers_the_loss_and_fits_the_label(refined, image):
     scores, losses = refined(epochs=250, lambda_lap=0, lambda_ent=0, weight_decay=0)
     assert losses[-1, 0] < losses[0, 0] / 3
     found = np.array([0, *CLASSES])[scores.argmax(0)]
-    assert (found == partial)[partial != 255].mean() > 0.8
+    assert (found == image.partial)[image.partial != 255].mean() > 0.8
     np.testing.assert_allclose(scores.sum(0), 1, rtol=1e-5)
 
 
@@ -247,11 +223,11 @@ def test_no_label_at_all_suffices(refined):
     assert not losses[:, [LOSSES.index("loss_fg"), LOSSES.index("loss_bg")]].any()
 
 
-def test_classes_are_columns_in_their_order(refined, partial):
-    renamed = renumbered(partial).astype(np.uint8)
+def test_classes_are_rows_in_their_order(refined, image):
+    renamed = np.select([image.partial == 3, image.partial == 7], [1, 2], image.partial.astype(int)).astype(np.uint8)
     np.testing.assert_array_equal(refined()[0], refined(partial=renamed, classes=(1, 2))[0])
 
 
-def test_scores_that_are_not_finite_are_an_error(refined, features):
+def test_scores_that_are_not_finite_are_an_error(refined, image):
     with pytest.raises(FloatingPointError, match="not finite"):
-        refined(features=np.full_like(features, np.nan))
+        refined(features=np.full_like(image.features, np.nan))

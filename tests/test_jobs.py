@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from wsgcn.jobs import each_image, logged
+from wsgcn.jobs import each_group, each_image, logged
 
 
 def test_prints_go_to_the_log(tmp_path, capsys):
@@ -66,3 +66,21 @@ def test_an_error_without_words_tells_its_type_and_image(tmp_path):
 
     with pytest.raises(RuntimeError, match="^image a: MemoryError"):
         each_image(["a"], work, tmp_path / "seconds.csv")
+
+
+def test_groups_share_their_seconds(tmp_path):
+    called = []
+    each_group(list("abcde"), 2, lambda places: called.append(list(places)), tmp_path / "seconds.csv")
+    assert called == [[0, 1], [2, 3], [4]]
+    with open(tmp_path / "seconds.csv", newline="") as stream:
+        _, *rows = csv.reader(stream)
+    assert [image for image, _ in rows] == list("abcde")
+    assert rows[0][1] == rows[1][1]
+
+
+def test_an_error_in_a_group_names_its_images(tmp_path):
+    def work(places):
+        raise ValueError("no")
+
+    with pytest.raises(RuntimeError, match="^image a, b: no$"):
+        each_group(["a", "b", "c"], 2, work, tmp_path / "seconds.csv")

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 SECTIONS = (
-    "dataset, experiment, seed, device, batch_size, backbone, classifier, cam, background_score, irnet, partial, "
-    "graph, refine, pseudo, segmentation, report"
+    "dataset, experiment, seed, device, device_batch, batch_size, backbone, classifier, cam, background_score, irnet, "
+    "partial, graph, refine, pseudo, segmentation, report"
 )
 REMOVED = object()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from wsgcn.backbone import pick_device
+from wsgcn.device import pick_device
 from wsgcn.files import read_image, write_arrays
 from wsgcn.irnet import boundary_and_features, build_boundary_net
 from wsgcn.jobs import each_image, logged

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from wsgcn.backbone import pick_device
 from wsgcn.cam import build_classifier, class_activation_maps
+from wsgcn.device import pick_device
 from wsgcn.files import read_image, write_arrays
 from wsgcn.jobs import each_image, logged
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from wsgcn.backbone import pick_device
 from wsgcn.crf import dense_crf
 from wsgcn.deeplab import build_deeplab, predict
+from wsgcn.device import pick_device
 from wsgcn.files import read_image, write_label
 from wsgcn.jobs import each_image, logged
 

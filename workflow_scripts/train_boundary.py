@@ -2,7 +2,7 @@
 
 import torch
 
-from wsgcn.backbone import pick_device
+from wsgcn.device import pick_device
 from wsgcn.files import whole_file
 from wsgcn.irnet import train_boundary
 from wsgcn.jobs import logged

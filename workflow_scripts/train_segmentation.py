@@ -2,8 +2,8 @@
 
 import torch
 
-from wsgcn.backbone import pick_device
 from wsgcn.deeplab import train_deeplab
+from wsgcn.device import pick_device
 from wsgcn.files import whole_file
 from wsgcn.jobs import logged
 

@@ -1,21 +1,24 @@
 """One graph convolutional network per image: from a partial to a complete pseudo label [WSGCN, section 3.3].
 
-Z = softmax(Â · ReLU(Â V W0) · W1) after Kipf & Welling (ICLR 2017), trained on the image's own partial label.
+Z = softmax(W1 · ReLU(W0 · V Âᵗ + b0) Âᵗ + b1) after Kipf & Welling (ICLR 2017), trained on the image's partial label.
+Everything is held as rows over the nodes, [B, channels, N] for B images, the transpose of the papers' notation: the
+fastest layout for the products with Â. Gradients are written out; they are those of autograd (tests/test_gcn.py).
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 import torch
-import torch.nn.functional as F
 
 from wsgcn.files import IGNORE
-from wsgcn.graph import Graph, SparseGraph, propagate
-from wsgcn.paths import displacements, pair_slices
+from wsgcn.graph import Graph
+from wsgcn.laplacian import window_laplacian
+from wsgcn.losses import LOSSES, Targets, gcn_losses
+from wsgcn.propagation import Propagation, stacked
 
-LOSSES = ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap")
+Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def image_seed(seed: int, image: str) -> int:
@@ -23,111 +26,147 @@ def image_seed(seed: int, image: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{image}".encode()).digest()[:7])
 
 
-def window_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: int) -> scipy.sparse.csr_array:
-    """L = D - Φ of the pixel similarities Φ in a window, so that ΣiΣj Φij |zi - zj|² = 2 tr(Zᵗ L Z).
+@dataclass(frozen=True)
+class ImageInput:
+    """What a GCN knows of an image.
 
-    Φij = exp(-|fi - fj|² / (2 sigma1²) - |Ii - Ij|² / (2 sigma2²)): f the grid position, I the colour. image: RGB in
-    0..255 on the grid [h, w, 3]; window: odd side of the square. Returns float32 CSR [N, N] (WSGCN, equation 7).
+    graph: Â; features: V, float [D, h, w]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8
+    RGB on the grid [h, w, 3]; seed: of its initial weights and its dropout.
     """
-    h, w = image.shape[:2]
-    colour, nodes, reach = image.astype(np.float64), np.arange(h * w).reshape(h, w), window // 2
-    heads, tails, values = [], [], []
-    for dy, dx in displacements(2 * reach + 1):
-        if abs(dy) > reach or abs(dx) > reach or h <= abs(dy) or w <= abs(dx):
-            continue
-        rows, columns = pair_slices(h, w, dy, dx)
-        there = (slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx))
-        contrast = ((colour[rows, columns] - colour[there]) ** 2).sum(2)
-        values.append(np.exp(-(dy * dy + dx * dx) / (2 * sigma1**2) - contrast / (2 * sigma2**2)).ravel())
-        heads.append(nodes[rows, columns].ravel())
-        tails.append(nodes[there].ravel())
-    if not values:
-        return scipy.sparse.csr_array((h * w, h * w), dtype=np.float32)
-    pairs = (np.concatenate(heads), np.concatenate(tails))
-    half = scipy.sparse.coo_array((np.concatenate(values), pairs), shape=(h * w, h * w)).tocsr()
-    similarity = half + half.T
-    return (scipy.sparse.diags_array(similarity.sum(axis=1)) - similarity).tocsr().astype(np.float32)
+
+    graph: Graph
+    features: np.ndarray
+    partial: np.ndarray
+    image: np.ndarray
+    classes: Sequence[int]
+    seed: int
+
+    @property
+    def target(self) -> np.ndarray:
+        """The partial label as rows of Z, int64 [N]: background 0, then the classes in their order; 255 unlabelled."""
+        rows = np.full(256, IGNORE)
+        rows[[0, *self.classes]] = np.arange(len(self.classes) + 1)
+        return rows[self.partial.ravel()]
 
 
-def gcn_losses(
-    logits: torch.Tensor, target: torch.Tensor, laplacian: Graph, settings: Mapping
-) -> dict[str, torch.Tensor]:
-    """The four losses of an image and their weighted sum (WSGCN, equations 4 to 8).
+def random_generator(seed: int) -> np.random.Generator:
+    """What an image's initial weights and then its dropout masks are drawn from, on any device."""
+    return np.random.Generator(np.random.PCG64(seed))
 
-    logits: [N, K + 1], background first; target: int64 [N] of column indices, 255 unlabelled. `loss_fg`, `loss_bg`:
-    mean cross-entropies over the foreground and over the background nodes; `loss_ent`: mean entropy [nats] over the
-    unlabelled ones; `loss_lap`: ΣiΣj Φij |zi - zj|² / N. The released code's reading (settings["laplacian"] `code`) is
-    tr(Zᵗ L Z) / N on log Z instead. Means and not sums, so that the weights do not depend on the image's size. A loss
-    without nodes is zero.
+
+def initial_parameters(rng: np.random.Generator, inputs: int, hidden: int, outputs: int) -> np.ndarray:
+    """W0 [hidden, inputs], b0, W1 [outputs, hidden], b1 as one float32 vector: Glorot's uniform weights, no biases."""
+    parts = []
+    for rows, columns in ((hidden, inputs), (outputs, hidden)):
+        bound = (6 / (rows + columns)) ** 0.5
+        parts += [rng.uniform(-bound, bound, rows * columns), np.zeros(rows)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def unpack(flat: torch.Tensor, inputs: int, hidden: int, outputs: int) -> Parameters:
+    """Views of W0 [B, hidden, inputs], b0 [B, hidden, 1], W1 [B, outputs, hidden], b1 [B, outputs, 1] in [B, P]."""
+    shapes = ((hidden, inputs), (hidden, 1), (outputs, hidden), (outputs, 1))
+    parts = flat.split([rows * columns for rows, columns in shapes], dim=1)
+    return tuple(part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True))
+
+
+def dropout_mask(rng: np.random.Generator, hidden: int, nodes: int, dropout: float) -> np.ndarray:
+    """bool [hidden, nodes], True (kept) with probability 1 - dropout to within 2^-17."""
+    words = rng.bit_generator.random_raw(-(-hidden * nodes // 4)).view(np.uint16)  # 16 bits a unit
+    return words[: hidden * nodes].reshape(hidden, nodes) >= round(dropout * 2**16)
+
+
+def forward(
+    inputs: torch.Tensor, parameters: Parameters, kept: torch.Tensor | float, graph: Propagation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hidden units [B, hidden, N] and logits [B, K + 1, N] from ÂV [B, D, N].
+
+    kept: by what the hidden units are multiplied: a mask [B, hidden, N] divided by its mean, or 1.
     """
-    log_z = F.log_softmax(logits, 1)
-    z = log_z.exp()
+    w0, b0, w1, b1 = parameters
+    hidden = torch.baddbmm(b0, w0, inputs).relu_().mul_(kept)
+    return hidden, graph.apply(w1 @ hidden).add_(b1)
 
-    def mean_over(nodes: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        return (values * nodes).sum() / nodes.sum().clamp(min=1)
 
-    unlabelled = target == IGNORE
-    cross_entropy = -log_z.gather(1, target.where(~unlabelled, 0)[:, None])[:, 0]
-    smoothed, factor = (log_z, 1) if settings["laplacian"] == "code" else (z, 2)
-    losses = {
-        "loss_fg": mean_over((target > 0) & ~unlabelled, cross_entropy),
-        "loss_bg": mean_over(target == 0, cross_entropy),
-        "loss_ent": mean_over(unlabelled, -(z * log_z).sum(1)),
-        "loss_lap": factor * (smoothed * propagate(laplacian, smoothed)).sum() / len(z),
-    }
-    weights = {"loss_ent": settings["lambda_ent"], "loss_lap": settings["lambda_lap"]}
-    return {"loss": sum(weights.get(name, 1) * value for name, value in losses.items())} | losses
+def backward(
+    inputs: torch.Tensor,
+    parameters: Parameters,
+    kept: torch.Tensor | float,
+    graph: Propagation,
+    hidden: torch.Tensor,
+    gradient: torch.Tensor,
+) -> Parameters:
+    """Gradients of the four parameters from that of the logits [B, K + 1, N], after `forward` gave `hidden`."""
+    w1 = parameters[2]
+    propagated = graph.apply_transpose(gradient)
+    before = (w1.mT @ propagated).mul_(hidden > 0).mul_(kept)
+    return (
+        before @ inputs.mT,
+        before.sum(2, keepdim=True),
+        propagated @ hidden.mT,
+        gradient.sum(2, keepdim=True),
+    )
 
 
 def refine(
-    graph: Graph,
-    features: np.ndarray,
-    partial: np.ndarray,
-    image: np.ndarray,
-    classes: Sequence[int],
-    settings: Mapping,
-    seed: int,
-    device: torch.device,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train a GCN on one image and return what it says of each node.
+    images: Sequence[ImageInput], settings: Mapping, device: torch.device
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Train a GCN on each image and return what each says of its nodes, as `train` does.
 
-    features: V, float [N, D]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8 RGB on the
-    grid [h, w, 3]. settings: epochs, lr, weight_decay, dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap,
-    laplacian. Returns Z, float32 [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`. Z
-    knows the image's own classes only, where the released code's knows all: its entropy is at most ln(K + 1).
+    On a GPU all images that fit each other are trained together; on a CPU one after the other is fastest, and makes a
+    result the same to the bit in any company.
     """
-    generator = torch.Generator(device).manual_seed(seed)
-    columns = np.full(256, IGNORE)
-    columns[[0, *classes]] = np.arange(len(classes) + 1)
-    target = torch.from_numpy(columns[partial.ravel()]).to(device)
-    laplacian = SparseGraph(window_laplacian(image, settings["sigma1"], settings["sigma2"], settings["window"]), device)
-    inputs = graph.apply(torch.from_numpy(np.ascontiguousarray(features, np.float32)).to(device))  # ÂV: [N, D]
+    groups = {}
+    for place, image in enumerate(images):
+        kinds = tuple(type(term) for term in image.graph.terms)
+        key = place if device.type == "cpu" else (len(image.classes), len(image.features), kinds)
+        groups.setdefault(key, []).append(place)
+    results = {}
+    for places in groups.values():
+        results.update(zip(places, train([images[place] for place in places], settings, device), strict=True))
+    return [results[place] for place in range(len(images))]
 
-    def glorot(rows: int, columns: int) -> torch.Tensor:
-        bound = (6 / (rows + columns)) ** 0.5
-        uniform = torch.rand(rows, columns, generator=generator, device=device)
-        return ((2 * uniform - 1) * bound).requires_grad_()
 
-    w0, w1 = glorot(inputs.shape[1], settings["hidden"]), glorot(settings["hidden"], len(classes) + 1)
-    b0, b1 = (torch.zeros(w.shape[1], device=device, requires_grad=True) for w in (w0, w1))
+def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Train a GCN on each of some images, all at once, and return what each says of its nodes.
 
-    def logits(dropout: float) -> torch.Tensor:
-        hidden = torch.relu(inputs @ w0 + b0)  # [N, hidden]
-        if dropout:
-            kept = torch.rand(hidden.shape, generator=generator, device=device) >= dropout
-            hidden = hidden * kept / (1 - dropout)
-        return propagate(graph, hidden @ w1) + b1  # [N, K + 1]
-
-    optimizer = torch.optim.Adam([w0, b0, w1, b1], lr=settings["lr"], weight_decay=settings["weight_decay"])
-    history = torch.empty(settings["epochs"], len(LOSSES))
+    The images have one number of features, one of classes, and graphs of one form. settings: epochs, lr, weight_decay,
+    dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap, laplacian. Returns, for each image, Z, float32
+    [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`. Z knows the image's own classes
+    only, where the released code's knows all: its entropy is at most ln(K + 1).
+    """
+    graph = Propagation([image.graph for image in images], device)
+    features = [image.features.reshape(len(image.features), -1).astype(np.float32) for image in images]
+    inputs = graph.apply(stacked(features, device))  # ÂV: [B, D, N]
+    targets = Targets(
+        [image.target for image in images],
+        [window_laplacian(i.image, settings["sigma1"], settings["sigma2"], settings["window"]) for i in images],
+        len(images[0].classes) + 1,
+        device,
+    )
+    sizes = (inputs.shape[1], settings["hidden"], len(images[0].classes) + 1)
+    rngs = [random_generator(image.seed) for image in images]
+    flat = stacked([initial_parameters(rng, *sizes) for rng in rngs], device).requires_grad_()
+    flat.grad = torch.zeros_like(flat)
+    gradients, parameters = unpack(flat.grad, *sizes), unpack(flat.detach(), *sizes)
+    optimizer = torch.optim.Adam([flat], lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True)
+    history = torch.empty(settings["epochs"], len(images), len(LOSSES))
+    dropout, kept = settings["dropout"], 1.0
     for epoch in range(settings["epochs"]):
-        losses = gcn_losses(logits(settings["dropout"]), target, laplacian, settings)
-        optimizer.zero_grad()
-        losses["loss"].backward()
+        if dropout:
+            nodes = [image.partial.size for image in images]
+            masks = [dropout_mask(rng, sizes[1], n, dropout) for rng, n in zip(rngs, nodes, strict=True)]
+            kept = stacked(masks, device) / (1 - dropout)
+        hidden, logits = forward(inputs, parameters, kept, graph)
+        history[epoch], gradient = gcn_losses(logits, targets, settings)
+        for slot, value in zip(gradients, backward(inputs, parameters, kept, graph, hidden, gradient), strict=True):
+            slot.copy_(value)
         optimizer.step()
-        history[epoch] = torch.stack([losses[name].detach() for name in LOSSES])
-    with torch.no_grad():
-        z = torch.softmax(logits(0), 1).T.reshape(len(classes) + 1, *partial.shape)
-    if not torch.isfinite(z).all():
-        raise FloatingPointError("the GCN's scores are not finite")
-    return z.cpu().numpy(), history.numpy()
+    z = torch.softmax(forward(inputs, parameters, 1.0, graph)[1], 1).cpu().numpy()
+    results = []
+    for k, image in enumerate(images):
+        scores = z[k, :, : image.partial.size].reshape(-1, *image.partial.shape)
+        if not np.isfinite(scores).all():
+            raise FloatingPointError("the GCN's scores are not finite")
+        results.append((scores, history[:, k].numpy()))
+    return results

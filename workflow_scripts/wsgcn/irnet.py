@@ -17,7 +17,7 @@ from wsgcn.backbone import build_backbone, normalise
 from wsgcn.cam import grid_size, label_from_cams, scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf_labels
 from wsgcn.files import IGNORE, read_image, read_label
-from wsgcn.paths import displacements, pair_slices, path_maximum
+from wsgcn.paths import displacements, pair_places, path_maximum
 from wsgcn.training import fit, iterations_for
 
 EPSILON = 1e-5
@@ -55,9 +55,7 @@ def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> d
     for dy, dx in displacements(radius):
         if h <= abs(dy) or w <= abs(dx):
             continue
-        rows, columns = pair_slices(h, w, dy, dx)
-        here = label[:, rows, columns]
-        there = label[:, rows.start + dy : rows.stop + dy, columns.start + dx : columns.stop + dx]
+        here, there = (label[:, *place] for place in pair_places(h, w, dy, dx))
         affinity = 1 - path_maximum(boundary, dy, dx)
         labelled, same = (here != IGNORE) & (there != IGNORE), here == there
         alike, unlike = -torch.log(affinity + EPSILON), -torch.log(1 + EPSILON - affinity)

@@ -33,13 +33,21 @@ def each_image(ids: Sequence[str], work: Callable[[int], None], seconds: str | P
 
     Raises RuntimeError, naming the image, where `work` raises.
     """
+    each_group(ids, 1, lambda places: work(places[0]), seconds)
+
+
+def each_group(ids: Sequence[str], size: int, work: Callable[[Sequence[int]], None], seconds: str | Path) -> None:
+    """The same with the places of `size` ids at a time; each gets its share of their seconds."""
     rows = []
-    for place, image in enumerate(tqdm(ids, file=sys.stderr, mininterval=5)):
-        started = time.perf_counter()
-        try:
-            work(place)
-        except Exception as error:
-            raise RuntimeError(f"image {image}: {str(error) or type(error).__name__}") from error
-        rows.append((image, f"{time.perf_counter() - started:.4f}"))
+    with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
+        for start in range(0, len(ids), size):
+            images, started = ids[start : start + size], time.perf_counter()
+            try:
+                work(range(start, start + len(images)))
+            except Exception as error:
+                raise RuntimeError(f"image {', '.join(images)}: {str(error) or type(error).__name__}") from error
+            share = (time.perf_counter() - started) / len(images)
+            rows += [(image, f"{share:.4f}") for image in images]
+            progress.update(len(images))
     with whole_file(seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds"), *rows])

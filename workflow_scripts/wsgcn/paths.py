@@ -35,6 +35,13 @@ def pair_slices(h: int, w: int, dy: int, dx: int) -> tuple[slice, slice]:
     return slice(max(0, -dy), h - max(0, dy)), slice(max(0, -dx), w - max(0, dx))
 
 
+def pair_places(h: int, w: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Rows and columns of the same points, and those of their partners."""
+    rows, columns = pair_slices(h, w, dy, dx)
+    partners = slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx)
+    return (rows, columns), partners
+
+
 def path_maximum(boundary: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
     """Max of `boundary` [..., h, w] along the line from each point to its partner, at the points of `pair_slices`.
 

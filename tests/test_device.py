@@ -1,0 +1,18 @@
+"""Where to compute."""
+
+import pytest
+import torch
+
+from wsgcn.device import pick_device
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_pick_device(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device("auto").type == ("cuda" if gpu else "cpu")
+    if gpu:
+        assert pick_device("cuda").type == "cuda"
+    else:
+        with pytest.raises(ValueError, match="torch sees no GPU"):
+            pick_device("cuda")

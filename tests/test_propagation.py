@@ -1,0 +1,74 @@
+"""The operators on a device, one by one and many at once, against dense float64 matrices."""
+
+import numpy as np
+import pytest
+import torch
+
+from wsgcn.dense import dense_operator
+from wsgcn.graph import affinity_matrix, propagation_graph
+from wsgcn.propagation import Propagation, block_diagonal_product, matrix_product, stacked
+
+KINDS = [(0, 48), (1, 48), (5, 4), (256, 48)]  # steps and rank: affinities, one step, a polynomial, low rank
+
+
+def affinities(rng):
+    """Of three grids of different sizes, a wall in each."""
+    for h, w in ((7, 9), (8, 5), (10, 11)):
+        boundary = 0.2 * rng.random((h, w), np.float32)
+        boundary[: h - 1, w // 2] = 0.8
+        yield affinity_matrix(boundary, 3, 4)
+
+
+def graphs_and_matrices(rng, steps, rank, normalisation):
+    settings = {"steps": steps, "normalisation": normalisation, "rank": rank}
+    some = list(affinities(rng))
+    dense = [dense_operator(torch.tensor(a.toarray()).double(), steps, normalisation).numpy() for a in some]
+    return [propagation_graph(a, settings) for a in some], dense
+
+
+def test_stacked_fills_up_with_zeros(cpu):
+    found = stacked([np.ones((2, 3)), np.full((1, 4), 2.0)], cpu)
+    assert found.tolist() == [[[1, 1, 1, 0], [1, 1, 1, 0]], [[2, 2, 2, 2], [0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
+@pytest.mark.parametrize("steps, rank", KINDS)
+def test_a_batch_is_the_dense_matrices(steps, rank, normalisation, rng, cpu):
+    graphs, dense = graphs_and_matrices(rng, steps, rank, normalisation)
+    nodes = max(len(d) for d in dense)
+    block = torch.zeros(3, 2, nodes)
+    for k, matrix in enumerate(dense):
+        block[k, :, : len(matrix)] = torch.from_numpy(rng.standard_normal((2, len(matrix)), np.float32))
+    batch = Propagation(graphs, cpu)
+    forth, back, block = (b.numpy() for b in (batch.apply(block), batch.apply_transpose(block), block))
+    low_rank = steps == 256 or (steps > 1 and normalisation == "row")
+    tolerance = 0.015 if low_rank else 1e-5
+    for k, matrix in enumerate(dense):
+        n = len(matrix)
+        np.testing.assert_allclose(forth[k, :, :n], block[k, :, :n] @ matrix.T, atol=tolerance)
+        np.testing.assert_allclose(back[k, :, :n], block[k, :, :n] @ matrix, atol=tolerance)
+        assert not forth[k, :, n:].any() and not back[k, :, n:].any()
+
+
+@pytest.mark.parametrize("format", ["dia", "csr"])
+def test_the_gpu_s_product_is_the_cpu_s(format, rng, cpu):
+    matrices = [a.asformat(format) for a in affinities(rng)]
+    block = torch.from_numpy(rng.standard_normal((3, 4, 110), np.float32))
+    for k, matrix in enumerate(matrices):
+        block[k, :, matrix.shape[0] :] = 0
+    expected = matrix_product(matrices, cpu)(block)
+    torch.testing.assert_close(block_diagonal_product(matrices, cpu)(block), expected)
+    np.testing.assert_allclose(expected[1, :, :40], block[1, :, :40].numpy() @ matrices[1].toarray(), atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
+@pytest.mark.parametrize("steps, rank", KINDS)
+def test_the_gpu_computes_the_same(steps, rank, normalisation, rng, cpu):
+    graphs, _ = graphs_and_matrices(rng, steps, rank, normalisation)
+    block = torch.from_numpy(rng.standard_normal((3, 4, 110), np.float32))
+    for k, graph in enumerate(graphs):
+        block[k, :, len(graph.left) :] = 0
+    expected = Propagation(graphs, cpu).apply(block)
+    found = Propagation(graphs, torch.device("cuda")).apply(block.cuda())
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,35 @@
+"""Symmetric matrices over the neighbours on a grid, against loops over the pairs."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from wsgcn.paths import displacements, pair_places
+from wsgcn.stencil import scaled, stencil_matrix
+
+
+@pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
+def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
+    """Narrow grids too, where two displacements share a diagonal."""
+    field = rng.random((2, h, w))
+
+    def value(dy, dx):
+        here, there = pair_places(h, w, dy, dx)
+        return field[0][here] + field[1][there]
+
+    found = stencil_matrix(h, w, displacements(4), value, diagonal=3)
+    expected = 3 * np.eye(h * w)
+    for a, b in pairs(h, w, 4):  # a comes first in reading order, as `here` does
+        i, j = a[0] * w + a[1], b[0] * w + b[1]
+        expected[i, j] = expected[j, i] = field[0][a] + field[1][b]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("format", ["dia", "csr"])
+def test_scaled_multiplies_rows_and_columns(format, rng):
+    matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng).asformat(format)
+    left, right = rng.random(6), rng.random(6)
+    found = scaled(matrix, left, right)
+    assert found.format == format and found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), left[:, None] * matrix.toarray() * right, rtol=1e-6)

@@ -1,0 +1,127 @@
+"""The operators Â of one or several images on a device, padded to one length and applied together."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy.sparse
+import torch
+import torch.nn.functional as F
+
+from wsgcn.maximum import LowRankMaximum
+from wsgcn.walk import LowRank, Polynomial, evaluate
+
+Product = Callable[[torch.Tensor], torch.Tensor]
+Term = Polynomial | LowRank | LowRankMaximum
+
+GROUPS = 64
+"""So many groups of like degree stand for the nodes in `LowRankMaximum`; within one it takes the mean of the two."""
+
+
+def stacked(rows: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
+    """Arrays [..., n] as one tensor [B, ..., N]: N and the axes before it are the largest, zeros fill up."""
+    shape = np.max([row.shape for row in rows], axis=0)
+    pads = [[(0, most - size) for most, size in zip(shape, row.shape, strict=True)] for row in rows]
+    return torch.from_numpy(np.stack([np.pad(row, pad) for row, pad in zip(rows, pads, strict=True)])).to(device)
+
+
+def matrix_product(matrices: Sequence[scipy.sparse.sparray], device: torch.device) -> Product:
+    """The function that multiplies blocks [B, K, N] by B symmetric sparse matrices of at most N nodes."""
+    if device.type != "cpu":
+        return block_diagonal_product(matrices, device)
+
+    def product(block: torch.Tensor) -> torch.Tensor:
+        result = torch.zeros_like(block)
+        for matrix, sources, targets in zip(matrices, block.numpy(), result.numpy(), strict=True):
+            for source, target in zip(sources, targets, strict=True):
+                target[: matrix.shape[0]] = matrix @ source[: matrix.shape[0]]
+        return result
+
+    return product
+
+
+def block_diagonal_product(matrices: Sequence[scipy.sparse.sparray], device: torch.device) -> Product:
+    """The same by one product with a block-diagonal torch matrix, as suits a GPU."""
+    nodes = max(matrix.shape[0] for matrix in matrices)
+    parts = [scipy.sparse.csr_array(matrix) for matrix in matrices]
+    for part in parts:
+        part.resize(nodes, nodes)
+    whole = scipy.sparse.block_diag(parts, format="csr")
+    arrays = (torch.from_numpy(array) for array in (whole.indptr, whole.indices, whole.data))
+    matrix = torch.sparse_csr_tensor(*arrays, size=whole.shape, check_invariants=False).to(device)
+
+    def product(block: torch.Tensor) -> torch.Tensor:
+        columns = block.transpose(1, 2).reshape(-1, block.shape[1])
+        return (matrix @ columns).view(len(block), nodes, -1).transpose(1, 2).contiguous()
+
+    return product
+
+
+def term_product(terms: Sequence[Term], device: torch.device) -> Product:
+    """The function that multiplies blocks [B, K, N] by one term, all of a kind, of each of B graphs."""
+    kind = type(terms[0])
+    if kind is Polynomial:
+        product = matrix_product([term.matrix for term in terms], device)
+        padded = stacked([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
+        coefficients = padded.T[:, :, None, None].unbind()
+        return lambda block: evaluate(coefficients, product, block)
+    if kind is LowRank:
+        basis, values = _low_rank(terms, device)
+        return lambda block: (block @ basis.mT * values) @ basis
+    basis, values = _low_rank([term.low_rank for term in terms], device)
+    return _maximum_product(basis, values, [term.degree for term in terms], device)
+
+
+def _low_rank(terms: Sequence[LowRank], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    values = [term.values for term in terms]
+    return stacked([term.basis for term in terms], device), stacked(values, device)[:, None]
+
+
+def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequence[np.ndarray], device) -> Product:
+    """Sums over the nodes of smaller degree and over those of larger degree, by groups of nodes in their order."""
+    degree = stacked(degrees, device)
+    degree = degree.where(degree > 0, 1)[:, None]  # padding
+    count, nodes = len(degree), basis.shape[2]
+    size = -(-nodes // GROUPS)
+    order = degree.argsort(dim=2, stable=True)
+    back = order.argsort(2)
+
+    def grouped(rows: torch.Tensor, fill: float = 0) -> torch.Tensor:  # [B, R, N] to [B, G, R, N / G]
+        in_order = rows.gather(2, order.expand_as(rows))
+        padded = F.pad(in_order, (0, GROUPS * size - nodes), value=fill)
+        return padded.view(count, -1, GROUPS, size).transpose(1, 2)
+
+    bases, root = grouped(basis).contiguous(), grouped(degree, 1).sqrt()
+
+    def product(block: torch.Tensor) -> torch.Tensor:
+        rows = grouped(block)
+        below, above = ((rows * factor) @ bases.mT * values[:, None] for factor in (1 / root, root))  # [B, G, K, R]
+        below, above = below.cumsum(1) - below / 2, above.flip(1).cumsum(1).flip(1) - above / 2
+        rows = root * (below @ bases) + (above @ bases) / root
+        rows = rows.transpose(1, 2).reshape(count, -1, GROUPS * size)
+        return rows.gather(2, back.expand(-1, rows.shape[1], -1))
+
+    return product
+
+
+class Propagation:
+    """Â of B graphs whose terms are of the same kinds, for blocks of rows X [B, K, N].
+
+    N is the number of nodes of the largest graph; a smaller one's further nodes must be zero in X and stay so.
+    """
+
+    def __init__(self, graphs: Sequence, device: torch.device):
+        self._terms = [term_product(terms, device) for terms in zip(*(graph.terms for graph in graphs), strict=True)]
+        columns = ([getattr(graph, name)[None] for graph in graphs] for name in ("left", "right", "identity"))
+        self._left, self._right, self._identity = (stacked(column, device) for column in columns)
+
+    def apply(self, block: torch.Tensor) -> torch.Tensor:
+        """Â X, row by row of X [B, K, N]."""
+        return self._apply(self._left, block, self._right)
+
+    def apply_transpose(self, block: torch.Tensor) -> torch.Tensor:
+        """Âᵗ X."""
+        return self._apply(self._right, block, self._left)
+
+    def _apply(self, left: torch.Tensor, block: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        scaled = right * block
+        return left * sum(term(scaled) for term in self._terms) + self._identity * block
