@@ -19,6 +19,11 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+# Snakemake 9.27's limit of jobs a second starts one more timer with every job that ends, each of which looks at all
+# ready jobs once a second: after 30 jobs that takes half a core. One machine needs no such limit.
+if workflow.scheduling_settings:
+    workflow.scheduling_settings.max_jobs_per_timespan = None
+
 EXPERIMENT = config["experiment"]
 CLASSES = list(DATA.classes)
 HOW = ("device", "device_batch", "batch_size", "report")  # how results are made and shown, not what they are

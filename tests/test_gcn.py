@@ -7,7 +7,18 @@ import pytest
 import torch
 
 from wsgcn.dense import dense_laplacian, dense_operator, train_dense
-from wsgcn.gcn import ImageInput, backward, dropout_mask, forward, image_seed, random_generator, refine, train, unpack
+from wsgcn.gcn import (
+    Adam,
+    ImageInput,
+    backward,
+    dropout_mask,
+    forward,
+    image_seed,
+    random_generator,
+    refine,
+    train,
+    unpack,
+)
 from wsgcn.graph import affinity_matrix, propagation_graph
 from wsgcn.losses import LOSSES
 from wsgcn.propagation import Propagation
@@ -62,7 +73,9 @@ def refined(image, cpu):
 def in_float64(graph):
     """The same graph in float64: one of sparse terms."""
     terms = tuple(Polynomial(t.matrix.astype(np.float64), t.coefficients) for t in graph.terms)
-    return replace(graph, terms=terms, **{k: getattr(graph, k).astype(float) for k in ("left", "right", "identity")})
+    return replace(
+        graph, terms=terms, exact=terms, **{k: getattr(graph, k).astype(float) for k in ("left", "right", "identity")}
+    )
 
 
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
@@ -123,6 +136,17 @@ def test_a_prediction_is_dense_kipf(rng, refined, image):
     hidden = np.maximum(0, operator @ image.features.reshape(4, -1).T @ w0.T)
     logits = np.exp(operator @ hidden @ w1.T)
     np.testing.assert_allclose(scores, (logits / logits.sum(1, keepdims=True)).T.reshape(3, H, W), rtol=1e-4)
+
+
+def test_adam_is_torch_s(rng):
+    values = torch.tensor(rng.standard_normal((2, 30)))
+    ours, theirs = values.clone(), values.clone().requires_grad_()
+    mine, adam = Adam(ours, 0.02, 0.01), torch.optim.Adam([theirs], lr=0.02, weight_decay=0.01)
+    for _ in range(20):
+        theirs.grad = torch.tensor(rng.standard_normal((2, 30))) * 10.0 ** torch.arange(-20, 10)
+        mine.step(theirs.grad)
+        adam.step()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_dropout_mask_keeps_the_asked_share():

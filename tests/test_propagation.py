@@ -6,7 +6,8 @@ import torch
 
 from wsgcn.dense import dense_operator
 from wsgcn.graph import affinity_matrix, propagation_graph
-from wsgcn.propagation import Propagation, block_diagonal_product, matrix_product, stacked
+from wsgcn.propagation import Propagation, polynomial_product, rows_product, stacked
+from wsgcn.walk import matrix_term, walk_polynomial
 
 KINDS = [(0, 48), (1, 48), (5, 4), (256, 48)]  # steps and rank: affinities, one step, a polynomial, low rank
 
@@ -50,15 +51,18 @@ def test_a_batch_is_the_dense_matrices(steps, rank, normalisation, rng, cpu):
         assert not forth[k, :, n:].any() and not back[k, :, n:].any()
 
 
+@pytest.mark.parametrize("steps", [1, 30])
 @pytest.mark.parametrize("format", ["dia", "csr"])
-def test_the_gpu_s_product_is_the_cpu_s(format, rng, cpu):
-    matrices = [a.asformat(format) for a in affinities(rng)]
+def test_the_gpu_s_product_is_the_cpu_s(format, steps, rng, cpu):
+    matrices = [(a.asformat(format) / 20).astype(np.float32) for a in affinities(rng)]
+    terms = [walk_polynomial(m, steps) if steps > 1 else matrix_term(m) for m in matrices]
     block = torch.from_numpy(rng.standard_normal((3, 4, 110), np.float32))
     for k, matrix in enumerate(matrices):
         block[k, :, matrix.shape[0] :] = 0
-    expected = matrix_product(matrices, cpu)(block)
-    torch.testing.assert_close(block_diagonal_product(matrices, cpu)(block), expected)
-    np.testing.assert_allclose(expected[1, :, :40], block[1, :, :40].numpy() @ matrices[1].toarray(), atol=1e-5)
+    expected = rows_product(terms)(block)
+    torch.testing.assert_close(polynomial_product(terms, cpu)(block), expected, atol=1e-5, rtol=1e-4)
+    power = np.linalg.matrix_power(matrices[1].toarray().astype(float), steps)
+    np.testing.assert_allclose(expected[1, :, :40], block[1, :, :40].numpy() @ power, atol=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

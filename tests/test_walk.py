@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 
 from wsgcn import walk
 from wsgcn.graph import affinity_matrix
@@ -54,6 +55,16 @@ def test_polynomial_of_the_lowest_spectrum_possible():
     step = scipy.sparse.csr_array(np.kron(np.eye(10), [[0, 1], [1, 0]]).astype(np.float32))
     rows = np.eye(20, dtype=np.float32)
     np.testing.assert_allclose(walk_rows(walk_polynomial(step, 101), rows), step.toarray(), atol=1e-4)
+
+
+def test_threads_change_no_bit(step, rng):
+    polynomial, rows = walk_polynomial(step, 256), rng.standard_normal((40, step.shape[0]), np.float32)
+    alone = walk_rows(polynomial, rows)
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(walk_rows(polynomial, rows), alone)
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 16, 256])

@@ -127,29 +127,50 @@ def refine(
     return [results[place] for place in range(len(images))]
 
 
+class Adam:
+    """Adam (Kingma & Ba, ICLR 2015) with weight decay added to the gradient, on one tensor in place.
+
+    That of `torch.optim`, whose import takes longer than the training of an image.
+    """
+
+    def __init__(self, values: torch.Tensor, lr: float, weight_decay: float):
+        self.values, self.lr, self.weight_decay, self.steps = values, lr, weight_decay, 0
+        self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
+
+    def step(self, gradient: torch.Tensor) -> None:
+        """Change the values by a gradient of their shape."""
+        self.steps += 1
+        gradient = gradient.to(self.values.dtype).add(self.values, alpha=self.weight_decay)
+        self.mean.lerp_(gradient, 0.1)
+        self.square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        root = (self.square / (1 - 0.999**self.steps)).sqrt_().add_(1e-8)
+        self.values.addcdiv_(self.mean, root, value=-self.lr / (1 - 0.9**self.steps))
+
+
 def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device) -> list[tuple[np.ndarray, np.ndarray]]:
     """Train a GCN on each of some images, all at once, and return what each says of its nodes.
 
-    The images have one number of features, one of classes, and graphs of one form. settings: epochs, lr, weight_decay,
+    The images have one number of features, one of classes, and graphs of one form and dtype, which is the dtype of all
+    that is computed. settings: epochs, lr, weight_decay,
     dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap, laplacian. Returns, for each image, Z, float32
     [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`. Z knows the image's own classes
     only, where the released code's knows all: its entropy is at most ln(K + 1).
     """
     graph = Propagation([image.graph for image in images], device)
-    features = [image.features.reshape(len(image.features), -1).astype(np.float32) for image in images]
-    inputs = graph.apply(stacked(features, device))  # ÂV: [B, D, N]
+    dtype = images[0].graph.left.dtype
+    features = [image.features.reshape(len(image.features), -1).astype(dtype) for image in images]
+    inputs = graph.apply_exactly(stacked(features, device))  # ÂV: [B, D, N]
+    smoothness = (settings["sigma1"], settings["sigma2"], settings["window"])
     targets = Targets(
         [image.target for image in images],
-        [window_laplacian(i.image, settings["sigma1"], settings["sigma2"], settings["window"]) for i in images],
+        [window_laplacian(image.image, *smoothness).astype(dtype) for image in images],
         len(images[0].classes) + 1,
         device,
     )
     sizes = (inputs.shape[1], settings["hidden"], len(images[0].classes) + 1)
     rngs = [random_generator(image.seed) for image in images]
-    flat = stacked([initial_parameters(rng, *sizes) for rng in rngs], device).requires_grad_()
-    flat.grad = torch.zeros_like(flat)
-    gradients, parameters = unpack(flat.grad, *sizes), unpack(flat.detach(), *sizes)
-    optimizer = torch.optim.Adam([flat], lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True)
+    flat = stacked([initial_parameters(rng, *sizes) for rng in rngs], device).double()
+    optimizer = Adam(flat, settings["lr"], settings["weight_decay"])
     history = torch.empty(settings["epochs"], len(images), len(LOSSES))
     dropout, kept = settings["dropout"], 1.0
     for epoch in range(settings["epochs"]):
@@ -157,11 +178,12 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
             nodes = [image.partial.size for image in images]
             masks = [dropout_mask(rng, sizes[1], n, dropout) for rng, n in zip(rngs, nodes, strict=True)]
             kept = stacked(masks, device) / (1 - dropout)
+        parameters = unpack(flat.to(inputs.dtype), *sizes)
         hidden, logits = forward(inputs, parameters, kept, graph)
         history[epoch], gradient = gcn_losses(logits, targets, settings)
-        for slot, value in zip(gradients, backward(inputs, parameters, kept, graph, hidden, gradient), strict=True):
-            slot.copy_(value)
-        optimizer.step()
+        gradients = backward(inputs, parameters, kept, graph, hidden, gradient)
+        optimizer.step(torch.cat([part.flatten(1) for part in gradients], 1))
+    parameters = unpack(flat.to(inputs.dtype), *sizes)
     z = torch.softmax(forward(inputs, parameters, 1.0, graph)[1], 1).cpu().numpy()
     results = []
     for k, image in enumerate(images):

@@ -35,10 +35,12 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
 class Graph:
     """Â = diag(left) · (the sum of `terms`) · diag(right) + diag(identity), the terms symmetric [N, N].
 
-    left, right, identity: float32 [N]. `wsgcn.propagation` applies it.
+    terms: what Â is made of for the hundreds of products of a training; exact: the same to rounding, slower, for the
+    one product with the node features. left, right, identity: [N]. `wsgcn.propagation` applies it.
     """
 
     terms: tuple[Term, ...]
+    exact: tuple[Term, ...]
     left: np.ndarray
     right: np.ndarray
     identity: np.ndarray
@@ -56,29 +58,29 @@ def propagation_graph(affinity: scipy.sparse.dia_array, settings: Mapping) -> Gr
     with D' the row sums of what stands in the bracket, so that about half of a node's weight stays with itself for
     t > 0. (The symmetric walk is its own maximum with its transpose.) Walks of more than one step are held as a sparse
     matrix and `rank` vectors where that holds them (`walk.low_rank_walk`), or as a polynomial; the maximum of a walk
-    needs vectors, as many as it takes.
+    needs vectors, as many as it takes. rank 0 asks for the polynomial. All is computed in the dtype of A.
     """
     steps, row = settings["steps"], settings["normalisation"] == "row"
     degree = affinity.sum(axis=1)
     step = scaled(affinity, degree**-0.5, degree**-0.5)
     if steps == 0:
-        terms = (matrix_term(affinity),)
+        terms = exact = (matrix_term(affinity),)
     elif steps == 1:
-        terms = (matrix_term(sparse_maximum(step, degree) if row else step),)
+        terms = exact = (matrix_term(sparse_maximum(step, degree) if row else step),)
+    elif row:
+        terms = exact = _maximum_terms(step, degree, steps, settings["rank"])
     else:
-        terms = _walk_terms(step, degree, steps, settings["rank"], row)
-    cpu, ones = torch.device("cpu"), torch.ones(1, 1, len(degree))
-    total = sum(term_product([term], cpu)(ones) for term in terms).ravel().numpy() + 1
+        exact = (walk_polynomial(step, steps),)
+        found = low_rank_walk(step, steps, settings["rank"]) if settings["rank"] else None
+        terms = (matrix_term(found[0]), found[1]) if found else exact
+    cpu, ones = torch.device("cpu"), torch.from_numpy(np.ones((1, 1, len(degree)), affinity.dtype))
+    total = sum(term_product([term], cpu)(ones) for term in exact).ravel().numpy() + 1
     if row:
-        return Graph(terms, 1 / total, np.ones_like(total), 1 / total)
-    return Graph(terms, total**-0.5, total**-0.5, 1 / total)
+        return Graph(terms, exact, 1 / total, np.ones_like(total), 1 / total)
+    return Graph(terms, exact, total**-0.5, total**-0.5, 1 / total)
 
 
-def _walk_terms(step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, rank: int, row: bool) -> tuple[Term, ...]:
-    found = low_rank_walk(step, steps, rank)
-    if not row:
-        return (matrix_term(found[0]), found[1]) if found else (walk_polynomial(step, steps),)
-    while not found:
+def _maximum_terms(step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, rank: int) -> tuple[Term, ...]:
+    while not (found := low_rank_walk(step, steps, rank)):
         rank *= 2
-        found = low_rank_walk(step, steps, rank)
     return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)

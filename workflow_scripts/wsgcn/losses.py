@@ -7,7 +7,8 @@ import scipy.sparse
 import torch
 
 from wsgcn.files import IGNORE
-from wsgcn.propagation import matrix_product, stacked
+from wsgcn.propagation import stacked, term_product
+from wsgcn.walk import matrix_term
 
 LOSSES = ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap")
 
@@ -31,7 +32,7 @@ class Targets:
         self.shares = stacked([s.astype(dtype) for s in shares], device)  # [B, 3, N]: foreground, background, neither
         truths = [(t == np.arange(rows)[:, None]).astype(dtype) for t in labels]
         self.truth = stacked(truths, device)  # [B, K + 1, N], one-hot
-        self.laplacian = matrix_product(laplacians, device)
+        self.laplacian = term_product([matrix_term(laplacian) for laplacian in laplacians], device)
         self.nodes = torch.tensor([len(t) for t in labels], dtype=self.truth.dtype, device=device)[:, None, None]
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from wsgcn.maximum import LowRankMaximum
-from wsgcn.walk import LowRank, Polynomial, evaluate
+from wsgcn.walk import LowRank, Polynomial, evaluate, walk_rows
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 Term = Polynomial | LowRank | LowRankMaximum
@@ -24,46 +24,43 @@ def stacked(rows: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.pad(row, pad) for row, pad in zip(rows, pads, strict=True)])).to(device)
 
 
-def matrix_product(matrices: Sequence[scipy.sparse.sparray], device: torch.device) -> Product:
-    """The function that multiplies blocks [B, K, N] by B symmetric sparse matrices of at most N nodes."""
-    if device.type != "cpu":
-        return block_diagonal_product(matrices, device)
+def rows_product(terms: Sequence[Polynomial]) -> Product:
+    """The function that multiplies blocks [B, K, N] by B polynomials of matrices of at most N nodes, on a CPU."""
 
     def product(block: torch.Tensor) -> torch.Tensor:
         result = torch.zeros_like(block)
-        for matrix, sources, targets in zip(matrices, block.numpy(), result.numpy(), strict=True):
-            for source, target in zip(sources, targets, strict=True):
-                target[: matrix.shape[0]] = matrix @ source[: matrix.shape[0]]
+        for term, source, target in zip(terms, block.numpy(), result.numpy(), strict=True):
+            nodes = term.matrix.shape[0]
+            target[:, :nodes] = walk_rows(term, source[:, :nodes])
         return result
 
     return product
 
 
-def block_diagonal_product(matrices: Sequence[scipy.sparse.sparray], device: torch.device) -> Product:
-    """The same by one product with a block-diagonal torch matrix, as suits a GPU."""
-    nodes = max(matrix.shape[0] for matrix in matrices)
-    parts = [scipy.sparse.csr_array(matrix) for matrix in matrices]
+def polynomial_product(terms: Sequence[Polynomial], device: torch.device) -> Product:
+    """The same by products with one block-diagonal matrix, as suits a GPU."""
+    nodes = max(term.matrix.shape[0] for term in terms)
+    parts = [scipy.sparse.csr_array(term.matrix) for term in terms]
     for part in parts:
         part.resize(nodes, nodes)
     whole = scipy.sparse.block_diag(parts, format="csr")
     arrays = (torch.from_numpy(array) for array in (whole.indptr, whole.indices, whole.data))
     matrix = torch.sparse_csr_tensor(*arrays, size=whole.shape, check_invariants=False).to(device)
+    padded = stacked([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
+    coefficients = padded.T[:, :, None, None].unbind()
 
     def product(block: torch.Tensor) -> torch.Tensor:
         columns = block.transpose(1, 2).reshape(-1, block.shape[1])
         return (matrix @ columns).view(len(block), nodes, -1).transpose(1, 2).contiguous()
 
-    return product
+    return lambda block: evaluate(coefficients, product, block)
 
 
 def term_product(terms: Sequence[Term], device: torch.device) -> Product:
     """The function that multiplies blocks [B, K, N] by one term, all of a kind, of each of B graphs."""
     kind = type(terms[0])
     if kind is Polynomial:
-        product = matrix_product([term.matrix for term in terms], device)
-        padded = stacked([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
-        coefficients = padded.T[:, :, None, None].unbind()
-        return lambda block: evaluate(coefficients, product, block)
+        return rows_product(terms) if device.type == "cpu" else polynomial_product(terms, device)
     if kind is LowRank:
         basis, values = _low_rank(terms, device)
         return lambda block: (block @ basis.mT * values) @ basis
@@ -111,17 +108,24 @@ class Propagation:
 
     def __init__(self, graphs: Sequence, device: torch.device):
         self._terms = [term_product(terms, device) for terms in zip(*(graph.terms for graph in graphs), strict=True)]
+        self._exact = [term_product(terms, device) for terms in zip(*(graph.exact for graph in graphs), strict=True)]
         columns = ([getattr(graph, name)[None] for graph in graphs] for name in ("left", "right", "identity"))
         self._left, self._right, self._identity = (stacked(column, device) for column in columns)
 
     def apply(self, block: torch.Tensor) -> torch.Tensor:
         """Â X, row by row of X [B, K, N]."""
-        return self._apply(self._left, block, self._right)
+        return self._apply(self._terms, self._left, block, self._right)
+
+    def apply_exactly(self, block: torch.Tensor) -> torch.Tensor:
+        """Â X to rounding, where `apply` may leave out a thousandth."""
+        return self._apply(self._exact, self._left, block, self._right)
 
     def apply_transpose(self, block: torch.Tensor) -> torch.Tensor:
         """Âᵗ X."""
-        return self._apply(self._right, block, self._left)
+        return self._apply(self._terms, self._right, block, self._left)
 
-    def _apply(self, left: torch.Tensor, block: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    def _apply(
+        self, terms: Sequence[Product], left: torch.Tensor, block: torch.Tensor, right: torch.Tensor
+    ) -> torch.Tensor:
         scaled = right * block
-        return left * sum(term(scaled) for term in self._terms) + self._identity * block
+        return left * sum(term(scaled) for term in terms) + self._identity * block

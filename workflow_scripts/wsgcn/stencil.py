@@ -34,6 +34,6 @@ def stencil_matrix(
 
 
 def scaled(matrix: scipy.sparse.sparray, left: np.ndarray, right: np.ndarray) -> scipy.sparse.sparray:
-    """diag(left) · matrix · diag(right) in float32, in the matrix's own format."""
+    """diag(left) · matrix · diag(right) in the matrix's own format and dtype."""
     product = scipy.sparse.diags_array(left) @ matrix @ scipy.sparse.diags_array(right)
-    return product.asformat(matrix.format).astype(np.float32)
+    return product.asformat(matrix.format).astype(matrix.dtype)

@@ -1,16 +1,18 @@
 """A random walk of many steps without its dense matrix: Sᵗ for a symmetric sparse S with spectrum in -1..1.
 
-Two ways. As a Chebyshev polynomial of S, exact to single precision for any S, of a degree near 3.4 √t (54 products
-instead of 256). And as H + Uᵗ diag(v) U: boundaries hold the walk at thousands of single nodes, so that it is not of
-low rank; but the walk H on those held nodes alone is sparse, and what Sᵗ does beyond it is of low rank.
+Two ways. As a Chebyshev polynomial of S, exact to the precision of its numbers for any S, of a degree near 3.4 √t (54
+products instead of 256). And as H + Uᵗ diag(v) U: boundaries hold the walk at thousands of single nodes, so that it is
+not of low rank; but the walk H on those held nodes alone is sparse, and what Sᵗ does beyond it is of low rank.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import scipy.sparse
+import torch
 from numpy.polynomial import chebyshev
 from scipy.sparse.linalg import eigsh
 
@@ -19,11 +21,11 @@ Block = TypeVar("Block")  # numpy array or torch tensor
 HELD = 0.8
 """A node is held where a step stays with probability over this."""
 
-PRECISION = 1e-5
-"""Largest error of a Chebyshev polynomial, relative to the vector that it is applied to."""
-
 LEFT_OUT = 2e-3
 """What a low-rank form may leave out of the walk of random vectors, relative to them (root mean square over nodes)."""
+
+MANY = 16
+"""So many rows are worth a pool of threads."""
 
 PROBES = 4
 """How many random vectors measure that."""
@@ -80,13 +82,24 @@ def evaluate(coefficients: Sequence[float], product: Callable[[Block], Block], b
 
 
 def walk_rows(polynomial: Polynomial, rows: np.ndarray) -> np.ndarray:
-    """p(S) X for each row X of [K, N]: one at a time, so that its vectors stay in the cache."""
+    """p(S) X for each row X of [K, N]: one at a time, so that its vectors stay in the cache, on torch's threads."""
     coefficients = [rows.dtype.type(c) for c in polynomial.coefficients]
-    return np.stack([evaluate(coefficients, polynomial.matrix.__matmul__, row) for row in rows])
+
+    def walk(row: np.ndarray) -> np.ndarray:
+        return evaluate(coefficients, polynomial.matrix.__matmul__, row)
+
+    if len(rows) < MANY or torch.get_num_threads() == 1:
+        return np.stack([walk(row) for row in rows])
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # scipy's products release the interpreter's lock
+        return np.stack(list(pool.map(walk, rows)))
 
 
-def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float = PRECISION) -> Polynomial:
-    """Sᵗ as a polynomial of S, mapped so that its spectrum, found by Lanczos with a margin, fills -1..1."""
+def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float | None = None) -> Polynomial:
+    """Sᵗ as a polynomial of S, mapped so that its spectrum, found by Lanczos with a margin, fills -1..1.
+
+    precision: the largest error relative to the vector that it is applied to; by default near that of S's dtype.
+    """
+    precision = precision or 100 * np.finfo(step.dtype).eps
     nodes = step.shape[0]
     start = np.ones(nodes, step.dtype)
     lowest = eigsh(step, 1, which="SA", tol=1e-2, v0=start, return_eigenvectors=False)[0] if nodes > 2 else -1
