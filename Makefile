@@ -4,14 +4,19 @@
 PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
+# The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
+BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary.txt),configs/voc-animals.yaml))
 
-.PHONY: run test lint ui clean
+.PHONY: run test lint bench ui clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/installed-dev lint
 	.venv/bin/python -m pytest
+
+bench: .venv/installed
+	.venv/bin/snakemake bench --cores $(CORES) $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .

@@ -13,6 +13,7 @@ include: "rules/refine.smk"
 include: "rules/crf.smk"
 include: "rules/segmentation.smk"
 include: "rules/tracking.smk"
+include: "rules/benchmark.smk"
 
 
 localrules:

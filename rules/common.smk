@@ -97,7 +97,7 @@ def check_images():
 
 
 def show_summary():
-    """Print the table, if this run has made it."""
-    summary = Path(RESULTS) / "summary.txt"
-    if summary.is_file() and summary.stat().st_mtime >= STARTED:
-        print(summary.read_text(), file=sys.stderr)
+    """Print the tables that this run has made."""
+    for summary in (Path(RESULTS) / "benchmark/core.txt", Path(RESULTS) / "summary.txt"):
+        if summary.is_file() and summary.stat().st_mtime >= STARTED:
+            print(summary.read_text(), file=sys.stderr)

@@ -28,7 +28,7 @@ def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
 
 @pytest.mark.parametrize("format", ["dia", "csr"])
 def test_scaled_multiplies_rows_and_columns(format, rng):
-    matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng).asformat(format)
+    matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng, dtype=np.float32).asformat(format)
     left, right = rng.random(6), rng.random(6)
     found = scaled(matrix, left, right)
     assert found.format == format and found.dtype == np.float32

@@ -4,11 +4,12 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 
@@ -18,8 +19,17 @@ from wsgcn.files import write_arrays, write_label
 from wsgcn.gcn import ImageInput, train
 from wsgcn.graph import affinity_matrix, propagation_graph
 
+METHODS = {1: "one step", 256: "256 steps"}
+"""Graphs that are timed, by their steps."""
+
 MEASURED_EPOCHS = 3
 """Of a dense training that is extrapolated."""
+
+WHOLE = 3000
+"""Nodes up to which the dense algorithm is run whole."""
+
+LARGEST_DENSE = 12500
+"""Nodes up to which it is run at all: its matrices grow with their square."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +101,11 @@ def _dense_in_part(sample: Sample, graph: Mapping, settings: Mapping, dtype: tor
     clock.append(time.perf_counter())
     laplacian = _dense_laplacian(sample, settings, dtype)
     clock.append(time.perf_counter())
-    train_dense(operator, laplacian, _input(sample), {**settings, "epochs": MEASURED_EPOCHS})
-    clock.append(time.perf_counter())
-    one_step, squaring, loops, epochs = np.diff(clock)
-    training = loops + epochs * settings["epochs"] / MEASURED_EPOCHS
+    for epochs in (0, MEASURED_EPOCHS):
+        train_dense(operator, laplacian, _input(sample), {**settings, "epochs": epochs})
+        clock.append(time.perf_counter())
+    one_step, squaring, loops, around, with_epochs = np.diff(clock)
+    training = loops + around + (with_epochs - around) * settings["epochs"] / MEASURED_EPOCHS
     return {"seconds": {"operator": one_step + squarings * squaring, "training": training}}
 
 
@@ -128,11 +139,83 @@ def bytes_on_disk(sample: Sample, result: Mapping) -> int:
     """What an image's files take from the boundary map to the refined scores."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        features = sample.features.astype(np.float16)
-        write_arrays(path / "affinity.npz", boundary=sample.boundary, features=features)
+        write_arrays(path / "affinity.npz", boundary=sample.boundary, features=sample.features.astype(np.float16))
         write_label(path / "partial.png", sample.partial)
         write_arrays(path / "refined.npz", scores=result["scores"].astype(np.float16), losses=result["losses"])
         return sum(file.stat().st_size for file in path.iterdir())
+
+
+def _row(sample: Sample, method: str, result: Mapping, extrapolated: bool = False, **further) -> dict:
+    seconds = result["seconds"]
+    return {
+        "image": sample.name,
+        "nodes": sample.partial.size,
+        "method": method,
+        "seconds_operator": seconds["operator"],
+        "seconds_training": seconds["training"],
+        "seconds": seconds["operator"] + seconds["training"],
+        "extrapolated": extrapolated,
+        "peak_mb": result["peak_mb"],
+        **further,
+    }
+
+
+def compare(
+    samples: Sequence[Sample], graph: Mapping, settings: Mapping, threads: int, report: Callable[[str], None]
+) -> list[dict]:
+    """A row for each method and image: our cores beside float64 references, and the dense algorithm on the first image.
+
+    Labels and losses are compared at full size with the same graph in float64 with exact products, and on a grid of
+    `WHOLE` nodes with the dense algorithm in float64, with the same initial weights and dropout masks.
+    """
+    rows = []
+    for steps, method in METHODS.items():
+        reading = {**graph, "steps": steps, "normalisation": "symmetric"}
+        for sample in samples:
+            report(f"{method}: {sample.name}")
+            small = resized(sample, *grid_of(sample, WHOLE))
+            result = in_own_process(ours, sample, reading, settings, threads=threads)
+            exact = in_own_process(ours, sample, {**reading, "rank": 0}, settings, np.float64, threads=threads)
+            on_small = in_own_process(ours, small, reading, settings, threads=threads)
+            truth = in_own_process(dense, small, reading, settings, torch.float64, True, threads=threads)
+            rows.append(
+                _row(sample, method, result)
+                | {
+                    "mb_on_disk": bytes_on_disk(sample, result) / 1e6,
+                    "equal_percent": equal_labels(result, exact),
+                    "loss_deviation": loss_deviation(result, exact),
+                    "equal_percent_small": equal_labels(on_small, truth),
+                    "loss_deviation_small": loss_deviation(on_small, truth),
+                }
+            )
+        sample = samples[0]
+        report(f"dense {method}: {sample.name}")
+        result = in_own_process(dense, sample, reading, settings, torch.float32, False, threads=threads)
+        rows.append(_row(sample, f"dense, {method}", result, True, mb_on_disk=4e-6 * sample.partial.size**2))
+    return rows
+
+
+def growth(
+    sample: Sample,
+    graph: Mapping,
+    settings: Mapping,
+    sizes: Sequence[int],
+    threads: int,
+    report: Callable[[str], None],
+) -> list[dict]:
+    """A row for each method and number of nodes, of one image on grids of these sizes; image is `growth`."""
+    rows = []
+    for nodes in sizes:
+        scaled = replace(resized(sample, *grid_of(sample, nodes)), name="growth")
+        for steps, method in METHODS.items():
+            reading = {**graph, "steps": steps, "normalisation": "symmetric"}
+            report(f"{method}: {nodes} nodes")
+            rows.append(_row(scaled, method, in_own_process(ours, scaled, reading, settings, threads=threads)))
+            if nodes <= LARGEST_DENSE:
+                whole = nodes <= WHOLE
+                result = in_own_process(dense, scaled, reading, settings, torch.float32, whole, threads=threads)
+                rows.append(_row(scaled, f"dense, {method}", result, not whole))
+    return rows
 
 
 def equal_labels(result: Mapping, reference: Mapping) -> float:
@@ -141,6 +224,49 @@ def equal_labels(result: Mapping, reference: Mapping) -> float:
 
 
 def loss_deviation(result: Mapping, reference: Mapping) -> float:
-    """Largest relative difference of the loss over the epochs."""
+    """Median over the epochs of the loss's relative difference."""
     losses, expected = result["losses"][:, 0], reference["losses"][:, 0]
-    return float(np.abs(losses / expected - 1).max())
+    return float(np.median(np.abs(losses / expected - 1)))
+
+
+def averages(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each method, means over the images, with `ratio`: seconds of the dense 256 steps over the method's."""
+    whole = table[table.image != "growth"]
+    means = whole.groupby("method", sort=False).mean(numeric_only=True).reset_index()
+    least = whole.groupby("method")["equal_percent"].min()
+    released = means.loc[means.method == f"dense, {METHODS[256]}", "seconds"].item()
+    return means.assign(ratio=released / means.seconds, least_equal_percent=means.method.map(least))
+
+
+def exponent(table: pd.DataFrame, method: str) -> float:
+    """Slope of log seconds over log nodes, from 3,000 nodes on."""
+    rows = table[(table.image == "growth") & (table.method == method) & (table.nodes > 2500)]
+    return float(np.polyfit(np.log(rows.nodes), np.log(rows.seconds), 1)[0])
+
+
+def summary(table: pd.DataFrame, threads: int) -> str:
+    """The comparison as text."""
+    means = averages(table)
+    nodes = int(table[table.image != "growth"].nodes.mean())
+    lines = [
+        f"GCN core, {nodes} nodes an image, {threads} threads, seconds an image (operator + training)",
+        "",
+        f"{'':20}{'seconds':>9}{'operator':>10}{'training':>10}{'faster':>8}{'peak MB':>9}{'MB kept':>9}"
+        f"{'equal labels':>14}",
+    ]
+    for row in means.itertuples():
+        equal = f"{row.equal_percent:.2f} %" if pd.notna(row.equal_percent) else ""
+        lines.append(
+            f"{row.method:20}{row.seconds:9.2f}{row.seconds_operator:10.2f}{row.seconds_training:10.2f}{row.ratio:7.0f}×"
+            f"{row.peak_mb:9.0f}{row.mb_on_disk:9.1f}{equal:>14}"
+        )
+    lines += ["", "dense: extrapolated from one squaring and three epochs; faster: than the dense 256 steps"]
+    for method in METHODS.values():
+        mine = means[means.method == method].iloc[0]
+        lines.append(
+            f"{method}: cost grows with nodes^{exponent(table, method):.2f}; labels equal those of exact float64 graphs "
+            f"on at least {mine.least_equal_percent:.2f} % of an image, those of the dense float64 algorithm on {WHOLE} "
+            f"nodes on {mine.equal_percent_small:.2f} %; losses differ by {mine.loss_deviation:.0e} and "
+            f"{mine.loss_deviation_small:.0e} in the median epoch"
+        )
+    return "\n".join(lines) + "\n"

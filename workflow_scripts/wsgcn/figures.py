@@ -36,6 +36,7 @@ BACKGROUND_BASE, BACKGROUND_SHARE = 20, 0.35
 HATCH_BASES, HATCH_SHARE = (135, 165), 0.25
 
 LINE_COLOUR = "#0072B2"  # the blue of the Okabe-Ito colour-blind-safe set
+METHOD_COLOURS = (LINE_COLOUR, "#D55E00", "#009E73", "#000000")  # and others of it
 
 
 def overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.55) -> np.ndarray:
@@ -140,6 +141,37 @@ def loss_curves(history: pd.DataFrame) -> Figure:
             )  # fmt: skip
     for axes in grid[len(history.columns) :]:
         axes.remove()
+    return figure
+
+
+def growth_curves(table: pd.DataFrame) -> Figure:
+    """Seconds an image over its nodes, a line a method, from the `growth` rows of `benchmark.growth`, log-log.
+
+    Dashed where seconds are extrapolated.
+    """
+    from matplotlib.figure import Figure
+
+    rows = table[table.image == "growth"]
+    figure = Figure(figsize=(5.2, 3.6), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    for (method, line), colour, marker in zip(rows.groupby("method", sort=False), METHOD_COLOURS, "osD^", strict=False):
+        measured = line[~line.extrapolated]
+        axes.plot(line.nodes, line.seconds, "--", color=colour, linewidth=1.2)
+        axes.plot(measured.nodes, measured.seconds, color=colour, linewidth=1.8)
+        axes.plot(line.nodes, line.seconds, marker, color=colour, markersize=4)
+        last = line.iloc[-1]
+        axes.annotate(
+            method, (last.nodes, last.seconds), (6, 0), textcoords="offset points", va="center", fontsize=8,
+            color=colour, annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(right=rows.nodes.max() * 2.6)
+    axes.set_xlabel("nodes", fontsize=9)
+    axes.set_ylabel("seconds an image", fontsize=9)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
     return figure
 
 

@@ -1,0 +1,52 @@
+# The GCN core beside the plain dense algorithm: `snakemake --cores 2 bench`. No other target asks for it.
+
+BENCHED = spread(DATA.label, 4)
+
+
+rule benchmark_core:
+    input:
+        images=paths(BENCHED),
+        affinities=per_image("affinity/irnet/{image}.npz", BENCHED),
+        labels=per_image("partial/{image}.png", BENCHED),
+    output:
+        table=f"{RESULTS}/benchmark/core.csv",
+        figure=f"{RESULTS}/benchmark/core.png",
+        summary=f"{RESULTS}/benchmark/core.txt",
+    log:
+        f"{RESULTS}/logs/benchmark_core.log",
+    conda:
+        ENVIRONMENT
+    threads: ALL_CORES
+    params:
+        ids=BENCHED,
+        classes=classes(BENCHED),
+        nodes=94 * 125,  # the grid of an image of 375×500
+        sizes=[1000, 3000, 6000, 12000, 25000, 50000],
+        graph=config["graph"],
+        settings=config["refine"],
+    message:
+        "timing the GCN core (some ten minutes; progress: {log})"
+    script:
+        f"{SCRIPTS}/benchmark_core.py"
+
+
+rule bench:
+    input:
+        store=STORE,
+        table=rules.benchmark_core.output.table,
+        figure=rules.benchmark_core.output.figure,
+        summary=rules.benchmark_core.output.summary,
+    output:
+        run=f"{RESULTS}/mlflow/benchmark.json",
+    log:
+        f"{RESULTS}/logs/track_benchmark.log",
+    conda:
+        ENVIRONMENT
+    params:
+        uri=TRACKING_URI,
+        settings={"graph": config["graph"], "refine": config["refine"]},
+        description=f"the GCN core beside the dense algorithm, on images of {config['dataset']['name']}",
+    message:
+        "logging the benchmark to MLflow"
+    script:
+        f"{SCRIPTS}/track_benchmark.py"

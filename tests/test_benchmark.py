@@ -1,0 +1,99 @@
+"""The benchmark of the GCN core: what it measures, extrapolates and tells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from wsgcn import benchmark
+from wsgcn.benchmark import Sample, averages, compare, dense, equal_labels, exponent, grid_of, growth, ours, resized
+from wsgcn.figures import growth_curves
+
+GRAPH = {"radius": 5, "beta": 10, "rank": 48, "normalisation": "symmetric", "features": "plain"}
+SETTINGS = {
+    "epochs": 20,
+    "lr": 0.01,
+    "weight_decay": 0.0005,
+    "dropout": 0.3,
+    "hidden": 8,
+    "sigma1": 1.7,
+    "sigma2": 10,
+    "window": 5,
+    "lambda_ent": 0.5,
+    "lambda_lap": 0.01,
+    "laplacian": "paper",
+}
+
+
+@pytest.fixture
+def sample(rng):
+    """Of 10 × 12 nodes: a lighter square that the features see and half of which is labelled."""
+    inside = np.zeros((10, 12))
+    inside[3:8, 3:9] = 1
+    boundary = 0.1 * rng.random((10, 12)) + 0.8 * (np.abs(np.gradient(inside)).max(0) > 0)
+    features = np.stack([inside, 1 - inside, rng.random((10, 12))]).astype(np.float32)
+    partial = np.where(inside > 0, 2, 0).astype(np.uint8)
+    partial[5:] = 255
+    image = np.repeat((60 + 120 * inside)[..., None], 3, 2).astype(np.uint8)
+    return Sample("a", boundary.astype(np.float32), features, partial, image, (2,))
+
+
+def test_a_sample_on_another_grid_keeps_its_picture(sample):
+    h, w = grid_of(sample, 480)
+    assert (h, w) == (20, 24)
+    large = resized(sample, h, w)
+    assert large.boundary.shape == large.partial.shape == (20, 24)
+    assert large.features.shape == (3, 20, 24) and large.image.shape == (20, 24, 3)
+    np.testing.assert_array_equal(large.partial[::2, ::2], sample.partial)
+    assert abs(large.features[0] - (large.image[..., 0] > 120)).mean() < 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 256])
+def test_whole_runs_agree(steps, sample):
+    graph = GRAPH | {"steps": steps}
+    found, expected = ours(sample, graph, SETTINGS), dense(sample, graph, SETTINGS, torch.float64, True)
+    assert equal_labels(found, expected) > 99
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=2e-2)
+    assert found["seconds"].keys() == expected["seconds"].keys() == {"operator", "training"}
+
+
+def test_a_part_stands_for_the_whole(sample, monkeypatch):
+    """Eight squarings and all epochs are charged for one and for three."""
+    clock = iter([0, 1, 11, 16, 17, 24])  # one step 1 s, a squaring 10, the Laplacian 5, no epoch 1, three of them 7
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
+    found = dense(sample, GRAPH | {"steps": 256}, SETTINGS, torch.float32, False)
+    assert found == {"seconds": {"operator": 1 + 8 * 10, "training": 5 + 1 + 20 * 2}}
+
+
+def test_tables_and_figure(sample, monkeypatch):
+    monkeypatch.setattr(benchmark, "WHOLE", 60)
+    monkeypatch.setattr(benchmark, "LARGEST_DENSE", 200)
+    said = []
+    rows = compare([sample], GRAPH, SETTINGS, 1, said.append)
+    rows += growth(sample, GRAPH, SETTINGS, [50, 100, 300], 1, said.append)
+    table = pd.DataFrame(rows)
+    assert set(table.method) == {"one step", "256 steps", "dense, one step", "dense, 256 steps"}
+    whole = table[table.image == "a"].set_index("method")
+    assert whole.loc["dense, 256 steps", "mb_on_disk"] == pytest.approx(4 * 120**2 / 1e6)
+    assert (whole.loc[["one step", "256 steps"], "equal_percent"] > 99).all()
+    assert (whole.peak_mb > 50).all() and (whole.seconds > 0).all()
+    lines = table[table.image == "growth"].groupby("method", sort=False)
+    assert {name: list(line.extrapolated) for name, line in lines} == {
+        "one step": [False] * 3,
+        "dense, one step": [False, True],
+        "256 steps": [False] * 3,
+        "dense, 256 steps": [False, True],
+    }
+    ratio = averages(table).set_index("method").ratio
+    assert ratio["dense, 256 steps"] == 1
+    text = benchmark.summary(table.assign(nodes=table.nodes * 100), 1)
+    assert "256 steps" in text and "MB kept" in text and "nodes^" in text
+    axes = growth_curves(table).axes[0]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert {t.get_text() for t in axes.texts} == set(table.method)
+
+
+def test_exponent_is_the_slope_of_the_larger_sizes():
+    nodes = np.array([1000, 4000, 16000, 64000])
+    rows = {"image": "growth", "method": "m", "nodes": nodes, "seconds": np.where(nodes < 2000, 9, nodes**1.5)}
+    assert exponent(pd.DataFrame(rows), "m") == pytest.approx(1.5)

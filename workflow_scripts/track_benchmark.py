@@ -1,0 +1,23 @@
+"""Log the benchmark of the GCN core to MLflow."""
+
+import pandas as pd
+
+from wsgcn.benchmark import averages
+from wsgcn.files import read_json, write_json
+from wsgcn.jobs import logged
+from wsgcn.tracking import finish_run, log, log_files, start_run
+
+with logged(snakemake.log[0]):
+    p, inputs = snakemake.params, snakemake.input
+    store = read_json(inputs.store)
+    run = start_run(store, "benchmark", {"stage": "benchmark"}, p.settings, p.description)
+    means = averages(pd.read_csv(inputs.table)).set_index("method")
+    columns = ("seconds", "peak_mb", "equal_percent", "ratio")
+    log(
+        store,
+        run,
+        metrics={f"{m}/{c}": float(means.loc[m, c]) for m in means.index for c in columns if pd.notna(means.loc[m, c])},
+    )
+    log_files(store, run, [inputs.table, inputs.figure, inputs.summary])
+    finish_run(store, run)
+    write_json(snakemake.output.run, {"run_id": run})
