@@ -9,7 +9,7 @@ from wsgcn import benchmark
 from wsgcn.benchmark import Sample, averages, compare, dense, equal_labels, exponent, grid_of, growth, ours, resized
 from wsgcn.figures import growth_curves
 
-GRAPH = {"radius": 5, "beta": 10, "rank": 48, "normalisation": "symmetric", "features": "plain"}
+GRAPH = {"radius": 5, "beta": 10, "normalisation": "symmetric", "features": "plain"}
 SETTINGS = {
     "epochs": 20,
     "lr": 0.01,

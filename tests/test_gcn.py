@@ -22,7 +22,6 @@ from wsgcn.gcn import (
 from wsgcn.graph import affinity_matrix, propagation_graph
 from wsgcn.losses import LOSSES
 from wsgcn.propagation import Propagation
-from wsgcn.walk import Polynomial
 
 SETTINGS = {
     "epochs": 6,
@@ -41,22 +40,24 @@ H, W = 5, 6
 CLASSES = (3, 7)
 
 
-def graph_of(affinity, steps=1, normalisation="symmetric"):
-    return propagation_graph(affinity, {"steps": steps, "normalisation": normalisation, "rank": 48})
+def graph_of(affinity, features, steps=1, normalisation="symmetric", exact=False):
+    settings = {"steps": steps, "normalisation": normalisation}
+    return propagation_graph(affinity, features.reshape(len(features), -1), settings, exact)
 
 
 def random_input(rng, h=H, w=W, classes=CLASSES, steps=1, normalisation="symmetric"):
-    """An image's affinities, and its input."""
+    """An image's affinities, its node features, and its input."""
     affinity = affinity_matrix(0.4 * rng.random((h, w), np.float32), 3, 4)
     partial = rng.choice([0, *classes, 255], (h, w)).astype(np.uint8)
     features = rng.standard_normal((4, h, w)).astype(np.float32)
     image = rng.integers(100, 200, (h, w, 3)).astype(np.uint8)
-    return affinity, ImageInput(graph_of(affinity, steps, normalisation), features, partial, image, classes, 11)
+    graph, propagated = graph_of(affinity, features, steps, normalisation)
+    return affinity, features, ImageInput(graph, propagated, partial, image, classes, 11)
 
 
 @pytest.fixture
 def image(rng):
-    return random_input(rng)[1]
+    return random_input(rng)[-1]
 
 
 @pytest.fixture
@@ -70,20 +71,12 @@ def refined(image, cpu):
     return call
 
 
-def in_float64(graph):
-    """The same graph in float64: one of sparse terms."""
-    terms = tuple(Polynomial(t.matrix.astype(np.float64), t.coefficients) for t in graph.terms)
-    return replace(
-        graph, terms=terms, exact=terms, **{k: getattr(graph, k).astype(float) for k in ("left", "right", "identity")}
-    )
-
-
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 @pytest.mark.parametrize("dropout", [0, 0.4])
 def test_gradients_of_the_network(normalisation, dropout, rng, cpu):
     """Of any function of the logits, with respect to all parameters, by finite differences."""
-    affinity, image = random_input(rng)
-    graph = Propagation([in_float64(graph_of(affinity, normalisation=normalisation))], cpu)
+    affinity, features, _ = random_input(rng)
+    graph = Propagation([graph_of(affinity.astype(float), features, normalisation=normalisation)[0]], cpu)
     inputs = torch.tensor(rng.standard_normal((1, 4, H * W)))
     kept = torch.from_numpy(dropout_mask(rng, 5, H * W, dropout))[None] / (1 - dropout)
     weights = torch.tensor(rng.standard_normal((1, 3, H * W)))
@@ -112,30 +105,27 @@ def test_gradients_of_the_network(normalisation, dropout, rng, cpu):
 )
 def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dropout, rng, cpu):
     """Same initial weights and dropout masks; autograd, dense float64 matrices and loops over pairs."""
-    affinity, image = random_input(rng, steps=steps, normalisation=normalisation)
+    affinity, features, image = random_input(rng, steps=steps, normalisation=normalisation)
     settings = SETTINGS | {"dropout": dropout, "laplacian": reading}
     operator = dense_operator(torch.tensor(affinity.toarray()).double(), steps, normalisation)
     laplacian = torch.tensor(dense_laplacian(image.image, 1.5, 40, 5))
-    expected, history = train_dense(operator, laplacian, image, settings)
+    expected, history = train_dense(operator, features, laplacian, image, settings)
     scores, losses = refine([image], settings, cpu)[0]
     assert scores.shape == (3, H, W) and scores.dtype == losses.dtype == np.float32
     np.testing.assert_allclose(losses, history, rtol=tolerance)
     np.testing.assert_allclose(scores, expected, rtol=10 * tolerance, atol=tolerance)
 
 
-def test_a_prediction_is_dense_kipf(rng, refined, image):
-    scores, losses = refined(epochs=0)
+def test_a_prediction_without_training_is_kipf_s(rng, cpu):
+    affinity, features, image = random_input(rng)
+    (scores, losses) = refine([image], SETTINGS | {"epochs": 0}, cpu)[0]
     assert losses.shape == (0, len(LOSSES))
-    w0, w1 = [
-        random_generator(11).uniform(-1, 1, 35)[part].reshape(shape)
-        for part, shape in ((slice(20), (5, 4)), (slice(20, 35), (3, 5)))
-    ]
-    w0, w1 = w0 * (6 / 9) ** 0.5, w1 * (6 / 8) ** 0.5
-    rows = torch.eye(H * W)[None]
-    operator = Propagation([image.graph], torch.device("cpu")).apply(rows)[0].numpy().T.astype(float)
-    hidden = np.maximum(0, operator @ image.features.reshape(4, -1).T @ w0.T)
-    logits = np.exp(operator @ hidden @ w1.T)
-    np.testing.assert_allclose(scores, (logits / logits.sum(1, keepdims=True)).T.reshape(3, H, W), rtol=1e-4)
+    generator = random_generator(11)
+    w0, w1 = (generator.uniform(-1, 1, shape) * (6 / sum(shape)) ** 0.5 for shape in ((5, 4), (3, 5)))
+    operator = dense_operator(torch.tensor(affinity.toarray()).double(), 1, "symmetric").numpy()
+    hidden = np.maximum(0, operator @ features.reshape(4, -1).T @ w0.T)
+    z = np.exp(operator @ hidden @ w1.T)
+    np.testing.assert_allclose(scores, (z / z.sum(1, keepdims=True)).T.reshape(3, H, W), rtol=1e-4)
 
 
 def test_adam_is_torch_s(rng):
@@ -160,7 +150,7 @@ def test_dropout_mask_keeps_the_asked_share():
 @pytest.mark.parametrize("steps", [1, 5, 256])
 def test_images_of_a_batch_do_not_touch_each_other(steps, rng, cpu):
     """Trained together, as on a GPU, images of different sizes get what each gets alone."""
-    images = [random_input(rng, h, w, steps=steps)[1] for h, w in ((5, 6), (8, 7), (3, 9))]
+    images = [random_input(rng, h, w, steps=steps)[-1] for h, w in ((5, 6), (8, 7), (3, 9))]
     images = [replace(image, seed=seed) for seed, image in enumerate(images)]
     settings = SETTINGS | {"dropout": 0.3}
     for image, (scores, losses) in zip(images, train(images, settings, cpu), strict=True):
@@ -170,7 +160,7 @@ def test_images_of_a_batch_do_not_touch_each_other(steps, rng, cpu):
 
 
 def test_company_and_order_change_no_bit_on_a_cpu(rng, cpu):
-    images = [random_input(rng, h, 6, classes=c)[1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
+    images = [random_input(rng, h, 6, classes=c)[-1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
     settings = SETTINGS | {"dropout": 0.3}
     alone = [refine([image], settings, cpu)[0] for image in images]
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 0]):
@@ -181,7 +171,7 @@ def test_company_and_order_change_no_bit_on_a_cpu(rng, cpu):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_gpu_trains_the_same(rng, cpu):
-    images = [random_input(rng, h, 6, classes=c)[1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
+    images = [random_input(rng, h, 6, classes=c)[-1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
     settings = SETTINGS | {"dropout": 0.3}
     for (found, _), (expected, _) in zip(
         refine(images, settings, torch.device("cuda")), refine(images, settings, cpu), strict=True
@@ -254,4 +244,4 @@ def test_classes_are_rows_in_their_order(refined, image):
 
 def test_scores_that_are_not_finite_are_an_error(refined, image):
     with pytest.raises(FloatingPointError, match="not finite"):
-        refined(features=np.full_like(image.features, np.nan))
+        refined(propagated=np.full_like(image.propagated, np.nan))

@@ -163,14 +163,14 @@ def test_all_problems_are_told_at_once():
         dataset__kind="voc",
         dataset__nane="x",
         graph__beta=REMOVED,
-        graph__rank=REMOVED,
+        graph__radius=REMOVED,
         refine__dropout=1.5,
         seed=-1,
     )
     assert complaints(config) == [
         "config: dataset.root: is empty, but data of kind voc lie there",
         "config: graph.beta: is missing",
-        "config: graph.rank: is missing",
+        "config: graph.radius: is missing",
         "config: refine.dropout: 1.5 is not below 1",
         "config: seed: -1 is below the minimum of 0",
         "config: unknown key dataset.nane; did you mean name?",

@@ -21,10 +21,11 @@ with logged(snakemake.log[0]):
         features = learnt["features"].astype(np.float32)
         if p.graph["features"] == "weighted":
             features *= learnt["weight"][:, None, None]
-        graph = propagation_graph(affinity_matrix(learnt["boundary"], p.graph["radius"], p.graph["beta"]), p.graph)
+        affinity = affinity_matrix(learnt["boundary"], p.graph["radius"], p.graph["beta"])
+        graph, propagated = propagation_graph(affinity, features.reshape(len(features), -1), p.graph)
         print(f"{p.ids[k]}: {graph}")
         image = resize(read_image(snakemake.input.images[k]), *partial.shape)
-        return ImageInput(graph, features, partial, image, p.classes[k], image_seed(p.seed, p.ids[k]))
+        return ImageInput(graph, propagated, partial, image, p.classes[k], image_seed(p.seed, p.ids[k]))
 
     def work(places: Sequence[int]) -> None:
         refined = refine([gather(k) for k in places], p.settings, device)

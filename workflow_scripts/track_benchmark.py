@@ -16,7 +16,12 @@ with logged(snakemake.log[0]):
     log(
         store,
         run,
-        metrics={f"{m}/{c}": float(means.loc[m, c]) for m in means.index for c in columns if pd.notna(means.loc[m, c])},
+        metrics={
+            f"{m.replace(',', '')}/{c}": float(means.loc[m, c])
+            for m in means.index
+            for c in columns
+            if pd.notna(means.loc[m, c])
+        },
     )
     log_files(store, run, [inputs.table, inputs.figure, inputs.summary])
     finish_run(store, run)

@@ -63,12 +63,16 @@ def grid_of(sample: Sample, nodes: int) -> tuple[int, int]:
     return max(2, round(h * scale)), max(2, round(w * scale))
 
 
-def ours(sample: Sample, graph: Mapping, settings: Mapping, dtype: type = np.float32) -> dict:
-    """The GCN core on one image: seconds of its parts, its scores and losses."""
+def ours(sample: Sample, graph: Mapping, settings: Mapping, exact: bool = False) -> dict:
+    """The GCN core on one image: seconds of its parts, its scores and losses; `exact` is in float64, by products."""
     started = time.perf_counter()
-    operator = _graph(sample, graph, dtype)
+    affinity = affinity_matrix(sample.boundary, graph["radius"], graph["beta"])
+    features = sample.features.reshape(len(sample.features), -1)
+    operator, propagated = propagation_graph(
+        affinity.astype(np.float64 if exact else np.float32), features, graph, exact
+    )
     built = time.perf_counter()
-    scores, losses = train([_input(sample, operator)], settings, torch.device("cpu"))[0]
+    scores, losses = train([_input(sample, operator, propagated)], settings, torch.device("cpu"))[0]
     seconds = {"operator": built - started, "training": time.perf_counter() - built}
     return {"seconds": seconds, "scores": scores, "losses": losses, "graph": str(operator)}
 
@@ -84,7 +88,8 @@ def dense(sample: Sample, graph: Mapping, settings: Mapping, dtype: torch.dtype,
     affinity = affinity_matrix(sample.boundary, graph["radius"], graph["beta"])
     operator = dense_operator(torch.from_numpy(affinity.toarray()).to(dtype), graph["steps"], graph["normalisation"])
     built = time.perf_counter()
-    scores, losses = train_dense(operator, _dense_laplacian(sample, settings, dtype), _input(sample), settings)
+    laplacian = _dense_laplacian(sample, settings, dtype)
+    scores, losses = train_dense(operator, sample.features, laplacian, _input(sample), settings)
     seconds = {"operator": built - started, "training": time.perf_counter() - built}
     return {"seconds": seconds, "scores": scores, "losses": losses}
 
@@ -102,20 +107,15 @@ def _dense_in_part(sample: Sample, graph: Mapping, settings: Mapping, dtype: tor
     laplacian = _dense_laplacian(sample, settings, dtype)
     clock.append(time.perf_counter())
     for epochs in (0, MEASURED_EPOCHS):
-        train_dense(operator, laplacian, _input(sample), {**settings, "epochs": epochs})
+        train_dense(operator, sample.features, laplacian, _input(sample), {**settings, "epochs": epochs})
         clock.append(time.perf_counter())
     one_step, squaring, loops, around, with_epochs = np.diff(clock)
     training = loops + around + (with_epochs - around) * settings["epochs"] / MEASURED_EPOCHS
     return {"seconds": {"operator": one_step + squarings * squaring, "training": training}}
 
 
-def _graph(sample: Sample, graph: Mapping, dtype: type):
-    affinity = affinity_matrix(sample.boundary, graph["radius"], graph["beta"])
-    return propagation_graph(affinity.astype(dtype), graph)
-
-
-def _input(sample: Sample, graph=None) -> ImageInput:
-    return ImageInput(graph, sample.features, sample.partial, sample.image, sample.classes, seed=0)
+def _input(sample: Sample, graph=None, propagated=None) -> ImageInput:
+    return ImageInput(graph, propagated, sample.partial, sample.image, sample.classes, seed=0)
 
 
 def _dense_laplacian(sample: Sample, settings: Mapping, dtype: torch.dtype) -> torch.Tensor:
@@ -123,14 +123,22 @@ def _dense_laplacian(sample: Sample, settings: Mapping, dtype: torch.dtype) -> t
     return torch.from_numpy(dense_laplacian(sample.image, *smoothness)).to(dtype)
 
 
-def in_own_process(function, *arguments, threads: int) -> dict:
-    """What `function` returns, and the peak memory [MB] of the process of its own that it ran in, all of it."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(_measured, (function, arguments, threads))
+def in_own_processes(function, arguments: Sequence[tuple], cores: int, at_once: int) -> list[dict]:
+    """What `function` returns for each of its arguments, each in a process of its own, `at_once` of them on all cores.
+
+    Adds the peak memory [MB] of all of the process, and divides its seconds by how many ran side by side: what an image
+    of many takes.
+    """
+    jobs = [(function, each, cores // at_once) for each in arguments]
+    with multiprocessing.get_context("fork").Pool(at_once, maxtasksperchild=1) as pool:
+        results = pool.starmap(_measured, jobs, chunksize=1)
+    for result in results:
+        result["seconds"] = {part: seconds / at_once for part, seconds in result["seconds"].items()}
+    return results
 
 
-def _measured(function, arguments: Sequence, threads: int) -> dict:
-    torch.set_num_threads(threads)
+def _measured(function, arguments: tuple, threads: int) -> dict:
+    torch.set_num_threads(max(1, threads))
     result = function(*arguments)
     return result | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
@@ -161,36 +169,39 @@ def _row(sample: Sample, method: str, result: Mapping, extrapolated: bool = Fals
 
 
 def compare(
-    samples: Sequence[Sample], graph: Mapping, settings: Mapping, threads: int, report: Callable[[str], None]
+    samples: Sequence[Sample], graph: Mapping, settings: Mapping, cores: int, report: Callable[[str], None]
 ) -> list[dict]:
-    """A row for each method and image: our cores beside float64 references, and the dense algorithm on the first image.
+    """A row for each method and image: our core beside float64 references, and the dense algorithm on the first image.
 
     Labels and losses are compared at full size with the same graph in float64 with exact products, and on a grid of
-    `WHOLE` nodes with the dense algorithm in float64, with the same initial weights and dropout masks.
+    `WHOLE` nodes with the dense algorithm in float64, with the same initial weights and dropout masks. Ours has an
+    image a core, the dense algorithm all cores for one.
     """
-    rows = []
+    rows, small = [], [resized(sample, *grid_of(sample, WHOLE)) for sample in samples]
     for steps, method in METHODS.items():
         reading = {**graph, "steps": steps, "normalisation": "symmetric"}
-        for sample in samples:
-            report(f"{method}: {sample.name}")
-            small = resized(sample, *grid_of(sample, WHOLE))
-            result = in_own_process(ours, sample, reading, settings, threads=threads)
-            exact = in_own_process(ours, sample, {**reading, "rank": 0}, settings, np.float64, threads=threads)
-            on_small = in_own_process(ours, small, reading, settings, threads=threads)
-            truth = in_own_process(dense, small, reading, settings, torch.float64, True, threads=threads)
+        report(f"{method}: {', '.join(sample.name for sample in samples)}")
+        results, on_small = (
+            in_own_processes(ours, [(sample, reading, settings) for sample in some], cores, cores)
+            for some in (samples, small)
+        )
+        report("and in float64")
+        exact = in_own_processes(ours, [(s, reading, settings, True) for s in samples], cores, cores)
+        truth = in_own_processes(dense, [(s, reading, settings, torch.float64, True) for s in small], cores, 1)
+        for sample, *compared in zip(samples, results, exact, on_small, truth, strict=True):
             rows.append(
-                _row(sample, method, result)
+                _row(sample, method, compared[0])
                 | {
-                    "mb_on_disk": bytes_on_disk(sample, result) / 1e6,
-                    "equal_percent": equal_labels(result, exact),
-                    "loss_deviation": loss_deviation(result, exact),
-                    "equal_percent_small": equal_labels(on_small, truth),
-                    "loss_deviation_small": loss_deviation(on_small, truth),
+                    "mb_on_disk": bytes_on_disk(sample, compared[0]) / 1e6,
+                    "equal_percent": equal_labels(*compared[:2]),
+                    "loss_deviation": loss_deviation(*compared[:2]),
+                    "equal_percent_small": equal_labels(*compared[2:]),
+                    "loss_deviation_small": loss_deviation(*compared[2:]),
                 }
             )
         sample = samples[0]
         report(f"dense {method}: {sample.name}")
-        result = in_own_process(dense, sample, reading, settings, torch.float32, False, threads=threads)
+        result = in_own_processes(dense, [(sample, reading, settings, torch.float32, False)], cores, 1)[0]
         rows.append(_row(sample, f"dense, {method}", result, True, mb_on_disk=4e-6 * sample.partial.size**2))
     return rows
 
@@ -200,20 +211,21 @@ def growth(
     graph: Mapping,
     settings: Mapping,
     sizes: Sequence[int],
-    threads: int,
+    cores: int,
     report: Callable[[str], None],
 ) -> list[dict]:
-    """A row for each method and number of nodes, of one image on grids of these sizes; image is `growth`."""
+    """A row for each method and number of nodes, of one image on grids of these sizes, named `growth`."""
     rows = []
     for nodes in sizes:
         scaled = replace(resized(sample, *grid_of(sample, nodes)), name="growth")
         for steps, method in METHODS.items():
             reading = {**graph, "steps": steps, "normalisation": "symmetric"}
             report(f"{method}: {nodes} nodes")
-            rows.append(_row(scaled, method, in_own_process(ours, scaled, reading, settings, threads=threads)))
+            result = in_own_processes(ours, cores * [(scaled, reading, settings)], cores, cores)[0]
+            rows.append(_row(scaled, method, result))
             if nodes <= LARGEST_DENSE:
                 whole = nodes <= WHOLE
-                result = in_own_process(dense, scaled, reading, settings, torch.float32, whole, threads=threads)
+                result = in_own_processes(dense, [(scaled, reading, settings, torch.float32, whole)], cores, 1)[0]
                 rows.append(_row(scaled, f"dense, {method}", result, not whole))
     return rows
 
@@ -244,12 +256,12 @@ def exponent(table: pd.DataFrame, method: str) -> float:
     return float(np.polyfit(np.log(rows.nodes), np.log(rows.seconds), 1)[0])
 
 
-def summary(table: pd.DataFrame, threads: int) -> str:
+def summary(table: pd.DataFrame, cores: int) -> str:
     """The comparison as text."""
     means = averages(table)
     nodes = int(table[table.image != "growth"].nodes.mean())
     lines = [
-        f"GCN core, {nodes} nodes an image, {threads} threads, seconds an image (operator + training)",
+        f"GCN core, {nodes} nodes an image, {cores} cores, seconds an image (operator + training)",
         "",
         f"{'':20}{'seconds':>9}{'operator':>10}{'training':>10}{'faster':>8}{'peak MB':>9}{'MB kept':>9}"
         f"{'equal labels':>14}",
@@ -261,12 +273,13 @@ def summary(table: pd.DataFrame, threads: int) -> str:
             f"{row.peak_mb:9.0f}{row.mb_on_disk:9.1f}{equal:>14}"
         )
     lines += ["", "dense: extrapolated from one squaring and three epochs; faster: than the dense 256 steps"]
+    lines += ["ours: an image a core, its seconds divided by the cores; dense: all cores for one image"]
     for method in METHODS.values():
         mine = means[means.method == method].iloc[0]
         lines.append(
-            f"{method}: cost grows with nodes^{exponent(table, method):.2f}; labels equal those of exact float64 graphs "
-            f"on at least {mine.least_equal_percent:.2f} % of an image, those of the dense float64 algorithm on {WHOLE} "
-            f"nodes on {mine.equal_percent_small:.2f} %; losses differ by {mine.loss_deviation:.0e} and "
-            f"{mine.loss_deviation_small:.0e} in the median epoch"
+            f"{method}: seconds grow with nodes^{exponent(table, method):.2f}; labels equal those of an exact float64 "
+            f"graph on at least {mine.least_equal_percent:.2f} % of an image, those of the dense algorithm in float64 "
+            f"at {WHOLE} nodes on {mine.equal_percent_small:.2f} %; losses of the median epoch differ by "
+            f"{mine.loss_deviation:.0e} and {mine.loss_deviation_small:.0e}"
         )
     return "\n".join(lines) + "\n"

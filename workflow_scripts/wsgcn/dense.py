@@ -57,11 +57,14 @@ def dense_losses(z: torch.Tensor, target: torch.Tensor, laplacian: torch.Tensor,
 
 
 def train_dense(
-    operator: torch.Tensor, laplacian: torch.Tensor, image: ImageInput, settings: Mapping
+    operator: torch.Tensor, features: np.ndarray, laplacian: torch.Tensor, image: ImageInput, settings: Mapping
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `gcn.train` does with one image, with its initial weights and dropout masks, in the dtype of Â [N, N]."""
+    """What `gcn.train` does with one image, with its initial weights and dropout masks, in the dtype of Â [N, N].
+
+    features: V [D, h, w]; of `image`, its graph and ÂV are not used.
+    """
     dtype, rows = operator.dtype, len(image.classes) + 1
-    v = torch.from_numpy(image.features.reshape(len(image.features), -1).T.copy()).to(dtype)  # [N, D]
+    v = torch.from_numpy(features.reshape(len(features), -1).T.copy()).to(dtype)  # [N, D]
     target, hidden = torch.from_numpy(image.target), settings["hidden"]
     rng = random_generator(image.seed)
     initial = torch.from_numpy(initial_parameters(rng, v.shape[1], hidden, rows)).to(dtype)

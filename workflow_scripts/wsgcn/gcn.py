@@ -30,12 +30,12 @@ def image_seed(seed: int, image: str) -> int:
 class ImageInput:
     """What a GCN knows of an image.
 
-    graph: Â; features: V, float [D, h, w]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8
+    graph: Â; propagated: ÂV, [D, N]; partial: uint8 [h, w] of `classes` (indices from 1), 0 and 255; image: uint8
     RGB on the grid [h, w, 3]; seed: of its initial weights and its dropout.
     """
 
     graph: Graph
-    features: np.ndarray
+    propagated: np.ndarray
     partial: np.ndarray
     image: np.ndarray
     classes: Sequence[int]
@@ -119,7 +119,7 @@ def refine(
     groups = {}
     for place, image in enumerate(images):
         kinds = tuple(type(term) for term in image.graph.terms)
-        key = place if device.type == "cpu" else (len(image.classes), len(image.features), kinds)
+        key = place if device.type == "cpu" else (len(image.classes), len(image.propagated), kinds)
         groups.setdefault(key, []).append(place)
     results = {}
     for places in groups.values():
@@ -151,15 +151,14 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
     """Train a GCN on each of some images, all at once, and return what each says of its nodes.
 
     The images have one number of features, one of classes, and graphs of one form and dtype, which is the dtype of all
-    that is computed. settings: epochs, lr, weight_decay,
-    dropout, hidden, sigma1, sigma2, window, lambda_ent, lambda_lap, laplacian. Returns, for each image, Z, float32
-    [K + 1, h, w], background first, and the losses, float32 [epochs, 5] as `LOSSES`. Z knows the image's own classes
-    only, where the released code's knows all: its entropy is at most ln(K + 1).
+    that is computed. settings: epochs, lr, weight_decay, dropout, hidden, sigma1, sigma2, window, lambda_ent,
+    lambda_lap, laplacian. Returns, for each image, Z [K + 1, h, w], background first, and the losses, float32
+    [epochs, 5] as `LOSSES`. Z knows the image's own classes only, where the released code's knows all: its entropy is
+    at most ln(K + 1).
     """
     graph = Propagation([image.graph for image in images], device)
-    dtype = images[0].graph.left.dtype
-    features = [image.features.reshape(len(image.features), -1).astype(dtype) for image in images]
-    inputs = graph.apply_exactly(stacked(features, device))  # ÂV: [B, D, N]
+    inputs = stacked([image.propagated for image in images], device)  # ÂV: [B, D, N]
+    dtype = images[0].propagated.dtype
     smoothness = (settings["sigma1"], settings["sigma2"], settings["window"])
     targets = Targets(
         [image.target for image in images],

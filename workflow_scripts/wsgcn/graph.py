@@ -3,8 +3,8 @@
 No N×N dense matrix is ever formed. N = h·w nodes, node i is row i // w, column i % w of the grid.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
@@ -12,9 +12,11 @@ import torch
 
 from wsgcn.maximum import LowRankMaximum, sparse_maximum
 from wsgcn.paths import displacements, path_maximum
-from wsgcn.propagation import Term, term_product
+from wsgcn.propagation import Propagation, Term, term_product
 from wsgcn.stencil import scaled, stencil_matrix
-from wsgcn.walk import low_rank_walk, matrix_term, walk_polynomial
+from wsgcn.walk import ROWS, low_rank_walk, matrix_term, walk_polynomial
+
+CPU = torch.device("cpu")
 
 
 def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
@@ -35,12 +37,10 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
 class Graph:
     """Â = diag(left) · (the sum of `terms`) · diag(right) + diag(identity), the terms symmetric [N, N].
 
-    terms: what Â is made of for the hundreds of products of a training; exact: the same to rounding, slower, for the
-    one product with the node features. left, right, identity: [N]. `wsgcn.propagation` applies it.
+    left, right, identity: [N]. `wsgcn.propagation` applies it.
     """
 
     terms: tuple[Term, ...]
-    exact: tuple[Term, ...]
     left: np.ndarray
     right: np.ndarray
     identity: np.ndarray
@@ -49,38 +49,61 @@ class Graph:
         return f"{len(self.left)} nodes, " + " + ".join(map(str, self.terms))
 
 
-def propagation_graph(affinity: scipy.sparse.dia_array, settings: Mapping) -> Graph:
-    """Â from affinities A (symmetric, `affinity_matrix`), in the paper's reading or the released code's.
+def propagation_graph(
+    affinity: scipy.sparse.dia_array, features: np.ndarray, settings: Mapping, exact: bool = False
+) -> tuple[Graph, np.ndarray]:
+    """Â from affinities A (symmetric, `affinity_matrix`), in the paper's reading or the released code's, and ÂV.
 
-    settings: steps t, normalisation, rank. The walk W is A itself at t = 0; otherwise, with D its row sums,
+    features: V as rows over the nodes [D, N]; settings: steps t, normalisation. The walk W is A itself at t = 0;
+    otherwise, with D its row sums,
     - normalisation `symmetric` (WSGCN, equation 2): W = (D^-½ A D^-½)^t and Â = D'^-½ (W + I) D'^-½;
     - normalisation `row` (released code): W = (D^-1 A)^t, M its elementwise maximum with Wᵗ and Â = D'^-1 (M + I),
     with D' the row sums of what stands in the bracket, so that about half of a node's weight stays with itself for
-    t > 0. (The symmetric walk is its own maximum with its transpose.) Walks of more than one step are held as a sparse
-    matrix and `rank` vectors where that holds them (`walk.low_rank_walk`), or as a polynomial; the maximum of a walk
-    needs vectors, as many as it takes. rank 0 asks for the polynomial. All is computed in the dtype of A.
+    t > 0. (The symmetric walk is its own maximum with its transpose.) A walk of more than one step is held as a sparse
+    matrix and one of low rank where that holds it (`walk.low_rank_walk`), else, or if `exact`, as a polynomial; the
+    maximum of a walk only as the former. ÂV is to rounding what the dense matrices give, but for such a maximum. All is
+    computed and returned [D, N] in the dtype of A.
     """
     steps, row = settings["steps"], settings["normalisation"] == "row"
-    degree = affinity.sum(axis=1)
+    features, degree = features.astype(affinity.dtype), affinity.sum(axis=1)
     step = scaled(affinity, degree**-0.5, degree**-0.5)
-    if steps == 0:
-        terms = exact = (matrix_term(affinity),)
-    elif steps == 1:
-        terms = exact = (matrix_term(sparse_maximum(step, degree) if row else step),)
-    elif row:
-        terms = exact = _maximum_terms(step, degree, steps, settings["rank"])
+    if row and steps > 1:
+        return _applied(_row_normalised(_maximum_terms(step, degree, steps, features)), features)
+    if steps > 1:
+        walk = (walk_polynomial(step, steps),)
     else:
-        exact = (walk_polynomial(step, steps),)
-        found = low_rank_walk(step, steps, settings["rank"]) if settings["rank"] else None
-        terms = (matrix_term(found[0]), found[1]) if found else exact
-    cpu, ones = torch.device("cpu"), torch.from_numpy(np.ones((1, 1, len(degree)), affinity.dtype))
-    total = sum(term_product([term], cpu)(ones) for term in exact).ravel().numpy() + 1
+        walk = (matrix_term(affinity if not steps else sparse_maximum(step, degree) if row else step),)
     if row:
-        return Graph(terms, exact, 1 / total, np.ones_like(total), 1 / total)
-    return Graph(terms, exact, total**-0.5, total**-0.5, 1 / total)
+        return _applied(_row_normalised(walk), features)
+    total = _row_sums(walk)
+    graph = Graph(walk, total**-0.5, total**-0.5, 1 / total)
+    if steps > 1 and not exact and (found := low_rank_walk(step, steps, graph.right * features)):
+        held, low_rank, walked = found
+        graph = replace(graph, terms=(matrix_term(held), low_rank))
+        return graph, graph.left * walked + graph.identity * features
+    return _applied(graph, features)
 
 
-def _maximum_terms(step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, rank: int) -> tuple[Term, ...]:
-    while not (found := low_rank_walk(step, steps, rank)):
-        rank *= 2
+def _row_sums(walk: Sequence[Term]) -> np.ndarray:
+    """Of the walk and the identity."""
+    matrix = walk[0].matrix
+    ones = torch.from_numpy(np.ones((1, 1, matrix.shape[0]), matrix.dtype))
+    return sum(term_product([term], CPU)(ones) for term in walk).ravel().numpy() + 1
+
+
+def _row_normalised(walk: tuple[Term, ...]) -> Graph:
+    total = _row_sums(walk)
+    return Graph(walk, 1 / total, np.ones_like(total), 1 / total)
+
+
+def _applied(graph: Graph, features: np.ndarray) -> tuple[Graph, np.ndarray]:
+    return graph, Propagation([graph], CPU).apply(torch.from_numpy(features)[None])[0].numpy()
+
+
+def _maximum_terms(
+    step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, features: np.ndarray
+) -> tuple[Term, ...]:
+    rng, rows = np.random.default_rng(1), features
+    while not (found := low_rank_walk(step, steps, rows)):
+        rows = np.concatenate([rows, rng.standard_normal((len(rows) + ROWS, len(degree))).astype(step.dtype)])
     return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)

@@ -108,24 +108,17 @@ class Propagation:
 
     def __init__(self, graphs: Sequence, device: torch.device):
         self._terms = [term_product(terms, device) for terms in zip(*(graph.terms for graph in graphs), strict=True)]
-        self._exact = [term_product(terms, device) for terms in zip(*(graph.exact for graph in graphs), strict=True)]
         columns = ([getattr(graph, name)[None] for graph in graphs] for name in ("left", "right", "identity"))
         self._left, self._right, self._identity = (stacked(column, device) for column in columns)
 
     def apply(self, block: torch.Tensor) -> torch.Tensor:
         """Â X, row by row of X [B, K, N]."""
-        return self._apply(self._terms, self._left, block, self._right)
-
-    def apply_exactly(self, block: torch.Tensor) -> torch.Tensor:
-        """Â X to rounding, where `apply` may leave out a thousandth."""
-        return self._apply(self._exact, self._left, block, self._right)
+        return self._apply(self._left, block, self._right)
 
     def apply_transpose(self, block: torch.Tensor) -> torch.Tensor:
         """Âᵗ X."""
-        return self._apply(self._terms, self._right, block, self._left)
+        return self._apply(self._right, block, self._left)
 
-    def _apply(
-        self, terms: Sequence[Product], left: torch.Tensor, block: torch.Tensor, right: torch.Tensor
-    ) -> torch.Tensor:
+    def _apply(self, left: torch.Tensor, block: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         scaled = right * block
-        return left * sum(term(scaled) for term in terms) + self._identity * block
+        return left * sum(term(scaled) for term in self._terms) + self._identity * block

@@ -16,6 +16,8 @@ import torch
 from numpy.polynomial import chebyshev
 from scipy.sparse.linalg import eigsh
 
+from wsgcn.stencil import times
+
 Block = TypeVar("Block")  # numpy array or torch tensor
 
 HELD = 0.8
@@ -30,8 +32,11 @@ MANY = 16
 PROBES = 4
 """How many random vectors measure that."""
 
-NEGLIGIBLE = 1e-4
-"""Eigenvalues below it are left out of a low-rank form."""
+ROWS = 96
+"""A low-rank form is made from at least so many vectors."""
+
+NEGLIGIBLE = 1e-6
+"""Eigenvalues of a Nyström core below it are left out, relative to the largest: single precision holds no more."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Polynomial:
 
 @dataclass(frozen=True)
 class LowRank:
-    """The matrix Uᵗ diag(values) U. basis U: float32 [R, N], orthonormal rows; values: float32 [R]."""
+    """The matrix Uᵗ diag(values) U. basis U: [R, N]; values: [R]."""
 
     basis: np.ndarray
     values: np.ndarray
@@ -86,11 +91,11 @@ def walk_rows(polynomial: Polynomial, rows: np.ndarray) -> np.ndarray:
     coefficients = [rows.dtype.type(c) for c in polynomial.coefficients]
 
     def walk(row: np.ndarray) -> np.ndarray:
-        return evaluate(coefficients, polynomial.matrix.__matmul__, row)
+        return evaluate(coefficients, lambda x: times(polynomial.matrix, x), row)
 
     if len(rows) < MANY or torch.get_num_threads() == 1:
         return np.stack([walk(row) for row in rows])
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # scipy's products release the interpreter's lock
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the products release the interpreter's lock
         return np.stack(list(pool.map(walk, rows)))
 
 
@@ -133,27 +138,26 @@ def _thinned(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.spars
     return matrix.tocsr()
 
 
-def low_rank_walk(step: scipy.sparse.sparray, steps: int, rank: int) -> tuple[scipy.sparse.csr_array, LowRank] | None:
-    """Sᵗ as H + Uᵗ diag(v) U with H sparse and at most `rank` rows in U, or None where that leaves out too much.
+def low_rank_walk(
+    step: scipy.sparse.sparray, steps: int, rows: np.ndarray
+) -> tuple[scipy.sparse.csr_array, LowRank, np.ndarray] | None:
+    """Sᵗ as H + Uᵗ diag(v) U with H sparse, from what it makes of some rows X [K, N], and Sᵗ X; None where that fails.
 
-    U spans the range of Sᵗ - H on random vectors, v are its eigenvalues there (randomised Rayleigh-Ritz: Halko,
-    Martinsson & Tropp, SIAM Review 2011, section 5.3); other random vectors tell what is left out.
+    Nyström's approximation of E = Sᵗ - H: with Y = E X, E is about Yᵗ (X Yᵗ)⁺ Y, exact on the rows themselves as far as
+    the inverse is. The rows are the node features, so that E is held best where the network sees it, and random ones
+    where those are few. Other random rows tell what is left out.
     """
-    nodes = step.shape[0]
-    rank = min(rank, nodes)
-    held = held_walk(step, steps)
-
-    def beyond(rows: np.ndarray, precision: float) -> np.ndarray:
-        return walk_rows(walk_polynomial(step, steps, precision), rows) - (held @ rows.T).T
-
-    rows = np.random.default_rng(0).standard_normal((rank + PROBES, nodes), np.float32)
-    walked = beyond(rows, 1e-3)
-    basis = np.linalg.qr(walked[:rank].T)[0].T
-    projected = beyond(np.ascontiguousarray(basis), 1e-4) @ basis.T
-    values, vectors = np.linalg.eigh((projected + projected.T) / 2)
-    kept = np.abs(values) > NEGLIGIBLE
-    values, basis = values[kept], vectors[:, kept].T @ basis
-    rest = walked[rank:] - (rows[rank:] @ basis.T * values) @ basis
-    if np.linalg.norm(rest) > LEFT_OUT * np.linalg.norm(rows[rank:]):
+    held, rng = held_walk(step, steps), np.random.default_rng(0)
+    random = rng.standard_normal((max(0, ROWS - len(rows)) + PROBES, step.shape[0])).astype(step.dtype)
+    sources = np.concatenate([rows, random * (np.linalg.norm(rows) / len(rows) ** 0.5 / step.shape[0] ** 0.5)])
+    walked = walk_rows(walk_polynomial(step, steps, 1e-4), sources)
+    beyond = walked - (held @ sources.T).T
+    core = (sources[:-PROBES] @ beyond[:-PROBES].T).astype(np.float64)
+    values, vectors = np.linalg.eigh((core + core.T) / 2)
+    kept = np.abs(values) > NEGLIGIBLE * np.abs(values).max()
+    basis = (vectors[:, kept] / np.abs(values[kept]) ** 0.5).T.astype(step.dtype) @ beyond[:-PROBES]
+    signs = np.sign(values[kept]).astype(step.dtype)
+    rest = beyond[-PROBES:] - (sources[-PROBES:] @ basis.T * signs) @ basis
+    if not np.linalg.norm(rest) <= LEFT_OUT * np.linalg.norm(sources[-PROBES:]):
         return None
-    return held, LowRank(np.ascontiguousarray(basis, np.float32), values.astype(np.float32))
+    return held, LowRank(basis, signs), walked[: len(rows)]
