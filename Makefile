@@ -16,7 +16,7 @@ test: .venv/installed-dev lint
 	.venv/bin/python -m pytest
 
 bench: .venv/installed
-	.venv/bin/snakemake bench --cores $(CORES) $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))
+	.venv/bin/snakemake bench --cores $(CORES) --forcerun benchmark_core $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .

@@ -21,7 +21,8 @@ except ValueError as error:
 
 # Snakemake 9.27's limit of jobs a second starts one more timer with every job that ends, each of which looks at all
 # ready jobs once a second: after 30 jobs that takes half a core. One machine needs no such limit.
-if workflow.scheduling_settings:
+limit = workflow.scheduling_settings and workflow.scheduling_settings.max_jobs_per_timespan
+if limit and (limit.max_jobs, limit.timespan) == (100, 1):  # the default, not what a user asked for
     workflow.scheduling_settings.max_jobs_per_timespan = None
 
 EXPERIMENT = config["experiment"]

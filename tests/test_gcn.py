@@ -116,6 +116,33 @@ def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dro
     np.testing.assert_allclose(scores, expected, rtol=10 * tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("reading", ["paper", "code"])
+def test_a_long_walk_trains_as_the_dense_one(reading, rng, cpu):
+    """On two rooms, where 256 steps are neither 16 nor an average over all."""
+    boundary = 0.2 * rng.random((9, 14), np.float32)
+    boundary[:, 7] = 0.7
+    affinity, settings = (
+        affinity_matrix(boundary, 5, 10),
+        SETTINGS | {"dropout": 0.3, "epochs": 30, "laplacian": reading},
+    )
+    _, _, image = random_input(rng, 9, 14)
+    features = rng.standard_normal((4, 9, 14)).astype(np.float32)
+    laplacian = torch.tensor(dense_laplacian(image.image, 1.5, 40, 5))
+
+    def dense(steps):
+        operator = dense_operator(torch.tensor(affinity.toarray()).double(), steps, "symmetric")
+        return train_dense(operator, features, laplacian, image, settings)
+
+    (expected, history), (other, other_history) = dense(256), dense(16)
+    for exact, tolerance in ((True, 1e-3), (False, 1e-2)):
+        graph, propagated = graph_of(affinity, features, 256, exact=exact)
+        scores, losses = refine([replace(image, graph=graph, propagated=propagated)], settings, cpu)[0]
+        np.testing.assert_allclose(losses, history, rtol=tolerance)
+        np.testing.assert_allclose(scores, expected, atol=tolerance)
+        assert np.abs(other - expected).max() > 2 * tolerance
+        assert np.abs(other_history / history - 1).max() > 2 * tolerance
+
+
 def test_a_prediction_without_training_is_kipf_s(rng, cpu):
     affinity, features, image = random_input(rng)
     (scores, losses) = refine([image], SETTINGS | {"epochs": 0}, cpu)[0]

@@ -158,3 +158,15 @@ def test_float64_stays_float64(affinity, rng):
     assert propagated.dtype == graph.left.dtype == np.float64
     expected = dense_graph(affinity.astype(float), 256, "symmetric")
     np.testing.assert_allclose(propagated, features @ expected.T, rtol=1e-10)
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_features_that_are_not_finite_are_an_error(normalisation, affinity):
+    with pytest.raises(ValueError, match="node features are not finite"):
+        propagation_graph(affinity, np.full((3, 63), np.inf), settings_of(256, normalisation))
+
+
+def test_a_maximum_that_needs_too_many_vectors_is_an_error(rng):
+    affinity = affinity_matrix(np.full((40, 60), 0.3, np.float32), 5, 10)
+    with pytest.raises(ValueError, match="graph.steps: 2 steps with graph.normalisation: row need more than 1000"):
+        propagation_graph(affinity, rng.random((3, 2400)), settings_of(2, "row"))

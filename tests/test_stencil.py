@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from wsgcn.paths import displacements, pair_places
-from wsgcn.stencil import scaled, stencil_matrix
+from wsgcn.stencil import TILE, scaled, stencil_matrix, times
 
 
 @pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
@@ -33,3 +33,22 @@ def test_scaled_multiplies_rows_and_columns(format, rng):
     found = scaled(matrix, left, right)
     assert found.format == format and found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), left[:, None] * matrix.toarray() * right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("h, w", [(1, 1), (3, 4), (50, 60), (32, 32), (1, 2050), (33, 32)])
+def test_times_is_the_dense_product(h, w, dtype, rng):
+    """On grids of less than a tile, of whole tiles, and beyond."""
+
+    def value(dy, dx):
+        return rng.random([size - abs(d) for size, d in zip((h, w), (dy, dx), strict=True)])
+
+    matrix = stencil_matrix(h, w, displacements(5), value, diagonal=2).astype(dtype)
+    row = rng.standard_normal(h * w).astype(dtype)
+    found = times(matrix, row)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, matrix.toarray().astype(float) @ row, atol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+def test_some_of_these_grids_are_larger_than_a_tile():
+    assert 32 * 32 == TILE < 33 * 32 < 50 * 60

@@ -117,6 +117,18 @@ def test_held_nodes_are_what_makes_it_low_rank(rng, monkeypatch):
     assert low_rank_walk(step, 256, given) is None
 
 
+def test_rows_of_zeros_hide_nothing(step):
+    held, low_rank, walked = low_rank_walk(step, 256, np.zeros((2, step.shape[0]), np.float32))
+    assert not walked.any() and len(low_rank.values) > 3
+
+
+def test_a_region_that_is_half_held_is_refused():
+    """Its walk reaches thousands of nodes, all of them held."""
+    step = step_of(np.full((60, 60), 0.46))
+    assert (step.diagonal() > HELD).all()
+    assert held_walk(step, 256) is None and low_rank_walk(step, 256, np.ones((2, 3600), np.float32)) is None
+
+
 @pytest.mark.parametrize("level", [0, 1])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 3), (6, 6)])
 def test_all_joined_and_all_apart(size, level, rng):

@@ -16,6 +16,7 @@ from wsgcn.files import IGNORE
 from wsgcn.graph import Graph
 from wsgcn.laplacian import window_laplacian
 from wsgcn.losses import LOSSES, Targets, gcn_losses
+from wsgcn.maximum import LowRankMaximum
 from wsgcn.propagation import Propagation, stacked
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -119,7 +120,8 @@ def refine(
     groups = {}
     for place, image in enumerate(images):
         kinds = tuple(type(term) for term in image.graph.terms)
-        key = place if device.type == "cpu" else (len(image.classes), len(image.propagated), kinds)
+        alone = device.type == "cpu" or LowRankMaximum in kinds  # whose groups of nodes depend on the largest graph
+        key = place if alone else (len(image.classes), len(image.propagated), kinds)
         groups.setdefault(key, []).append(place)
     results = {}
     for places in groups.values():

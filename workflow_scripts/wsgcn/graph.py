@@ -18,6 +18,9 @@ from wsgcn.walk import ROWS, low_rank_walk, matrix_term, walk_polynomial
 
 CPU = torch.device("cpu")
 
+MOST_ROWS = 1000
+"""So many vectors may make the maximum of a walk."""
+
 
 def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
     """Affinities a_ij^beta, a_ij = 1 - max of the boundary map on the line from i to j, for pairs nearer than radius.
@@ -61,11 +64,15 @@ def propagation_graph(
     with D' the row sums of what stands in the bracket, so that about half of a node's weight stays with itself for
     t > 0. (The symmetric walk is its own maximum with its transpose.) A walk of more than one step is held as a sparse
     matrix and one of low rank where that holds it (`walk.low_rank_walk`), else, or if `exact`, as a polynomial; the
-    maximum of a walk only as the former. ÂV is to rounding what the dense matrices give, but for such a maximum. All is
-    computed and returned [D, N] in the dtype of A.
+    maximum of a walk only as the former. ÂV [D, N] differs from the dense one by rounding, for a walk held in two parts
+    by 1e-4 of its norm. All is computed in the dtype of A.
+
+    Raises ValueError where the features are not finite, or where no two such matrices hold the maximum of a walk.
     """
     steps, row = settings["steps"], settings["normalisation"] == "row"
     features, degree = features.astype(affinity.dtype), affinity.sum(axis=1)
+    if not np.isfinite(features).all():
+        raise ValueError("the node features are not finite")
     step = scaled(affinity, degree**-0.5, degree**-0.5)
     if row and steps > 1:
         return _applied(_row_normalised(_maximum_terms(step, degree, steps, features)), features)
@@ -103,7 +110,13 @@ def _applied(graph: Graph, features: np.ndarray) -> tuple[Graph, np.ndarray]:
 def _maximum_terms(
     step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, features: np.ndarray
 ) -> tuple[Term, ...]:
-    rng, rows = np.random.default_rng(1), features
+    rng, rows, scale = np.random.default_rng(1), features, float(np.sqrt((features**2).mean())) or 1
     while not (found := low_rank_walk(step, steps, rows)):
-        rows = np.concatenate([rows, rng.standard_normal((len(rows) + ROWS, len(degree))).astype(step.dtype)])
+        if len(rows) > MOST_ROWS:
+            raise ValueError(
+                f"graph.steps: {steps} steps with graph.normalisation: row need more than {MOST_ROWS} vectors; "
+                "take 0, 1 or many steps, or symmetric"
+            )
+        random = rng.standard_normal((len(rows) + ROWS, len(degree)))
+        rows = np.concatenate([rows, (scale * random).astype(step.dtype)])
     return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)

@@ -76,7 +76,7 @@ def _low_rank(terms: Sequence[LowRank], device: torch.device) -> tuple[torch.Ten
 def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequence[np.ndarray], device) -> Product:
     """Sums over the nodes of smaller degree and over those of larger degree, by groups of nodes in their order."""
     degree = stacked(degrees, device)
-    degree = degree.where(degree > 0, 1)[:, None]  # padding
+    degree = degree.where(degree > 0, 2 * degree.max())[:, None]  # padding comes last
     count, nodes = len(degree), basis.shape[2]
     size = -(-nodes // GROUPS)
     order = degree.argsort(dim=2, stable=True)
@@ -103,7 +103,7 @@ def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequenc
 class Propagation:
     """Â of B graphs whose terms are of the same kinds, for blocks of rows X [B, K, N].
 
-    N is the number of nodes of the largest graph; a smaller one's further nodes must be zero in X and stay so.
+    N is the number of nodes of the largest graph; whatever X holds at a smaller one's further nodes, Â X is zero there.
     """
 
     def __init__(self, graphs: Sequence, device: torch.device):

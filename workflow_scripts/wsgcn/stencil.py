@@ -19,7 +19,7 @@ def stencil_matrix(
     """The symmetric matrix whose entries at pairs of nodes (dy, dx) apart are `value(dy, dx)`, float32 [h·w, h·w].
 
     steps: one of each pair ±(dy, dx), dy >= 0; those that leave the grid are skipped. value: an array over the points
-    of `pair_slices`. diagonal: the entries of nodes with themselves.
+    of `pair_places`' first. diagonal: the entries of nodes with themselves.
     """
     diagonals = {0: np.full((h, w), diagonal, np.float32)}
     for dy, dx in steps:
@@ -35,7 +35,10 @@ def stencil_matrix(
 
 
 def times(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
-    """A matrix times a vector [N]; of diagonals, twice as fast as scipy does it, and on several threads at once."""
+    """A matrix times a vector [N]; of diagonals, twice as fast as scipy does it, and on several threads at once.
+
+    A matrix of diagonals is as `stencil_matrix` makes it: its offsets ascend, its diagonals are N wide.
+    """
     if matrix.format != "dia":
         return matrix @ row
     result = np.zeros_like(row)

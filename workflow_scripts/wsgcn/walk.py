@@ -1,8 +1,9 @@
 """A random walk of many steps without its dense matrix: Sᵗ for a symmetric sparse S with spectrum in -1..1.
 
-Two ways. As a Chebyshev polynomial of S, exact to the precision of its numbers for any S, of a degree near 3.4 √t (54
-products instead of 256). And as H + Uᵗ diag(v) U: boundaries hold the walk at thousands of single nodes, so that it is
-not of low rank; but the walk H on those held nodes alone is sparse, and what Sᵗ does beyond it is of low rank.
+Two ways. As a Chebyshev polynomial of S, exact to the precision of its numbers for any S, of a degree near 3.4 √t in
+float32: 54 products instead of 256. And as H + Uᵗ diag(v) U: boundaries hold the walk at thousands of single nodes, so
+that it is not of low rank; but the walk H on those held nodes alone is sparse, and what Sᵗ does beyond that is of low
+rank.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ HELD = 0.8
 
 LEFT_OUT = 2e-3
 """What a low-rank form may leave out of the walk of random vectors, relative to them (root mean square over nodes)."""
+
+MOST_ENTRIES = 100
+"""A walk of the held nodes with more entries a node is no longer sparse."""
 
 MANY = 16
 """So many rows are worth a pool of threads."""
@@ -106,8 +110,8 @@ def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float | N
     """
     precision = precision or 100 * np.finfo(step.dtype).eps
     nodes = step.shape[0]
-    start = np.ones(nodes, step.dtype)
-    lowest = eigsh(step, 1, which="SA", tol=1e-2, v0=start, return_eigenvectors=False)[0] if nodes > 2 else -1
+    start = np.random.default_rng(0).random(nodes).astype(step.dtype)
+    lowest = -1 if nodes < 3 else eigsh(step, 1, which="SA", tol=1e-2, v0=start, rng=0, return_eigenvectors=False)[0]
     lowest = max(-1.0, float(lowest) - 0.03)
     half, middle = (1 - lowest) / 2, (1 + lowest) / 2
     coefficients = chebyshev.chebinterpolate(
@@ -119,8 +123,11 @@ def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float | N
     return Polynomial(mapped.asformat(step.format).astype(step.dtype), tuple(map(float, coefficients[: degree + 1])))
 
 
-def held_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array:
-    """Sᵗ of the held nodes alone: those entries of S between them to the power t, the small ones dropped on the way."""
+def held_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array | None:
+    """Sᵗ of the held nodes alone: those entries of S between them to the power t, the small ones dropped on the way.
+
+    None where that is not sparse: a whole region of nodes that are half held.
+    """
     held = scipy.sparse.diags_array((step.diagonal() > HELD).astype(step.dtype))
     square, power = (held @ step @ held).tocsr(), held.tocsr()
     while steps:
@@ -129,13 +136,15 @@ def held_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array:
         steps //= 2
         if steps:
             square = _thinned(square @ square)
+        if square.nnz > MOST_ENTRIES * step.shape[0]:
+            return None
     return _thinned((power + power.T) / 2, 1e-4).astype(step.dtype)
 
 
 def _thinned(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.sparse.csr_array:
     matrix.data[np.abs(matrix.data) < least] = 0
     matrix.eliminate_zeros()
-    return matrix.tocsr()
+    return matrix
 
 
 def low_rank_walk(
@@ -148,8 +157,11 @@ def low_rank_walk(
     where those are few. Other random rows tell what is left out.
     """
     held, rng = held_walk(step, steps), np.random.default_rng(0)
+    if held is None:
+        return None
+    scale = float(np.linalg.norm(rows)) / (len(rows) * step.shape[0]) ** 0.5 or 1
     random = rng.standard_normal((max(0, ROWS - len(rows)) + PROBES, step.shape[0])).astype(step.dtype)
-    sources = np.concatenate([rows, random * (np.linalg.norm(rows) / len(rows) ** 0.5 / step.shape[0] ** 0.5)])
+    sources = np.concatenate([rows, (scale * random).astype(step.dtype)])
     walked = walk_rows(walk_polynomial(step, steps, 1e-4), sources)
     beyond = walked - (held @ sources.T).T
     core = (sources[:-PROBES] @ beyond[:-PROBES].T).astype(np.float64)
