@@ -118,7 +118,7 @@ def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dro
 
 @pytest.mark.parametrize("reading", ["paper", "code"])
 def test_a_long_walk_trains_as_the_dense_one(reading, rng, cpu):
-    """On two rooms, where 256 steps are neither 16 nor an average over all."""
+    """On two rooms, where 256 steps are neither 4 nor an average over all."""
     boundary = 0.2 * rng.random((9, 14), np.float32)
     boundary[:, 7] = 0.7
     affinity, settings = (
@@ -133,14 +133,12 @@ def test_a_long_walk_trains_as_the_dense_one(reading, rng, cpu):
         operator = dense_operator(torch.tensor(affinity.toarray()).double(), steps, "symmetric")
         return train_dense(operator, features, laplacian, image, settings)
 
-    (expected, history), (other, other_history) = dense(256), dense(16)
-    for exact, tolerance in ((True, 1e-3), (False, 1e-2)):
+    (expected, history), (other, other_history) = dense(256), dense(4)
+    for exact, share in ((True, 0.01), (False, 0.2)):  # of what another number of steps would change
         graph, propagated = graph_of(affinity, features, 256, exact=exact)
         scores, losses = refine([replace(image, graph=graph, propagated=propagated)], settings, cpu)[0]
-        np.testing.assert_allclose(losses, history, rtol=tolerance)
-        np.testing.assert_allclose(scores, expected, atol=tolerance)
-        assert np.abs(other - expected).max() > 2 * tolerance
-        assert np.abs(other_history / history - 1).max() > 2 * tolerance
+        assert np.abs(scores - expected).max() < share * np.abs(other - expected).max()
+        assert np.abs(losses - history).max() < share * np.abs(other_history - history).max()
 
 
 def test_a_prediction_without_training_is_kipf_s(rng, cpu):

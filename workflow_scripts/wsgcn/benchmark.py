@@ -255,7 +255,7 @@ def loss_deviation(result: Mapping, reference: Mapping) -> float:
 
 
 def averages(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each method, means over the images; `ratio`: seconds of the dense algorithm on its graph over its own."""
+    """A row for each method, means over the images; `ratio`: seconds of the dense algorithm on its graph over its."""
     whole = table[table.image != "growth"]
     means = whole.groupby("method", sort=False).mean(numeric_only=True).reset_index()
     least = whole.groupby("method")["equal_percent"].min()
