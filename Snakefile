@@ -5,15 +5,23 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/functions.smk"
 include: "rules/data.smk"
 include: "rules/cam.smk"
-include: "rules/affinity.smk"
+include: "rules/irnet.smk"
+include: "rules/psa.smk"
 include: "rules/partial.smk"
 include: "rules/refine.smk"
 include: "rules/crf.smk"
 include: "rules/segmentation.smk"
+include: "rules/evaluation.smk"
 include: "rules/tracking.smk"
+include: "rules/summary.smk"
+include: "rules/ablations.smk"
 include: "rules/benchmark.smk"
+
+
+report: "rules/report/workflow.rst"
 
 
 localrules:
@@ -24,18 +32,18 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/summary.txt",
+        f"{RESULTS}/report/{BASE}.html",
+        f"{RESULTS}/summary/{BASE}.txt",
         # Named here, a lost label is made anew; other per-image files may be deleted to save space.
-        per_image("partial/{image}.png", DATA.label),
-        per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+        of(BASE, "partial", DATA.label) if BASE in FOLDERS["partial"] else [],
+        of(BASE, "pseudo", DATA.label),
     message:
         "everything is there"
 
 
 rule labels:
     input:
-        per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
+        of(BASE, "pseudo", DATA.label),
     message:
         "the labels are there"
 

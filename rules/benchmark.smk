@@ -6,8 +6,8 @@ BENCHED = spread(DATA.label, 4)
 rule benchmark_core:
     input:
         images=paths(BENCHED),
-        affinities=per_image("affinity/irnet/{image}.npz", BENCHED),
-        labels=per_image("partial/{image}.png", BENCHED),
+        affinities=per_image(FILES["irnet_affinity"].replace("{variant}", ""), BENCHED),
+        labels=per_image(FILES["partial"].replace("{variant}", ""), BENCHED),
     output:
         table=f"{RESULTS}/benchmark/core.csv",
         figure=f"{RESULTS}/benchmark/core.png",

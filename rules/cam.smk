@@ -1,17 +1,19 @@
-# The classifier and its class activation maps.
+# The classifier and its class activation maps, or maps from elsewhere.
 
 
 rule classifier:
     input:
         images=paths(DATA.train),
-        weights=weights_file(config["backbone"]),
+        weights=weights_file("classifier", "backbone"),
     output:
-        model=f"{RESULTS}/classifier/model.pt",
-        history=f"{RESULTS}/classifier/history.csv",
+        model=f"{RESULTS}/{FILES['classifier']}",
+        history=f"{RESULTS}/classifier/{{variant}}history.csv",
     log:
-        f"{RESULTS}/logs/classifier.log",
+        f"{RESULTS}/logs/{{variant}}classifier.log",
     benchmark:
-        f"{RESULTS}/benchmarks/classifier.tsv"
+        f"{RESULTS}/benchmarks/{{variant}}classifier.tsv"
+    wildcard_constraints:
+        variant=variants("classifier"),
     conda:
         ENVIRONMENT
     threads: ALL_CORES
@@ -22,9 +24,9 @@ rule classifier:
         ids=list(DATA.train),  # beside the labels, lest two images that swap them go unseen
         labels=classes(DATA.train),
         classes=len(CLASSES),
-        backbone=config["backbone"],
-        settings=config["classifier"],
-        seed=config["seed"],
+        backbone=setting("classifier", "backbone"),
+        settings=setting("classifier", "classifier"),
+        seed=setting("classifier", "seed"),
     message:
         f"training the classifier on {len(DATA.train)} images (progress: {{log}})"
     script:
@@ -38,14 +40,16 @@ for batch, ids in batches_of(DATA.train | DATA.label).items():
             f"cam_{batch}"
         input:
             images=paths(ids),
-            model=rules.classifier.output.model,
+            model=source("cam", "classifier"),
         output:
-            cams=per_image("cam/{image}.npz", ids),
-            seconds=f"{RESULTS}/seconds/cam/{batch}.csv",
+            cams=per_image(FILES["cam"], ids),
+            seconds=f"{RESULTS}/seconds/cam/{{variant}}{batch}.csv",
         log:
-            f"{RESULTS}/logs/cam/{batch}.log",
+            f"{RESULTS}/logs/cam/{{variant}}{batch}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/cam/{batch}.tsv"
+            f"{RESULTS}/benchmarks/cam/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("cam", lambda settings: not settings["cam"]["folder"]),
         conda:
             ENVIRONMENT
         resources:
@@ -55,9 +59,36 @@ for batch, ids in batches_of(DATA.train | DATA.label).items():
             ids=ids,
             labels=classes(ids),
             classes=len(CLASSES),
-            backbone=config["backbone"],
-            settings=config["cam"],
+            backbone=setting("cam", "backbone"),
+            settings=setting("cam", "cam"),
         message:
-            f"CAMs of {len(ids)} images ({batch})"
+            f"CAMs of {len(ids)} images ({{wildcards.variant}}{batch})"
         script:
             f"{SCRIPTS}/make_cams.py"
+
+    rule:
+        name:
+            f"foreign_cam_{batch}"
+        input:
+            images=paths(ids),
+            cams=foreign_cams(ids),
+        output:
+            cams=per_image(FILES["cam"], ids),
+            seconds=f"{RESULTS}/seconds/cam/{{variant}}{batch}.csv",
+        log:
+            f"{RESULTS}/logs/cam/{{variant}}{batch}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/cam/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("cam", lambda settings: settings["cam"]["folder"]),
+        conda:
+            ENVIRONMENT
+        params:
+            ids=ids,
+            labels=classes(ids),
+            names=CLASSES,
+            numbering=list(DATA.numbering),
+        message:
+            f"reading the CAMs of {len(ids)} images ({{wildcards.variant}}{batch})"
+        script:
+            f"{SCRIPTS}/read_cams.py"

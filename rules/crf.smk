@@ -7,20 +7,22 @@ for batch, ids in batches_of(DATA.label).items():
             f"pseudo_{batch}"
         input:
             images=paths(ids),
-            refined=per_image(f"refined/{EXPERIMENT}/{{image}}.npz", ids),
+            refined=source("pseudo", "refined", ids),
         output:
-            labels=per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", ids),
-            seconds=f"{RESULTS}/seconds/pseudo_{EXPERIMENT}/{batch}.csv",
+            labels=per_image(FILES["pseudo"], ids),
+            seconds=f"{RESULTS}/seconds/pseudo/{{variant}}{batch}.csv",
         log:
-            f"{RESULTS}/logs/pseudo/{EXPERIMENT}/{batch}.log",
+            f"{RESULTS}/logs/pseudo/{{variant}}{batch}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/pseudo/{EXPERIMENT}/{batch}.tsv"
+            f"{RESULTS}/benchmarks/pseudo/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("pseudo"),
         conda:
             ENVIRONMENT
         params:
             ids=ids,
-            settings=config["pseudo"]["crf"],
+            settings=setting("pseudo", "pseudo", "crf"),
         message:
-            f"CRF labels of {len(ids)} images ({batch})"
+            f"CRF labels of {len(ids)} images ({{wildcards.variant}}{batch})"
         script:
             f"{SCRIPTS}/label_pseudo.py"

@@ -7,20 +7,22 @@ for batch, ids in batches_of(DATA.label).items():
             f"partial_{batch}"
         input:
             images=paths(ids),
-            cams=per_image("cam/{image}.npz", ids),
+            cams=source("partial", "cam", ids),
         output:
-            labels=per_image("partial/{image}.png", ids),
-            seconds=f"{RESULTS}/seconds/partial/{batch}.csv",
+            labels=per_image(FILES["partial"], ids),
+            seconds=f"{RESULTS}/seconds/partial/{{variant}}{batch}.csv",
         log:
-            f"{RESULTS}/logs/partial/{batch}.log",
+            f"{RESULTS}/logs/partial/{{variant}}{batch}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/partial/{batch}.tsv"
+            f"{RESULTS}/benchmarks/partial/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("partial"),
         conda:
             ENVIRONMENT
         params:
             ids=ids,
-            settings=config["partial"],
+            settings=setting("partial", "partial"),
         message:
-            f"partial labels of {len(ids)} images ({batch})"
+            f"partial labels of {len(ids)} images ({{wildcards.variant}}{batch})"
         script:
             f"{SCRIPTS}/label_partial.py"

@@ -1,4 +1,5 @@
-# A graph convolutional network an image.
+# Refined scores: a graph convolutional network an image, or the random walk that it replaces.
+
 
 for batch, ids in batches_of(DATA.label).items():
 
@@ -7,15 +8,17 @@ for batch, ids in batches_of(DATA.label).items():
             f"refine_{batch}"
         input:
             images=paths(ids),
-            affinities=per_image("affinity/irnet/{image}.npz", ids),
-            labels=per_image("partial/{image}.png", ids),
+            affinities=affinities(ids),
+            labels=source("refined", "partial", ids),
         output:
-            refined=per_image(f"refined/{EXPERIMENT}/{{image}}.npz", ids),
-            seconds=f"{RESULTS}/seconds/refine_{EXPERIMENT}/{batch}.csv",
+            refined=per_image(FILES["refined"], ids),
+            seconds=f"{RESULTS}/seconds/refined/{{variant}}{batch}.csv",
         log:
-            f"{RESULTS}/logs/refine/{EXPERIMENT}/{batch}.log",
+            f"{RESULTS}/logs/refined/{{variant}}{batch}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/refine/{EXPERIMENT}/{batch}.tsv"
+            f"{RESULTS}/benchmarks/refined/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("refined", lambda settings: settings["refinement"] == "gcn"),
         conda:
             ENVIRONMENT
         resources:
@@ -25,10 +28,39 @@ for batch, ids in batches_of(DATA.label).items():
         params:
             ids=ids,
             classes=classes(ids),
-            graph=config["graph"],
-            settings=config["refine"],
-            seed=config["seed"],
+            affinity=setting("refined", "affinity"),
+            graph=setting("refined", "graph"),
+            settings=setting("refined", "refine"),
+            seed=setting("refined", "seed"),
         message:
-            f"GCN refinement of {len(ids)} images ({batch})"
+            f"GCN refinement of {len(ids)} images ({{wildcards.variant}}{batch})"
         script:
             f"{SCRIPTS}/refine_labels.py"
+
+    rule:
+        name:
+            f"random_walk_{batch}"
+        input:
+            cams=source("refined", "cam", ids),
+            affinities=affinities(ids),
+        output:
+            refined=per_image(FILES["refined"], ids),
+            seconds=f"{RESULTS}/seconds/refined/{{variant}}{batch}.csv",
+        log:
+            f"{RESULTS}/logs/refined/{{variant}}{batch}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/refined/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("refined", lambda settings: settings["refinement"] == "random_walk"),
+        conda:
+            ENVIRONMENT
+        params:
+            ids=ids,
+            affinity=setting("refined", "affinity"),
+            radius=setting("refined", "graph", "radius"),
+            beta=setting("refined", "graph", "beta"),
+            settings=setting("refined", "random_walk"),
+        message:
+            f"random walks of {len(ids)} images ({{wildcards.variant}}{batch})"
+        script:
+            f"{SCRIPTS}/walk_cams.py"

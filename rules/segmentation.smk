@@ -4,15 +4,17 @@
 rule segmentation:
     input:
         images=paths(DATA.label),
-        labels=per_image(f"pseudo/{EXPERIMENT}/{{image}}.png", DATA.label),
-        weights=weights_file(config["segmentation"]["training"]["backbone"]),
+        labels=source("segmentation", "pseudo", DATA.label),
+        weights=weights_file("segmentation", "segmentation", "training", "backbone"),
     output:
-        model=f"{RESULTS}/segmentation/{EXPERIMENT}/model.pt",
-        history=f"{RESULTS}/segmentation/{EXPERIMENT}/history.csv",
+        model=f"{RESULTS}/{FILES['segmentation']}",
+        history=f"{RESULTS}/{FILES['segmentation_history']}",
     log:
-        f"{RESULTS}/logs/segmentation/{EXPERIMENT}.log",
+        f"{RESULTS}/logs/{{variant}}segmentation.log",
     benchmark:
-        f"{RESULTS}/benchmarks/segmentation/{EXPERIMENT}.tsv"
+        f"{RESULTS}/benchmarks/{{variant}}segmentation.tsv"
+    wildcard_constraints:
+        variant=variants("segmentation"),
     conda:
         ENVIRONMENT
     threads: ALL_CORES
@@ -21,10 +23,10 @@ rule segmentation:
         device=config["device"],
     params:
         classes=len(CLASSES),
-        settings=config["segmentation"]["training"],
-        seed=config["seed"],
+        settings=setting("segmentation", "segmentation", "training"),
+        seed=setting("segmentation", "seed"),
     message:
-        f"training DeepLabV2 on {len(DATA.label)} pseudo labels (progress: {{log}})"
+        f"training DeepLabV2 on {len(DATA.label)} pseudo labels of {{wildcards.variant}} (progress: {{log}})"
     script:
         f"{SCRIPTS}/train_segmentation.py"
 
@@ -36,16 +38,18 @@ for batch, ids in batches_of(DATA.evaluate).items():
             f"predict_{batch}"
         input:
             images=paths(ids),
-            model=rules.segmentation.output.model,
+            model=source("predict", "segmentation"),
         output:
-            single=per_image(f"segmentation/{EXPERIMENT}/single/{{image}}.png", ids),
-            multi=per_image(f"segmentation/{EXPERIMENT}/multi/{{image}}.png", ids),
-            crf=per_image(f"segmentation/{EXPERIMENT}/multi_crf/{{image}}.png", ids),
-            seconds=f"{RESULTS}/seconds/predict_{EXPERIMENT}/{batch}.csv",
+            single=per_image(FILES["single"], ids),
+            multi=per_image(FILES["multi"], ids),
+            crf=per_image(FILES["multi_crf"], ids),
+            seconds=f"{RESULTS}/seconds/predict/{{variant}}{batch}.csv",
         log:
-            f"{RESULTS}/logs/predict/{EXPERIMENT}/{batch}.log",
+            f"{RESULTS}/logs/predict/{{variant}}{batch}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/predict/{EXPERIMENT}/{batch}.tsv"
+            f"{RESULTS}/benchmarks/predict/{{variant}}{batch}.tsv"
+        wildcard_constraints:
+            variant=variants("predict"),
         conda:
             ENVIRONMENT
         resources:
@@ -54,9 +58,9 @@ for batch, ids in batches_of(DATA.evaluate).items():
         params:
             ids=ids,
             classes=len(CLASSES),
-            backbone=config["segmentation"]["training"]["backbone"],
-            settings=config["segmentation"]["prediction"],
+            backbone=setting("predict", "segmentation", "training", "backbone"),
+            settings=setting("predict", "segmentation", "prediction"),
         message:
-            f"predicting {len(ids)} images ({batch})"
+            f"predicting {len(ids)} images ({{wildcards.variant}}{batch})"
         script:
             f"{SCRIPTS}/predict.py"

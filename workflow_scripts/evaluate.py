@@ -7,13 +7,13 @@ from PIL import Image
 from wsgcn import evaluation
 from wsgcn.dataset import read_truth
 from wsgcn.figures import overlay, strip
-from wsgcn.files import read_image, voc_palette, whole_file, write_json
+from wsgcn.files import read_image, voc_palette, whole_file, write_arrays, write_json
 from wsgcn.jobs import logged
 
 READERS = {
     "cam": evaluation.cam_label,
     "partial": evaluation.grid_label,
-    "gcn": evaluation.refined_label,
+    "refined": evaluation.refined_label,
 }
 
 with logged(snakemake.log[0]):
@@ -24,11 +24,13 @@ with logged(snakemake.log[0]):
     if p.stage == "cam":
         result["sweep"] = evaluation.sweep(snakemake.input.labels, p.masks, p.mask_values, len(p.classes))
         read = partial(read, background=p.background_score)
-    result |= compare(read)
+    scores, counts = compare(read)
+    result |= scores
     if 0 < result["images"] < len(p.ids):
         result["protocol"] += f", {result['images']} of {len(p.ids)} images have masks"
     result["seconds_per_image"] = evaluation.seconds_an_image(snakemake.input.seconds)
     write_json(snakemake.output.result, result)
+    write_arrays(snakemake.output.counts, counts=counts)
 
     panels = []
     for image in p.pictures:

@@ -16,20 +16,21 @@ from wsgcn.settings import flatten
 with logged(snakemake.log[0]):
     p, inputs, palette = snakemake.params, snakemake.input, voc_palette()
     evaluations = [read_json(path) for path in inputs.evaluations]
-    miou = {row["image"]: row["miou"] for e in evaluations if e["stage"] == "gcn_crf" for row in e["by_image"]}
+    miou = {row["image"]: row["miou"] for e in evaluations if e["stage"] == "refined_crf" for row in e["by_image"]}
+    method = {"gcn": "GCN", "random_walk": "walk"}[p.refinement]
     gallery = []
     for k, image in enumerate(p.ids):
         pixels = read_image(inputs.images[k])
         size = pixels.shape[:2]
         cam = read_arrays(inputs.cams[k])
-        boundary = read_arrays(inputs.affinities[k])["boundary"]
-        panels = [
-            ("image", pixels),
-            ("CAM", heat(pixels, cam["high_res"].max(0).astype(np.float32))),
-            ("boundary", resize(grey(boundary), *size)),
-            ("partial", overlay(pixels, grid_label(inputs.partials[k], size), palette)),
-            ("GCN", overlay(pixels, refined_label(inputs.refined[k], size), palette)),
-            ("GCN + CRF", overlay(pixels, pixel_label(inputs.pseudo[k], size), palette)),
+        panels = [("image", pixels), ("CAM", heat(pixels, cam["high_res"].max(0).astype(np.float32)))]
+        if inputs.boundaries:
+            panels.append(("boundary", resize(grey(read_arrays(inputs.boundaries[k])["boundary"]), *size)))
+        if inputs.partials:
+            panels.append(("partial", overlay(pixels, grid_label(inputs.partials[k], size), palette)))
+        panels += [
+            (method, overlay(pixels, refined_label(inputs.refined[k], size), palette)),
+            (f"{method} + CRF", overlay(pixels, pixel_label(inputs.pseudo[k], size), palette)),
         ]
         if p.masks[k]:
             panels.append(("truth", overlay(pixels, read_truth(p.masks[k], p.mask_values), palette)))
@@ -37,7 +38,7 @@ with logged(snakemake.log[0]):
         gallery.append({"image": image, "classes": names, "miou": miou.get(image), "strip": strip(panels)})
     write_report(
         snakemake.output[0],
-        title=f"{p.experiment} on {p.dataset}",
+        title=f"{snakemake.wildcards.experiment} on {p.dataset}",
         table=evaluations,
         gallery=gallery,
         classes=p.classes,

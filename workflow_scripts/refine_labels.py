@@ -8,8 +8,9 @@ from wsgcn.augment import resize
 from wsgcn.device import pick_device
 from wsgcn.files import read_arrays, read_image, read_label, write_arrays
 from wsgcn.gcn import ImageInput, image_seed, refine
-from wsgcn.graph import affinity_matrix, propagation_graph
+from wsgcn.graph import propagation_graph
 from wsgcn.jobs import each_group, logged
+from wsgcn.learnt import affinities_of, node_features
 
 with logged(snakemake.log[0]):
     p = snakemake.params
@@ -18,11 +19,9 @@ with logged(snakemake.log[0]):
     def gather(k: int) -> ImageInput:
         learnt = read_arrays(snakemake.input.affinities[k])
         partial = read_label(snakemake.input.labels[k])
-        features = learnt["features"].astype(np.float32)
-        if p.graph["features"] == "weighted":
-            features *= learnt["weight"][:, None, None]
-        affinity = affinity_matrix(learnt["boundary"], p.graph["radius"], p.graph["beta"])
-        graph, propagated = propagation_graph(affinity, features.reshape(len(features), -1), p.graph)
+        affinity = affinities_of(learnt, partial.shape, p.graph["radius"], p.graph["beta"])
+        features = node_features(learnt, partial.shape, p.graph["features"])
+        graph, propagated = propagation_graph(affinity, features, p.graph)
         print(f"{p.ids[k]}: {graph}")
         image = resize(read_image(snakemake.input.images[k]), *partial.shape)
         return ImageInput(graph, propagated, partial, image, p.classes[k], image_seed(p.seed, p.ids[k]))

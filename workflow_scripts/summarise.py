@@ -8,13 +8,14 @@ from wsgcn.evaluation import metric_name
 from wsgcn.files import read_json, whole_file
 from wsgcn.jobs import logged
 from wsgcn.report import format_table
-from wsgcn.tracking import adopt, finish_run, log, log_files
+from wsgcn.tracking import adopt, finish_run, log, log_files, orphans
 
 with logged(snakemake.log[0]):
-    p, inputs = snakemake.params, snakemake.input
+    p, inputs, name = snakemake.params, snakemake.input, snakemake.wildcards.experiment
     store, parent = read_json(inputs.store), read_json(inputs.parent)["run_id"]
     evaluations = [read_json(path) for path in inputs.evaluations]
-    adopt(store, parent, [read_json(path)["run_id"] for path in inputs.runs])
+    own, shared = ([read_json(path)["run_id"] for path in paths] for paths in (inputs.runs, inputs.shared_runs))
+    adopt(store, parent, own + orphans(store, shared))
     metrics = {metric_name(e): e["miou"] for e in evaluations}
     metrics |= {
         metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in ("coverage", "precision")
@@ -28,10 +29,11 @@ with logged(snakemake.log[0]):
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
-    log(store, parent, metrics=metrics, tags=protocols)
+    losses = pd.read_csv(inputs.losses[0], index_col="epoch") if inputs.losses else None
+    log(store, parent, metrics=metrics, curves=losses, tags=protocols)
 
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
-    lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
+    lines = [f"{name} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store = read_json(inputs.store)
     tags = {"experiment": p.experiment, "stage": p.stage}
-    run = start_run(store, p.stage, tags, p.settings, p.description)
+    run = start_run(store, f"{p.experiment}/{p.stage}", tags, p.settings, p.description)
     if parent := current_run(store, {"experiment": p.experiment, "stage": "experiment"}):
         adopt(store, parent, [run])  # else, or if the parent is replaced, the summary does
 
@@ -24,13 +24,15 @@ with logged(snakemake.log[0]):
     elif "refined" in dict(inputs):  # each image's network has its own curves; their mean is the stage's
         losses = np.mean([np.load(path)["losses"] for path in inputs.refined], axis=0)
         curves = pd.DataFrame(losses, columns=LOSSES, index=np.arange(1, len(losses) + 1)).rename_axis("epoch")
+        with whole_file(snakemake.output.losses) as path:
+            curves.to_csv(path)
     if curves is not None:
         with whole_file(snakemake.output.curves) as path:
             loss_curves(curves).savefig(path, format="png", dpi=150)
         files.append(snakemake.output.curves)
         log(store, run, curves=curves)
 
-    if "seconds" in dict(inputs):
+    if inputs.seconds:
         log(store, run, metrics={"labels/seconds_per_image": seconds_an_image(inputs.seconds)})
 
     table = []

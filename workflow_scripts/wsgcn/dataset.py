@@ -40,7 +40,8 @@ class Image:
 class Dataset:
     """Foreground class names (class k is `classes[k - 1]`), the three lists, and what a mask's values mean.
 
-    `mask_values[v]` is the class of a mask's value v: 0, 1..C, or 255 where the value is ignored.
+    `mask_values[v]` is the class of a mask's value v: 0, 1..C, or 255 where the value is ignored. `numbering` lists the
+    classes as files of other methods count them, from 0: VOC's twenty where the data are a subset of VOC.
     """
 
     classes: tuple[str, ...]
@@ -48,6 +49,7 @@ class Dataset:
     label: dict[str, Image]
     evaluate: dict[str, Image]
     mask_values: tuple[int, ...]
+    numbering: tuple[str, ...]
 
     @property
     def images(self) -> dict[str, Image]:
@@ -82,7 +84,12 @@ def _read_demo(settings: Mapping, seed: int, results: Path) -> Dataset:
             for image, names in demo.plan(split, settings[f"demo_{split}"], seed).items()
         }
 
-    return Dataset(demo.CLASSES, **{name: images(name) for name in LISTS}, mask_values=_mask_values(demo.CLASSES))
+    return Dataset(
+        demo.CLASSES,
+        **{name: images(name) for name in LISTS},
+        mask_values=_mask_values(demo.CLASSES),
+        numbering=demo.CLASSES,
+    )
 
 
 def _read_voc(settings: Mapping, seed: int, results: Path) -> Dataset:
@@ -116,7 +123,7 @@ def _read_voc(settings: Mapping, seed: int, results: Path) -> Dataset:
     values[0] = 0
     for index, name in enumerate(classes, start=1):
         values[1 + VOC_CLASSES.index(name)] = index
-    return Dataset(classes, **lists, mask_values=tuple(values))
+    return Dataset(classes, **lists, mask_values=tuple(values), numbering=tuple(VOC_CLASSES))
 
 
 def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
@@ -176,7 +183,7 @@ def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
         for image in lists[name].values():
             if not image.classes:
                 raise ValueError(f"{table}: image {rows[image.id][0]} of list dataset.{name} has no class")
-    return Dataset(classes, **lists, mask_values=_mask_values(classes))
+    return Dataset(classes, **lists, mask_values=_mask_values(classes), numbering=classes)
 
 
 def _annotated_classes(path: Path) -> set[str]:

@@ -25,7 +25,7 @@ def cam_label(path: str, size: tuple[int, int], background: float) -> np.ndarray
 
 
 def refined_label(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Argmax of a refined file's scores at full size, uint8 [H, W]: the GCN without the CRF."""
+    """Argmax of a refined file's scores at full size, uint8 [H, W]: the GCN or the random walk without the CRF."""
     refined = read_arrays(path)
     return label_of(upsample(refined["scores"], *size), refined["keys"])
 
@@ -47,25 +47,28 @@ def evaluate(
     mask_values: Sequence[int],
     classes: Sequence[str],
     read: Callable[[str, tuple[int, int]], np.ndarray],
-) -> dict:
+) -> tuple[dict, np.ndarray]:
     """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
 
     Returns `images` (how many were compared), `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None
-    where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first.
+    where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first;
+    and the confusions of those images in the order of `ids`, int64 [images, C + 1, C + 2].
     """
-    total = np.zeros((len(classes) + 1, len(classes) + 2), np.int64)
-    by_image = []
+    counts_by_image, by_image = [], []
     for image, path, mask in zip(ids, paths, masks, strict=True):
         if mask is None:
             continue
         truth = read_truth(mask, mask_values)
         counts = metrics.confusion(truth, read(path, truth.shape), len(classes))
-        total += counts
+        counts_by_image.append(counts)
         row = {"image": image, "miou": metrics.miou(counts), "coverage": metrics.coverage(counts)}
         by_image.append({key: none_if_nan(value) for key, value in row.items()})
     scored = bool(by_image)
+    shape = (-1, len(classes) + 1, len(classes) + 2)
+    all_counts = np.array(counts_by_image, np.int64).reshape(shape)
+    total = all_counts.sum(0)
     names = ["background", *classes]
-    return {
+    result = {
         "images": len(by_image),
         "miou": none_if_nan(metrics.miou(total)) if scored else None,
         "iou": {n: none_if_nan(v) for n, v in zip(names, metrics.iou(total), strict=True)} if scored else {},
@@ -74,6 +77,7 @@ def evaluate(
         "confusion": total.tolist(),
         "by_image": sorted(by_image, key=lambda row: (row["miou"] is None, row["miou"])),
     }
+    return result, all_counts
 
 
 def none_if_nan(value):
@@ -106,7 +110,7 @@ def seconds_an_image(tables: Sequence[str]) -> float | None:
 
 
 def metric_name(evaluation: Mapping, what: str = "miou") -> str:
-    """A metric's name with its protocol: split, stage, what, e.g. train/gcn_crf/miou or train/gcn_crf/iou/cat.
+    """A metric's name with its protocol: split, stage, what, e.g. train/refined_crf/miou or train/refined_crf/iou/cat.
 
     Characters that MLflow does not take become underscores, and slashes and dots in a class's name.
     """

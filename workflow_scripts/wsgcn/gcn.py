@@ -154,9 +154,9 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
 
     The images have one number of features, one of classes, and graphs of one form and dtype, which is the dtype of all
     that is computed. settings: epochs, lr, weight_decay, dropout, hidden, sigma1, sigma2, window, lambda_ent,
-    lambda_lap, laplacian. Returns, for each image, Z [K + 1, h, w], background first, and the losses, float32
-    [epochs, 5] as `LOSSES`. Z knows the image's own classes only, where the released code's knows all: its entropy is
-    at most ln(K + 1).
+    lambda_lap, laplacian, cross_entropy. Returns, for each image, Z [K + 1, h, w], background first, and the losses,
+    float32 [epochs, 5] as `LOSSES`. Z knows the image's own classes only, where the released code's knows all: its
+    entropy is at most ln(K + 1).
     """
     graph = Propagation([image.graph for image in images], device)
     inputs = stacked([image.propagated for image in images], device)  # ÂV: [B, D, N]
@@ -167,6 +167,7 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
         [window_laplacian(image.image, *smoothness).astype(dtype) for image in images],
         len(images[0].classes) + 1,
         device,
+        joint=settings["cross_entropy"] == "joint",
     )
     sizes = (inputs.shape[1], settings["hidden"], len(images[0].classes) + 1)
     rngs = [random_generator(image.seed) for image in images]

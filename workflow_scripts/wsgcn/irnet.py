@@ -17,10 +17,9 @@ from wsgcn.backbone import build_backbone, normalise
 from wsgcn.cam import grid_size, label_from_cams, scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf_labels
 from wsgcn.files import IGNORE, read_image, read_label
-from wsgcn.paths import displacements, pair_places, path_maximum
+from wsgcn.pairs import three_part_loss
+from wsgcn.paths import path_maximum
 from wsgcn.training import fit, iterations_for
-
-EPSILON = 1e-5
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
@@ -43,33 +42,8 @@ def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int],
 
 
 def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
-    """(L+_bg / 2 + L+_fg / 2 + L-) / 2 of affinities 1 - path maximum [I, equation 8].
-
-    boundary: [B, h, w] in 0..1; label: [B, h, w], 255 unlabelled. Over pairs within `radius` with both ends labelled,
-    each term is a mean: -log a over pairs of background, over pairs of one foreground class; -log(1 - a) over pairs
-    that differ. A term without pairs is zero.
-    """
-    h, w = label.shape[1:]
-    sums = [boundary.new_zeros(()) for _ in range(3)]
-    counts = [boundary.new_zeros(()) for _ in range(3)]
-    for dy, dx in displacements(radius):
-        if h <= abs(dy) or w <= abs(dx):
-            continue
-        here, there = (label[:, *place] for place in pair_places(h, w, dy, dx))
-        affinity = 1 - path_maximum(boundary, dy, dx)
-        labelled, same = (here != IGNORE) & (there != IGNORE), here == there
-        alike, unlike = -torch.log(affinity + EPSILON), -torch.log(1 + EPSILON - affinity)
-        masks = (labelled & same & (here == 0), labelled & same & (here > 0), labelled & ~same)
-        for k, (mask, cost) in enumerate(zip(masks, (alike, alike, unlike), strict=True)):
-            sums[k] = sums[k] + (cost * mask).sum()
-            counts[k] = counts[k] + mask.sum()
-    background, foreground, unlike = (total / count.clamp(min=1) for total, count in zip(sums, counts, strict=True))
-    return {
-        "loss": (background / 2 + foreground / 2 + unlike) / 2,
-        "loss_positive_background": background,
-        "loss_positive_foreground": foreground,
-        "loss_negative": unlike,
-    }
+    """`three_part_loss` of affinities 1 - path maximum [I, equation 8]; boundary: [B, h, w] in 0..1."""
+    return three_part_loss(lambda dy, dx: 1 - path_maximum(boundary, dy, dx), label, radius)
 
 
 class BoundaryNet(nn.Module):

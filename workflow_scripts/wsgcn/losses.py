@@ -16,7 +16,8 @@ LOSSES = ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap")
 class Targets:
     """What the losses of B images compare with, padded to the N nodes of the largest.
 
-    labels: int64 [n] each, rows of Z, 255 unlabelled; laplacians: [n, n] each (`window_laplacian`).
+    labels: int64 [n] each, rows of Z, 255 unlabelled; laplacians: [n, n] each (`window_laplacian`); joint: one mean
+    cross-entropy over all labelled nodes, of which `loss_fg` and `loss_bg` are the parts, instead of a mean over each.
     """
 
     def __init__(
@@ -25,10 +26,14 @@ class Targets:
         laplacians: Sequence[scipy.sparse.sparray],
         rows: int,
         device: torch.device,
+        joint: bool = False,
     ):
         dtype = laplacians[0].dtype
         groups = [np.stack([(t > 0) & (t != IGNORE), t == 0, t == IGNORE]) for t in labels]
-        shares = [g / np.maximum(1, g.sum(1, keepdims=True)) for g in groups]  # of each node in its group's mean
+        sizes = [g.sum(1, keepdims=True) for g in groups]
+        if joint:  # foreground and background are one group
+            sizes = [np.stack([s[0] + s[1], s[0] + s[1], s[2]]) for s in sizes]
+        shares = [g / np.maximum(1, s) for g, s in zip(groups, sizes, strict=True)]  # of each node in its group's mean
         self.shares = stacked([s.astype(dtype) for s in shares], device)  # [B, 3, N]: foreground, background, neither
         truths = [(t == np.arange(rows)[:, None]).astype(dtype) for t in labels]
         self.truth = stacked(truths, device)  # [B, K + 1, N], one-hot

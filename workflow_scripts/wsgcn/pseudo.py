@@ -21,8 +21,9 @@ def label_of(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
 
 
 def complete_label(image: np.ndarray, scores: np.ndarray, classes: Sequence[int], crf: Mapping) -> np.ndarray:
-    """uint8 [H, W] from the GCN's probabilities [K + 1, h, w] and the image, uint8 RGB [H, W, 3].
+    """uint8 [H, W] from refined scores [K + 1, h, w] and the image, uint8 RGB [H, W, 3].
 
-    The scores go into the CRF as the probabilities that they are, without another softmax.
+    A GCN's scores go into the CRF as the probabilities that they are, without another softmax; a random walk's are
+    divided by their sum.
     """
     return label_of(dense_crf(image, upsample(scores, *image.shape[:2]), crf), classes)

@@ -190,6 +190,38 @@ def format_table(table: list[dict]) -> str:
     )
 
 
+def format_ablations(rows: list[dict], base: str, dataset: str) -> str:
+    """The experiments as aligned plain text, the best first.
+
+    rows: dicts {"experiment": name, "miou_no_crf", "miou", "difference", "low", "high", "segmentation_miou": float in
+    0..1 or None}; low and high bound the difference to `base`.
+    """
+    names = ("experiment", "no CRF", "with CRF", "difference", "95 %", "segmentation")
+    lines = [dict(zip(names, names, strict=True))]
+    for row in sorted(rows, key=lambda row: -(row["miou"] or 0)):
+        bounds = [_points(row[key], "+.1f") for key in ("low", "high")]
+        cells = (
+            row["experiment"],
+            *(_number(row[key], ".1%") for key in ("miou_no_crf", "miou")),
+            _points(row["difference"], "+.1f"),
+            MISSING if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
+            _number(row["segmentation_miou"], ".1%"),
+        )
+        lines.append(dict(zip(names, cells, strict=True)))
+    widths = {name: max(len(line[name]) for line in lines) for name in names}
+    table = [
+        "  ".join(f"{line[name]:{'<' if name == 'experiment' else '>'}{widths[name]}}" for name in names)
+        for line in lines
+    ]
+    title = f"experiments on {dataset}, mIoU of the pseudo labels; difference to {base} in points, with CRF"
+    return "\n".join([title, "", *table]) + "\n"
+
+
+def _points(value: float | None, spec: str) -> str:
+    """A share of 1 in points, in Python's format `spec`."""
+    return _number(100 * value if _known(value) else None, spec)
+
+
 def _stage_cells(table: list[dict]) -> list[dict[str, str]]:
     """The table's rows as texts, heading -> cell."""
     return [

@@ -38,15 +38,15 @@ VALIDATOR = jsonschema.validators.extend(
 )
 
 
-def check_settings(config: Mapping, schema: str | Path) -> None:
-    """Raise ValueError with a line for each unknown or missing key, wrong type and value out of range."""
+def check_settings(config: Mapping, schema: str | Path, where: str = "config") -> None:
+    """Raise ValueError, a line begun by `where` for each unknown or missing key, wrong type or value out of range."""
     errors = list(VALIDATOR(yaml.safe_load(Path(schema).read_text())).iter_errors(dict(config)))
     mistyped = [error.absolute_path for error in errors if error.validator == "type"]  # their other errors say no more
     told = (error for error in errors if error.validator == "type" or error.absolute_path not in mistyped)
-    problems = {f"config: {line}" for error in told for line in _sentences(error)}
+    problems = {f"{where}: {line}" for error in told for line in _sentences(error)}
     flat = flatten(config)
     if flat.get("dataset.kind") in ("voc", "folder") and flat.get("dataset.root") == "":
-        problems.add(f"config: dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
+        problems.add(f"{where}: dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
     if problems:
         raise ValueError("\n".join(sorted(problems)))
 

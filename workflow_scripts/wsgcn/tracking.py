@@ -109,6 +109,17 @@ def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
         client.set_tag(child, PARENT, parent)
 
 
+def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
+    """Those runs that are no current run's children: of stages that an experiment shares with one never made."""
+    client = MlflowClient(store["uri"])
+    parents = {child: client.get_run(child).data.tags.get(PARENT) for child in children}
+    return [
+        child
+        for child, parent in parents.items()
+        if not parent or client.get_run(parent).data.tags.get("current") != "yes"
+    ]
+
+
 def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[str]:
     query = " and ".join(f"tags.{key} = '{value}'" for key, value in {**tags, "current": "yes"}.items())
     return [run.info.run_id for run in client.search_runs([store["experiment_id"]], query)]

@@ -1,0 +1,135 @@
+"""Experiments: named changes to the settings, and which of them share a stage's files.
+
+An experiment's stage depends on some settings, its own and those of the stages before it. Experiments that agree on
+them share that stage; its files then carry the name of the first of them, or no name where that is the first of all.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from wsgcn.settings import check_settings, flatten
+
+COMMON = (
+    "dataset experiment experiments sweeps segmentation_for device device_batch batch_size report"
+).split()  # what no experiment changes
+HOW = ("device", "device_batch", "batch_size", "report", "segmentation_for")  # how results are made, not what they are
+UNNAMED = (
+    "classifier cam cam_label irnet_label boundary irnet_affinity psa_label affinitynet psa_affinity partial"
+).split()  # stages before the experiments part; later ones always carry a name
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def merge(base: Mapping, changes: Mapping) -> dict:
+    """`base` with `changes` laid over it: sections key by key, anything else as a whole."""
+    both = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
+        both[key] = merge(both[key], value) if nested else value
+    return both
+
+
+def changes_by_name(config: Mapping) -> dict[str, Mapping]:
+    """What each experiment changes: nothing for the base, then `experiments`, then the values of `sweeps`.
+
+    A swept value's experiment is called like lambda_ent-0.5; the base's own value is left out. Raises ValueError where
+    two experiments have one name, or where a name would not do as a folder's.
+    """
+    named = [(config["experiment"], {}), *config["experiments"].items()]
+    current = flatten(config)
+    for key, values in config["sweeps"].items():
+        *sections, last = key.split(".")
+        for value in values:
+            if key in current and current[key] == value:
+                continue
+            change = {last: value}
+            for section in reversed(sections):
+                change = {section: change}
+            named.append((f"{last}-{value}", change))
+    names = [name for name, _ in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"config: two experiments are called {name}")
+        if not NAME.fullmatch(name):
+            raise ValueError(f"config: experiment {name}: letters, digits, '.', '_' and '-' make a name")
+    return dict(named)
+
+
+def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
+    """The settings of every experiment by name, the base first, without what all have in common.
+
+    Raises ValueError with a line for each setting that the schema refuses or that experiments cannot change.
+    """
+    check_settings(config, schema)
+    experiments, problems = {}, []
+    for name, changes in changes_by_name(config).items():
+        where = f"config: experiment {name}"
+        problems += [f"{where}: {key} cannot differ between experiments" for key in COMMON if key in changes]
+        settings = merge(config, changes)
+        try:
+            check_settings(settings, schema, where)
+        except ValueError as error:
+            problems.append(str(error))
+        experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
+    if problems:
+        raise ValueError("\n".join(problems))
+    return experiments
+
+
+def describe(name: str, config: Mapping) -> str:
+    """In a sentence what an experiment changes, or that it is the base."""
+    base, own = flatten(config), flatten(changes_by_name(config)[name])
+    if name == config["experiment"]:
+        return "the base: the settings of the config as they stand"
+    changed = [f"{key} {value} instead of {base[key]}" for key, value in own.items() if base[key] != value]
+    return f"{config['experiment']} with " + (", ".join(changed) or "nothing changed")
+
+
+def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
+    """The stages that an experiment has, each with the settings it depends on, its own and those before it."""
+    stages = {}
+    if not settings["cam"]["folder"]:
+        stages["classifier"] = ("seed", "backbone", "classifier")
+    cam = stages["cam"] = ("cam", *stages.get("classifier", ()))
+    stages["cam_label"] = ("background_score", *cam)
+    if settings["affinity"] == "irnet":
+        stages["irnet_label"] = ("irnet.labels", *cam)
+        stages["boundary"] = ("seed", "backbone", "irnet.training", *stages["irnet_label"])
+        affinity = stages["irnet_affinity"] = stages["boundary"]
+    else:
+        stages["psa_label"] = ("psa.labels", *cam)
+        stages["affinitynet"] = ("seed", "backbone", "psa.training", *stages["psa_label"])
+        affinity = stages["psa_affinity"] = stages["affinitynet"]
+    if settings["refinement"] == "gcn":
+        stages["partial"] = ("partial", *cam)
+        refined = ("affinity", "refinement", "seed", "graph", "refine", *affinity, *stages["partial"])
+    else:
+        refined = ("affinity", "refinement", "graph.radius", "graph.beta", "random_walk", *affinity)
+    stages["refined"] = refined
+    stages["pseudo"] = ("pseudo", *refined)
+    stages["segmentation"] = ("seed", "segmentation.training", *stages["pseudo"])
+    stages["predict"] = ("segmentation.prediction", *stages["segmentation"])
+    return stages
+
+
+def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
+    """Where each stage's files of each experiment lie: {stage: {experiment: "" or "name/"}}.
+
+    Experiments that agree on all that a stage depends on have one folder: that of the first of them.
+    """
+    found: dict[str, dict[str, str]] = {}
+    first: dict[tuple[str, str], str] = {}
+    for name, settings in experiments.items():
+        for stage, keys in dependencies(settings).items():
+            values = {key: _value(settings, key) for key in keys}
+            unnamed = stage in UNNAMED and stage not in found
+            mark = (stage, json.dumps(values, sort_keys=True))
+            found.setdefault(stage, {})[name] = first.setdefault(mark, "" if unnamed else f"{name}/")
+    return found
+
+
+def _value(settings: Mapping, key: str) -> object:
+    for part in key.split("."):
+        settings = settings[part]
+    return settings
