@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
-BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary.txt),configs/voc-animals.yaml))
+BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
 .PHONY: run test lint bench ui clean
 
@@ -25,7 +25,8 @@ lint: .venv/installed-dev
 	.venv/bin/snakemake --lint
 
 ui: .venv/installed
-	.venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
+	@echo "Open http://127.0.0.1:5000 and choose a data set; its page links to the table of experiments."
+	@.venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
 
 .venv/installed: envs/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -156,7 +156,8 @@ def check_images():
 
 def show_summary():
     """Print the tables that this run has made."""
-    made = ("benchmark/core.txt", *(f"summary/{name}.txt" for name in EXPERIMENTS), "ablations/summary.txt")
-    for summary in (Path(RESULTS) / name for name in made):
-        if summary.is_file() and summary.stat().st_mtime >= STARTED:
-            print(summary.read_text(), file=sys.stderr)
+    every, tables = Path(RESULTS) / "ablations/summary.txt", [Path(RESULTS) / "benchmark/core.txt"]
+    tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
+    new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
+    for path in [every] if every in new else new:  # which says it all
+        print(path.read_text(), file=sys.stderr)

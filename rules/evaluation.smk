@@ -14,7 +14,13 @@ for stage, what in EVALUATED.items():
         output:
             result=f"{RESULTS}/evaluation/{{variant}}{stage}.json",
             counts=f"{RESULTS}/evaluation/{{variant}}{stage}.npz",
-            picture=f"{RESULTS}/evaluation/{{variant}}{stage}.png",
+            picture=report(
+                f"{RESULTS}/evaluation/{{variant}}{stage}.png",
+                caption="report/gallery.rst",
+                category="Labels",
+                subcategory=stage,
+                labels=partial(labels_of, what["by"], stage),
+            ),
         log:
             f"{RESULTS}/logs/evaluate/{{variant}}{stage}.log",
         benchmark:
@@ -25,7 +31,7 @@ for stage, what in EVALUATED.items():
             ENVIRONMENT
         params:
             stage=stage,
-            split=Path(config["dataset"]["evaluate" if images is DATA.evaluate else "label"]).stem,
+            split=split_of(images),
             protocol=with_settings(what["by"], what["protocol"]),
             ids=list(images),
             masks=[DATA.images[image].mask for image in images],

@@ -80,6 +80,26 @@ EVALUATED = {
 }
 
 
+def labels_of(by, stage, wildcards):
+    """How a picture is listed in Snakemake's report."""
+    return {"experiment": owner(by, wildcards), "stage": stage}
+
+
+def curves_of(by, stage):
+    """The picture of a stage's losses, as an output that Snakemake's report shows."""
+    return report(
+        f"{RESULTS}/mlflow/{{variant}}{stage}.png",
+        caption="report/curves.rst",
+        category="Losses",
+        labels=partial(labels_of, by, stage),
+    )
+
+
+def split_of(images):
+    """The name of the list that some images are, as metrics carry it."""
+    return Path(config["dataset"]["evaluate" if images is DATA.evaluate else "label"]).stem
+
+
 def evaluations(experiment, suffix="json", stages=EVALUATED):
     """The evaluations of those of some stages that an experiment has."""
     return [

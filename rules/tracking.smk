@@ -17,6 +17,18 @@ rule store:
         uri=TRACKING_URI,
         name=config["dataset"]["name"],
         artifacts="results/mlartifacts",
+        columns=[
+            (split_of(EVALUATED[stage]["images"]), stage, what)
+            for stage, what in (
+                ("cam", "miou"),
+                ("partial", "miou"),
+                ("refined", "miou"),
+                ("refined_crf", "miou"),
+                ("refined_crf", "difference_to_base"),
+                ("segmentation_multi_crf", "miou"),
+            )
+        ],
+        parameters=["sigma1", "sigma2", "lambda_ent", "lambda_lap"],
     message:
         "creating the MLflow store"
     script:
@@ -56,7 +68,7 @@ for stage, what in TRACKED.items():
             evaluations=evaluated_by(what, "json"),
             pictures=evaluated_by(what, "png"),
         output:
-            **({"curves": f"{RESULTS}/mlflow/{{variant}}{stage}.png"} if measured else {}),
+            **({"curves": curves_of(what["by"], stage)} if measured else {}),
             **({"losses": f"{RESULTS}/mlflow/{{variant}}{stage}.csv"} if "refined" in measured else {}),
             run=f"{RESULTS}/mlflow/{{variant}}{stage}.json",
         log:

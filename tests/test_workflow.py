@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -25,14 +26,24 @@ TINY = {
     "classifier": {"epochs": 1, "batch": 4, "crop": 64, "long_side": [64, 96]},
     "cam": {"scales": [1], "flip": False},
     "irnet": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 4}},
+    "psa": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 3}},
     "refine": {"epochs": 12},
     "segmentation": {"training": {"iterations": 2, "batch": 4, "crop": 64}, "prediction": {"scales": [1]}},
     "report": {"images": 3},
 }
 
+# Replaces those of config.yaml: one of each kind.
+EXPERIMENTS = {
+    "wsgcn-p": {"affinity": "psa"},
+    "walk": {"refinement": "random_walk"},
+    "no-entropy": {"refine": {"lambda_ent": 0}},
+}
+SWEEPS = {"partial.confident_ratio": [0.3, 0.6]}  # the first is the base's
+NAMED = ["wsgcn-i", *EXPERIMENTS, "confident_ratio-0.6"]
+
 AFTER_REFINEMENT = {
-    "evaluate_gcn",
-    "evaluate_gcn_crf",
+    "evaluate_refined",
+    "evaluate_refined_crf",
     "segmentation",
     "predict",
     "evaluate_segmentation_single",
@@ -53,6 +64,7 @@ def merge(base: dict, overlay: dict) -> dict:
 
 def write_config(folder: Path, overlay: dict) -> None:
     config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
+    config |= {"experiments": EXPERIMENTS, "sweeps": SWEEPS} | {k: overlay[k] for k in overlay if k == "experiments"}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
@@ -113,13 +125,13 @@ def draw_voc(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A clone in which the whole workflow has run once on a tiny VOC tree; tests leave it as they find it."""
+    """A clone in which all experiments have run once on a tiny VOC tree; tests leave it as they find it."""
     folder = tmp_path_factory.mktemp("project")
     copy_workflow(folder)
     draw_voc(folder / "data")
     dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
     write_config(folder, {"dataset": dataset})
-    snakemake(folder)
+    snakemake(folder, "all", "ablations")
     return folder
 
 
@@ -129,7 +141,7 @@ def results(project) -> Path:
 
 
 def test_a_second_run_does_nothing(project):
-    assert planned(project) == set()
+    assert planned(project, "all", "ablations") == set()
 
 
 def test_every_image_has_every_file(project, results):
@@ -142,8 +154,12 @@ def test_every_image_has_every_file(project, results):
         learnt = read_arrays(results / f"affinity/irnet/{image}.npz")
         assert learnt["boundary"].shape == grid
         assert learnt["features"].shape == (160, *grid)
-        refined = read_arrays(results / f"refined/wsgcn-i/{image}.npz")
-        np.testing.assert_allclose(refined["scores"].sum(0, dtype=float), 1, atol=2e-3)
+        assert read_arrays(results / f"affinity/psa/{image}.npz")["features"].shape[0] == 448
+        for experiment in NAMED:
+            refined = read_arrays(results / f"refined/{experiment}/{image}.npz")
+            assert refined["scores"].shape == (len(cam["keys"]) + 1, *grid)
+            if experiment != "walk":
+                np.testing.assert_allclose(refined["scores"].sum(0, dtype=float), 1, atol=2e-3)
         for label, size in ((f"partial/{image}.png", grid), (f"pseudo/wsgcn-i/{image}.png", (height, width))):
             with Image.open(results / label) as png:
                 assert png.mode == "P"
@@ -158,8 +174,10 @@ def test_mlflow_holds_the_experiment(project, results):
     client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
     experiment = client.get_experiment_by_name("tiny").experiment_id
     runs = client.search_runs([experiment])
-    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    parents = {run.info.run_name: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    assert set(parents) == set(NAMED)
     assert {run.info.status for run in runs} == {"FINISHED"}
+    parent = parents["wsgcn-i"]
     params = parent.data.params
     assert params["sigma1"] == "1.7320508"
     assert {"sigma2", "window", "lambda_ent", "lambda_lap", "seed", "graph.steps", "backbone.name"} <= set(params)
@@ -173,30 +191,119 @@ def test_mlflow_holds_the_experiment(project, results):
         )
         for image in data.label.values()
     )
-    assert parent.data.metrics["label/gcn_crf/miou"] == pytest.approx(metrics.miou(counts))
-    expected = {f"label/{s}/miou" for s in ("cam", "partial", "gcn", "gcn_crf")}
+    assert parent.data.metrics["label/refined_crf/miou"] == pytest.approx(metrics.miou(counts))
+    expected = {f"label/{s}/miou" for s in ("cam", "partial", "refined", "refined_crf")}
     expected |= {f"val/segmentation_{s}/miou" for s in ("single", "multi", "multi_crf")}
-    expected |= {"label/partial/coverage", "label/gcn_crf/iou/person"}
+    expected |= {"label/partial/coverage", "label/refined_crf/iou/person"}
     assert expected <= set(parent.data.metrics)
 
-    children = {run.info.run_name: run for run in runs if run.info.run_id != parent.info.run_id}
-    assert set(children) == {"classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation"}
-    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
-    refine = children["refine"].info.run_id
+    children = {run.info.run_name: run for run in runs if run.info.run_name not in parents}
+    stages = ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")
+    assert set(children) == {f"wsgcn-i/{s}" for s in stages} | {
+        f"wsgcn-p/{s}" for s in ("affinitynet", "refine", "pseudo")
+    } | {
+        "walk/random_walk",
+        "walk/pseudo",
+        "no-entropy/refine",
+        "no-entropy/pseudo",
+        *(f"confident_ratio-0.6/{s}" for s in ("partial", "refine", "pseudo")),
+    }
+    for name, run in children.items():
+        assert run.data.tags["mlflow.parentRunId"] == parents[name.split("/")[0]].info.run_id
+    refine = children["wsgcn-i/refine"].info.run_id
     for loss in ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap"):
         history = client.get_metric_history(refine, loss)
         assert [point.step for point in history] == list(range(1, 13))
     losses = [read_arrays(results / f"refined/wsgcn-i/{image}.npz")["losses"] for image in data.label]
     mean = np.mean(losses, axis=0)[:, 0]
     np.testing.assert_allclose([p.value for p in client.get_metric_history(refine, "loss")], mean, rtol=1e-5)
-    assert {"images.json", "gcn.png"} <= {file.path for file in client.list_artifacts(refine)}
+    assert {"images.json", "refined.png"} <= {file.path for file in client.list_artifacts(refine)}
+
+
+def test_the_run_table_compares_experiments(project, results):
+    client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    query = "tags.stage = 'experiment' and tags.current = 'yes'"
+    rows = {run.info.run_name: run for run in client.search_runs([experiment], query)}
+    assert rows["no-entropy"].data.params["lambda_ent"] == "0"
+    assert "lambda_ent 0 instead of" in rows["no-entropy"].data.tags["mlflow.note.content"]
+    counts = {name: read_arrays(results / f"evaluation/{name}/refined_crf.npz")["counts"] for name in rows}
+    table = pd.read_csv(results / "ablations/table.csv", index_col="experiment")
+    assert set(table.index) == set(rows)
+    for name, run in rows.items():
+        miou = {n: metrics.miou(c.sum(0)) for n, c in counts.items()}
+        assert run.data.metrics["label/refined_crf/miou"] == pytest.approx(miou[name])
+        assert table.miou[name] == pytest.approx(miou[name], abs=1e-4)
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        if name == "wsgcn-i":
+            assert {"chart.png", "table.csv"} <= files
+            continue
+        difference = run.data.metrics["label/refined_crf/difference_to_base"]
+        assert difference == pytest.approx(miou[name] - miou["wsgcn-i"])
+        assert f"{name}.png" in files  # where the labels disagree
+    assert "label/refined_crf/difference_to_base" not in rows["wsgcn-i"].data.metrics
+    curves = {n: [p.step for p in client.get_metric_history(r.info.run_id, "loss_fg")] for n, r in rows.items()}
+    assert curves == {n: [] if n == "walk" else list(range(1, 13)) for n in rows}
+
+
+def test_experiments_share_what_they_agree_on(results):
+    """One CAM, one affinity of each network; partial labels of their own only where their settings differ."""
+    assert sorted(path.name for path in (results / "cam").iterdir() if path.is_dir()) == []
+    assert sorted(path.name for path in (results / "partial").iterdir() if path.is_dir()) == ["confident_ratio-0.6"]
+    assert sorted(path.name for path in (results / "refined").iterdir()) == sorted(NAMED)
+    assert sorted(path.name for path in (results / "segmentation").iterdir()) == ["wsgcn-i"]
+
+
+def test_a_new_ablation_plans_its_refinement_and_what_follows(project):
+    before = (project / "config.yaml").read_text()
+    more = {**EXPERIMENTS, "no-laplacian": {"refine": {"lambda_lap": 0}}}
+    write_config(project, yaml.safe_load(before) | {"experiments": more})
+    try:
+        one, every = planned(project, "no-laplacian"), planned(project, "ablations")
+    finally:
+        (project / "config.yaml").write_text(before)
+    own = {"refine", "pseudo", "evaluate_refined", "evaluate_refined_crf", "track_refine", "track_pseudo", "experiment"}
+    assert stages(one) == own | {"report", "summary", "no-laplacian"}
+    assert stages(every) == own | {"report", "summary", "compare", "ablations"}
+
+
+@pytest.mark.parametrize(("chosen", "count"), [("none", 0), ("all", 4), (["walk", "no-entropy"], 2)])
+def test_which_segmentation_networks_are_trained_is_a_setting(project, chosen, count):
+    before = (project / "config.yaml").read_text()
+    write_config(project, yaml.safe_load(before) | {"segmentation_for": chosen})
+    try:
+        output = snakemake(project, "--dry-run", "ablations")
+    finally:
+        (project / "config.yaml").write_text(before)
+    found = re.search(r"^segmentation +(\d+)$", output, re.MULTILINE)
+    assert (int(found[1]) if found else 0) == count
+
+
+def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp_path):
+    """Ours as IRN writes them: another source of CAMs, and all that follows."""
+    clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
+    (clone / "cams").mkdir()
+    for image in LABEL:
+        own = read_arrays(results / f"cam/{image}.npz")
+        keys = np.array([VOC_CLASSES.index(list(NAMES.values())[k - 1]) for k in own["keys"]])
+        held = {"keys": keys, "cam": own["cam"].astype(np.float32), "high_res": own["high_res"].astype(np.float32)}
+        np.save(clone / f"cams/{image}.npy", held)
+    foreign = {"elsewhere": {"cam": {"folder": "cams"}}}
+    write_config(clone, yaml.safe_load((clone / "config.yaml").read_text()) | {"experiments": foreign})
+    rules = planned(clone, "elsewhere")
+    assert "foreign_cam_new_all" in rules
+    assert "classifier" not in rules
+    snakemake(clone, "elsewhere")
+    for image in LABEL:
+        name = f"results/tiny/pseudo/{{}}/{image}.png"
+        assert (clone / name.format("elsewhere")).read_bytes() == (project / name.format("wsgcn-i")).read_bytes()
 
 
 def test_the_table_and_the_report_are_there(results):
-    summary = (results / "summary.txt").read_text()
-    for stage in ("cam", "partial", "gcn", "gcn_crf", "segmentation_multi_crf"):
+    summary = (results / "summary/wsgcn-i.txt").read_text()
+    for stage in ("cam", "partial", "refined", "refined_crf", "segmentation_multi_crf"):
         assert stage in summary
-    page = (results / "report.html").read_text()
+    page = (results / "report/wsgcn-i.html").read_text()
     assert page.count("<figure") == 3
     assert "http" not in re.sub(r"https?://www\.w3\.org\S*", "", page)
 
@@ -231,7 +338,7 @@ def test_a_deleted_label_reruns_its_batch_and_what_follows(project, results):
         away.rename(label)
     pseudo = {rule for rule in rules if rule.startswith("pseudo_")}
     assert len(pseudo) == 1
-    assert stages(rules) == AFTER_REFINEMENT - {"evaluate_gcn", "track_refine"} | {"pseudo"}
+    assert stages(rules) == AFTER_REFINEMENT - {"evaluate_refined", "track_refine"} | {"pseudo"}
 
 
 def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
@@ -243,9 +350,9 @@ def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
     finally:
         label_list.write_text(before)
     batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
-    assert batches == {f"{s}_new_all" for s in ("cam", "affinity", "partial", "refine", "pseudo", "predict")}
+    assert batches == {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial", "refine", "pseudo", "predict")}
     evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
-    per_image = {"cam", "affinity", "partial", "refine", "pseudo"}
+    per_image = {"cam", "irnet_affinity", "partial", "refine", "pseudo"}
     assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
 
 
@@ -258,7 +365,7 @@ def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
     finally:
         image.write_bytes(before)
         os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-    trained = {"classifier", "cam", "irnet_label", "boundary", "affinity", "partial", "refine", "pseudo"}
+    trained = {"classifier", "cam", "irnet_label", "boundary", "irnet_affinity", "partial", "refine", "pseudo"}
     tracked = {"evaluate_cam", "evaluate_partial", "track_classifier", "track_cam", "track_boundary", "track_partial"}
     assert stages(rules) == AFTER_REFINEMENT | trained | tracked
 
@@ -310,11 +417,11 @@ def test_a_rerun_leaves_one_current_run_a_stage(project):
     client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
     experiment = client.get_experiment_by_name("tiny").experiment_id
     current = client.search_runs([experiment], "tags.current = 'yes'")
-    assert sorted(run.info.run_name for run in current) == sorted(
-        ["wsgcn-i", "classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation"]
-    )
+    names = [run.info.run_name for run in current]
+    assert len(set(names)) == len(names)
+    assert set(NAMED) <= set(names)
     replaced = client.search_runs([experiment], "tags.current = 'no'")
-    assert sorted(run.info.run_name for run in replaced) == ["refine", "wsgcn-i"]
+    assert sorted(run.info.run_name for run in replaced) == ["wsgcn-i", "wsgcn-i/refine"]
     ids = {run.info.run_id for run in current}
     assert all(run.data.tags["replaced_by"] in ids for run in replaced)
 
@@ -333,7 +440,7 @@ def test_a_folder_of_tagged_images_without_masks(tmp_path):
     write_config(tmp_path, {"dataset": {"name": "mine", "kind": "folder", "root": "my photos", **lists}})
     snakemake(tmp_path)
     assert len(list((tmp_path / "results/mine/pseudo/wsgcn-i").glob("*.png"))) == 6
-    assert "no masks" in (tmp_path / "results/mine/report.html").read_text()
+    assert "no masks" in (tmp_path / "results/mine/report/wsgcn-i.html").read_text()
     client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
     assert not any(name.endswith("miou") for run in runs for name in run.data.metrics)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from wsgcn.bootstrap import interval, resampled_miou
 from wsgcn.comparison_figures import ablation_chart, class_chart
-from wsgcn.evaluation import metric_name
+from wsgcn.evaluation import metric_name, none_if_nan
 from wsgcn.files import read_arrays, read_json, whole_file
 from wsgcn.jobs import logged
 from wsgcn.report import format_ablations
@@ -22,7 +22,7 @@ with logged(snakemake.log[0]):
     for name, paths in p.evaluations.items():
         stages = {e["stage"]: e for e in map(read_json, paths)}
         own, labels = comparisons.get(name, {}), stages["refined_crf"]
-        low, high = interval(resampled_miou(read_arrays(p.counts[name])["counts"]))
+        low, high = map(none_if_nan, interval(resampled_miou(read_arrays(p.counts[name])["counts"])))
         val = stages.get("segmentation_multi_crf", {})
         rows.append(
             {

@@ -35,6 +35,7 @@ with logged(snakemake.log[0]):
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
     lines = [f"{name} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
+    lines += [f"{'table':<10}http://127.0.0.1:5000/{store['table']}"] if store["uri"].startswith("sqlite:") else []
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])

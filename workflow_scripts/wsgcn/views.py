@@ -19,7 +19,7 @@ DESCRIPTION = "attributes.`Description`"
 LEADING = {"attributes.`Run Name`": 170, "runDateAndNestInfo": 145}
 """The columns that the interface always shows on the left, name and time, and their widths in pixels."""
 
-DESCRIPTION_WIDTH, LETTER, MARGIN, NARROWEST = 255, 7, 34, 100
+DESCRIPTION_WIDTH, LETTER, MARGIN, NARROWEST = 265, 7, 34, 100
 """Widths in pixels; a metric's or parameter's column is as wide as its name, which is cut otherwise."""
 
 
@@ -57,7 +57,7 @@ def save_view(
         query["compareRunsMode"] = "CHART"
     view = {"name": name, "createdAt": 0, "state": json.dumps(state)}  # without a time, equal views are equal tags
     client.set_experiment_tag(experiment_id, TAG + key, json.dumps(view))
-    return _runs(experiment_id, query)
+    return _link(f"#/experiments/{experiment_id}/runs", query)
 
 
 def link_views(client: MlflowClient, experiment_id: str, text: str, links: Mapping[str, str]) -> None:
@@ -67,15 +67,13 @@ def link_views(client: MlflowClient, experiment_id: str, text: str, links: Mappi
 
 
 def comparison(experiment_id: str, runs: Sequence[str]) -> str:
-    """The page that sets the parameters and metrics of `runs` side by side."""
-    return "#/compare-runs?" + urlencode(
-        {"runs": json.dumps(list(runs)), "experiments": json.dumps([experiment_id])}, quote_via=quote
-    )
+    """The link to the page that sets the parameters and metrics of `runs` side by side."""
+    return _link("#/compare-runs", {"runs": json.dumps(list(runs)), "experiments": json.dumps([experiment_id])})
 
 
 def curves(experiment_id: str, run: str) -> str:
-    """The page with a chart of each metric of `run`."""
-    return f"#/experiments/{experiment_id}/runs/{run}/model-metrics"
+    """The link to the page with a chart of each metric of `run`."""
+    return _link(f"#/experiments/{experiment_id}/runs/{run}/model-metrics", {})
 
 
 def _curves_in_one_section(metrics: Sequence[str]) -> dict:
@@ -89,9 +87,9 @@ def _curves_in_one_section(metrics: Sequence[str]) -> dict:
     }
 
 
-def _runs(experiment_id: str, query: Mapping[str, str]) -> str:
-    """The interface opens with pages for language models; `workflowType` has it show those for training."""
-    return f"#/experiments/{experiment_id}/runs?{urlencode({'workflowType': 'machine_learning', **query})}"
+def _link(page: str, query: Mapping[str, str]) -> str:
+    """`workflowType` sets the interface to training, else it shows language models; it has to follow other keys."""
+    return f"{page}?{urlencode({**query, 'workflowType': 'machine_learning'}, quote_via=quote)}"
 
 
 def _column(kind: str, name: str) -> str:

@@ -1,0 +1,398 @@
+"""AffinityNet's labels, its affinities and their loss over pairs, its network and training, against loops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wsgcn import affinitynet
+from wsgcn.affinitynet import (
+    AffinityNet,
+    affinity_features,
+    build_affinitynet,
+    feature_affinity,
+    feature_affinity_matrix,
+    label_for_affinitynet,
+    on_grid,
+    train_affinitynet,
+)
+from wsgcn.backbone import normalise
+from wsgcn.files import write_label
+from wsgcn.pairs import three_part_loss
+
+TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
+SIZES = [(64, 64), (50, 71), (33, 40)]
+
+
+def alike(features, p, q):
+    """exp(-mean |fi - fj|) of two points of features [D, h, w]."""
+    differences = [abs(float(channel[p]) - float(channel[q])) for channel in features]
+    return math.exp(-sum(differences) / len(differences))
+
+
+# Labels
+
+SETTINGS = {"alpha_low": 2, "alpha_high": 8}
+
+
+def label_by_loops(cams, low, high, classes):
+    """From CAMs [K, h, w] and the winners [h, w] of the two CRFs, 0 for background, k + 1 for class k."""
+    label = np.full(cams.shape[1:], 255, np.uint8)
+    for y, x in np.ndindex(label.shape):
+        if low[y, x] > 0:
+            label[y, x] = classes[low[y, x] - 1]
+        if high[y, x] == 0:
+            label[y, x] = 0
+    return label
+
+
+def test_label_for_affinitynet_is_the_loop_s(rng, monkeypatch):
+    """With the CRF left out: a class where it beats much background, background where little beats all."""
+    image, crf, seen = np.zeros((12, 13, 3), np.uint8), {"iterations": 7}, []
+
+    def left_out(*arguments):
+        seen.append(arguments)
+        return arguments[1]
+
+    monkeypatch.setattr(affinitynet, "dense_crf", left_out)
+    cams = (rng.random((2, 12, 13)) ** 3).astype(np.float32)
+    low, high = np.zeros((12, 13), int), np.zeros((12, 13), int)
+    for y, x in np.ndindex(12, 13):
+        peak, winner = max(cams[:, y, x]), 1 + int(cams[1, y, x] > cams[0, y, x])
+        low[y, x] = winner if peak > (1 - peak) ** 2 else 0
+        high[y, x] = winner if peak > (1 - peak) ** 8 else 0
+    label = label_for_affinitynet(image, cams, [6, 9], SETTINGS | {"crf": crf})
+    expected = label_by_loops(cams, low, high, [6, 9])
+    assert set(np.unique(expected)) == {0, 6, 9, 255} and label.dtype == np.uint8
+    np.testing.assert_array_equal(label, expected)
+    assert len(seen) == 2 and all(call[0] is image and call[2] is crf for call in seen)
+
+
+def test_what_the_two_crfs_say_makes_the_label(monkeypatch):
+    """The first has much background, the second little; where both are sure of different things it is background."""
+    answers = {2: [1, 2, 0, 0, 2, 1], 8: [1, 2, 1, 0, 0, 0]}
+    cams = np.full((2, 1, 6), 0.5, np.float32)
+
+    def crf(image, scores, settings):
+        alpha = round(math.log(scores[0, 0, 0], 0.5))
+        return np.eye(3)[[answers[alpha]]].transpose(2, 0, 1)
+
+    monkeypatch.setattr(affinitynet, "dense_crf", crf)
+    label = label_for_affinitynet(np.zeros((1, 6, 3), np.uint8), cams, [4, 7], SETTINGS | {"crf": {}})
+    assert label.tolist() == [[4, 7, 255, 0, 0, 0]]
+    np.testing.assert_array_equal(label, label_by_loops(cams, np.array([answers[2]]), np.array([answers[8]]), [4, 7]))
+
+
+def test_label_for_affinitynet_of_a_picture(picture, crf_settings):
+    cams = np.zeros((2, 24, 30), np.float32)
+    cams[0, 5:19, 7:21] = 0.1
+    cams[0, 7:17, 9:19] = 0.9
+    label = label_for_affinitynet(picture, cams, [4, 8], {"alpha_low": 4, "alpha_high": 32, "crf": crf_settings})
+    assert label.shape == (24, 30) and label.dtype == np.uint8
+    assert (label[8:16, 10:18] == 4).all()
+    assert (label[:3] == 0).all() and (label[:, 24:] == 0).all()
+    assert not (label == 8).any()
+
+
+def test_more_background_for_the_sure_foreground_labels_less(picture, crf_settings, rng):
+    cams = (0.9 * rng.random((1, 24, 30))).astype(np.float32)
+    counts = [
+        (label_for_affinitynet(picture, cams, [4], {"alpha_low": a, "alpha_high": 32, "crf": crf_settings}) == 4).sum()
+        for a in (1, 4, 32)
+    ]
+    assert counts[0] < counts[1] < counts[2]
+
+
+# Affinities
+
+
+@pytest.mark.parametrize("dy, dx", [(0, 1), (1, 0), (2, -1), (1, -3), (3, 2)])
+def test_feature_affinity_is_the_loop_s(dy, dx, rng):
+    features = rng.standard_normal((2, 6, 5, 7))
+    found = feature_affinity(torch.tensor(features), dy, dx)
+    expected = [
+        [
+            alike(features[b], (y, x), (y + dy, x + dx))
+            for y in range(5)
+            for x in range(7)
+            if 0 <= y + dy < 5 and 0 <= x + dx < 7
+        ]
+        for b in range(2)
+    ]
+    assert found.shape == (2, 5 - abs(dy), 7 - abs(dx))
+    np.testing.assert_allclose(found.flatten(1), expected, rtol=1e-12)
+    np.testing.assert_array_equal(feature_affinity(torch.tensor(features[1]), dy, dx), found[1])  # without a batch
+
+
+def test_affinity_does_not_depend_on_how_many_channels_say_the_same(rng):
+    features = torch.tensor(rng.standard_normal((3, 4, 5)))
+    once, twice = (feature_affinity(f, 1, 1) for f in (features, torch.cat([features, features])))
+    np.testing.assert_allclose(once, twice, rtol=1e-12)
+
+
+@pytest.mark.parametrize("radius, beta", [(1, 1), (2, 1), (3, 8), (5, 8), (10, 0.5)])
+def test_feature_affinity_matrix_is_the_dense_one(radius, beta, rng, pairs):
+    features = rng.standard_normal((6, 5, 7)).astype(np.float32)
+    expected = np.eye(35)
+    for p, q in pairs(5, 7, radius):
+        i, j = p[0] * 7 + p[1], q[0] * 7 + q[1]
+        expected[i, j] = expected[j, i] = alike(features, p, q) ** beta
+    found = feature_affinity_matrix(features, radius, beta)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-5)
+    np.testing.assert_array_equal(found.toarray(), found.toarray().T)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (6, 1), (2, 3)])
+def test_feature_affinity_matrix_of_a_grid_smaller_than_the_radius(size):
+    found = feature_affinity_matrix(np.full((4, *size), 3), 10, 8).toarray()
+    np.testing.assert_array_equal(found, np.ones_like(found))  # alike, all of them, and each a neighbour
+
+
+def test_feature_affinity_matrix_of_a_view_and_of_half_precision(rng):
+    features = rng.standard_normal((6, 5, 14)).astype(np.float16)
+    found = feature_affinity_matrix(features[..., ::2], 3, 8)
+    expected = feature_affinity_matrix(features[..., ::2].astype(np.float32).copy(), 3, 8)
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
+
+
+# The loss
+
+
+def loss_of(features, label, radius):
+    return three_part_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, radius)
+
+
+def losses_by_loops(features, label, radius, pairs, epsilon=1e-5):
+    """The terms in their order in TERMS, over every pair of labelled points of every image."""
+    costs = {"background": [], "foreground": [], "negative": []}
+    for maps, classes in zip(features, label, strict=True):
+        for p, q in pairs(*classes.shape, radius):
+            if 255 in (classes[p], classes[q]):
+                continue
+            affinity = alike(maps, p, q)
+            if classes[p] != classes[q]:
+                costs["negative"].append(-np.log(1 - affinity + epsilon))
+            else:
+                costs["background" if classes[p] == 0 else "foreground"].append(-np.log(affinity + epsilon))
+    bg, fg, negative = (float(np.mean(values)) if values else 0.0 for values in costs.values())
+    return [(bg / 2 + fg / 2 + negative) / 2, bg, fg, negative]
+
+
+def values_of(losses):
+    assert tuple(losses) == TERMS
+    return [losses[name].item() for name in TERMS]
+
+
+@pytest.mark.parametrize("radius", [2, 3, 5])
+@pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 255), (4,), (1, 2), (0, 7), (255,)], ids=str)
+def test_loss_of_features_is_the_loop_s(radius, labels, rng, pairs):
+    features, label = rng.standard_normal((2, 6, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
+    found = values_of(loss_of(torch.tensor(features), torch.tensor(label), radius))
+    np.testing.assert_allclose(found, losses_by_loops(features, label, radius, pairs), rtol=1e-6)
+
+
+def test_means_are_over_the_batch_s_pairs_not_over_images(rng, pairs):
+    features, label = rng.standard_normal((2, 6, 4, 4)), np.zeros((2, 4, 4), np.uint8)
+    label[0, 1:] = 255
+    found = values_of(loss_of(torch.tensor(features), torch.tensor(label), 3))
+    np.testing.assert_allclose(found, losses_by_loops(features, label, 3, pairs), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2)])
+def test_loss_on_a_grid_smaller_than_the_radius(size, rng, pairs):
+    features, label = rng.standard_normal((2, 6, *size)), rng.choice([0, 1], (2, *size)).astype(np.uint8)
+    losses = loss_of(torch.tensor(features), torch.tensor(label), 5)
+    expected = losses_by_loops(features, label, 5, pairs)
+    np.testing.assert_allclose([float(losses[name]) for name in TERMS], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("radius, counts", [(5, False), (6, True)])
+def test_the_radius_is_exclusive(radius, counts):
+    label = torch.full((1, 4, 5), 255, dtype=torch.uint8)
+    label[0, 0, 0], label[0, 3, 4] = 0, 1  # 3 down and 4 right: a distance of exactly 5
+    assert bool(loss_of(torch.zeros(1, 3, 4, 5), label, radius)["loss_negative"] > 0) == counts
+
+
+def test_features_that_follow_the_labels_cost_nothing():
+    label = torch.zeros(1, 6, 7, dtype=torch.uint8)
+    label[:, :, 3], label[:, :, 4:] = 255, 2
+    features = 20.0 * label[:, None].repeat(1, 5, 1, 1)
+    assert abs(loss_of(features, label, 5)["loss"].item()) < 1e-4
+    assert loss_of(torch.zeros_like(features), label, 5)["loss"].item() > 5
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_gradient_of_the_loss_of_features(name, rng):
+    features = torch.tensor(rng.standard_normal((2, 2, 3, 4)), requires_grad=True)
+    label = torch.tensor(rng.choice([0, 1, 2, 255], (2, 3, 4)).astype(np.uint8))
+    assert loss_of(features, label, 3)[name] > 0
+    assert torch.autograd.gradcheck(lambda f: loss_of(f, label, 3)[name], features)
+
+
+def test_features_that_are_all_the_same_have_a_finite_gradient():
+    features = torch.zeros(1, 3, 4, 5, requires_grad=True)
+    loss_of(features, torch.arange(20, dtype=torch.uint8).view(1, 4, 5), 3)["loss"].backward()
+    assert features.grad.isfinite().all()
+
+
+# The network
+
+
+@pytest.fixture(scope="module")
+def net(wheel, cpu):
+    torch.manual_seed(0)
+    return build_affinitynet(wheel, cpu).eval()
+
+
+def batch_norms(model):
+    return [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+
+
+def test_network_reduces_the_last_three_stages_to_448_channels(net):
+    assert {name.split(".")[0] for name in net.state_dict()} == {"backbone", "stages", "last"}
+    assert [stage.weight.shape for stage in net.stages] == [(64, 40, 1, 1), (128, 112, 1, 1), (256, 320, 1, 1)]
+    assert net.last.weight.shape == (448, 448, 1, 1)
+    assert all(layer.bias is None for layer in (*net.stages, net.last))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_features_are_at_stride_eight(size, net):
+    with torch.inference_mode():
+        features = net(torch.rand(2, 3, *size))
+    assert features.shape == (2, 448, math.ceil(size[0] / 8), math.ceil(size[1] / 8))
+    assert features.isfinite().all() and (features > -1).all() and (features < 0).any()  # ELU's
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_features_are_what_the_paper_says(size, backbone):
+    """The forward pass by matrix products and a bilinear of its own."""
+    torch.manual_seed(1)
+    net, images = AffinityNet(backbone).eval(), torch.rand(1, 3, *size)
+    h, w = math.ceil(size[0] / 8), math.ceil(size[1] / 8)
+
+    def layer(weight, maps):
+        values = np.tensordot(weight.detach().numpy()[..., 0, 0], maps, 1)
+        return np.where(values > 0, values, np.exp(np.minimum(values, 0)) - 1)
+
+    with torch.inference_mode():
+        stages = backbone.forward_intermediates(images, intermediates_only=True)
+        found = net(images)[0].numpy()
+    assert stages[-3].shape[2:] == (h, w)  # the finest of the three
+    parts = [
+        bilinear_by_loops(layer(stage.weight, maps[0].numpy()), (h, w))
+        for stage, maps in zip(net.stages, stages[-3:], strict=True)
+    ]
+    np.testing.assert_allclose(found, layer(net.last.weight, np.concatenate(parts)), atol=1e-4)
+
+
+def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
+    net.train()
+    try:
+        before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+        assert before and net.training and not any(module.training for module in batch_norms(net))
+        features = net(torch.rand(2, 3, 48, 40))
+        loss_of(features, torch.randint(0, 2, (2, 6, 5)), 3)["loss"].backward()
+        assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
+        assert all(layer.weight.grad.abs().sum() > 0 for layer in (*net.stages, net.last))
+        learning = [p for p in net.backbone.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+        assert any(p is net.backbone.conv_stem.weight for p in learning)
+        assert len(learning) > 0.9 * len(list(net.backbone.parameters()))
+    finally:
+        net.zero_grad(set_to_none=True)
+        net.eval()
+
+
+# Features of an image, and on the grid
+
+
+def bilinear_by_loops(maps, size):
+    """[D, h', w'] at another size: pixels are areas, whose centres are interpolated between; the border's go on."""
+    (h, w), (rows, columns) = maps.shape[1:], size
+    result = np.zeros((len(maps), rows, columns))
+    for y in range(rows):
+        for x in range(columns):
+            v = max((y + 0.5) * h / rows - 0.5, 0.0)
+            u = max((x + 0.5) * w / columns - 0.5, 0.0)
+            top, left = min(int(v), h - 1), min(int(u), w - 1)
+            bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
+            above = (1 - (u - left)) * maps[:, top, left] + (u - left) * maps[:, top, right]
+            below = (1 - (u - left)) * maps[:, bottom, left] + (u - left) * maps[:, bottom, right]
+            result[:, y, x] = (1 - (v - top)) * above + (v - top) * below
+    return result
+
+
+@pytest.mark.parametrize("coarse, size", [((4, 6), (8, 12)), ((7, 9), (13, 18)), ((1, 2), (2, 3)), ((5, 5), (5, 5))])
+def test_on_grid_is_bilinear(coarse, size, rng):
+    maps = rng.standard_normal((3, *coarse)).astype(np.float32)
+    found = on_grid(maps, size)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, bilinear_by_loops(maps, size), atol=1e-5)
+    half = maps.astype(np.float16)
+    np.testing.assert_allclose(on_grid(half, size), bilinear_by_loops(half.astype(np.float64), size), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_affinity_features_are_averaged_over_the_flip(size, net, rng, cpu):
+    image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    found = affinity_features(net, image, cpu)
+    assert found.shape == (448, math.ceil(size[0] / 8), math.ceil(size[1] / 8)) and found.dtype == np.float32
+    with torch.inference_mode():
+        plain, flipped = (
+            net(normalise(torch.tensor(pixels).permute(2, 0, 1)[None].float(), net.backbone))[0].numpy()
+            for pixels in (image, mirrored)
+        )
+    np.testing.assert_allclose(found, (plain + flipped[..., ::-1]) / 2, atol=1e-4)
+    assert np.abs(found - plain).max() > 1e-2
+    np.testing.assert_allclose(affinity_features(net, mirrored, cpu), found[..., ::-1], atol=1e-4)
+
+
+# Training
+
+TRAINING = {
+    "epochs": 6, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr_backbone": 0.01, "lr_head": 0.1,
+    "weight_decay": 5e-4, "radius": 3,
+}  # fmt: skip
+
+
+@pytest.fixture
+def drawn(tmp_path, rng):
+    """Paths of two pictures of a red rectangle on blue, and of their labels."""
+    images, labels = [], []
+    for k in range(2):
+        label = np.zeros((48, 48), np.uint8)
+        label[10 + 8 * k : 34, 12:30] = 1
+        pixels = np.where(label[..., None] > 0, (220, 60, 40), (30, 90, 200)) + rng.integers(-9, 9, (48, 48, 3))
+        images.append(str(tmp_path / f"{k}.png"))
+        labels.append(str(tmp_path / f"label{k}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(images[-1])
+        write_label(labels[-1], label)
+    return images, labels
+
+
+def test_train_affinitynet(drawn, wheel, net, cpu):
+    """Labels that follow the picture are learnt; the same seed gives the same network, another seed another."""
+    runs = [train_affinitynet(*drawn, wheel, TRAINING, seed, cpu, 0, lambda line: None) for seed in (0, 0, 1)]
+    (first, history), (same, again), (other, _) = runs
+    assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
+    assert tuple(history.columns) == TERMS and len(history) == 6
+    assert history.equals(again)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(first.last.weight, other.last.weight)
+    trained, initial = first.state_dict(), net.state_dict()
+    moved = {name for name in trained if not torch.equal(trained[name], initial[name])}
+    assert not any("running_" in name or "num_batches" in name for name in moved)  # the batch norms' statistics
+    assert {"backbone.conv_stem.weight", "backbone.bn1.weight", "stages.0.weight", "last.weight"} <= moved
+
+
+@pytest.mark.parametrize("still", ["backbone", "head"])
+def test_backbone_and_head_learn_at_their_own_rates(still, drawn, wheel, cpu):
+    torch.manual_seed(0)
+    initial = build_affinitynet(wheel, cpu).state_dict()
+    settings = TRAINING | {"epochs": 1, f"lr_{still}": 0}
+    trained, _ = train_affinitynet(*drawn, wheel, settings, 0, cpu, 0, lambda line: None)
+    moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, initial[name])}
+    assert moved and {name.startswith("backbone.") for name in moved} == {still == "head"}
