@@ -26,7 +26,7 @@ lint: .venv/installed-dev
 
 ui: .venv/installed
 	@echo "Open http://127.0.0.1:5000 and choose a data set; its page links to the table of experiments."
-	@.venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
 
 .venv/installed: envs/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -53,11 +53,6 @@ rule summary:
         pictures=lambda wildcards: evaluations(wildcards.experiment, "png"),
         runs=lambda wildcards: runs(wildcards.experiment, own=True),
         shared_runs=lambda wildcards: runs(wildcards.experiment, own=False),
-        losses=lambda wildcards: [
-            f"{RESULTS}/mlflow/{FOLDERS['refined'][wildcards.experiment]}refine.csv"
-            for settings in [EXPERIMENTS[wildcards.experiment]]
-            if GCN(settings)
-        ],
         report=rules.report.output[0],
     output:
         f"{RESULTS}/summary/{{experiment}}.txt",

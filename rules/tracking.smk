@@ -69,7 +69,6 @@ for stage, what in TRACKED.items():
             pictures=evaluated_by(what, "png"),
         output:
             **({"curves": curves_of(what["by"], stage)} if measured else {}),
-            **({"losses": f"{RESULTS}/mlflow/{{variant}}{stage}.csv"} if "refined" in measured else {}),
             run=f"{RESULTS}/mlflow/{{variant}}{stage}.json",
         log:
             f"{RESULTS}/logs/track/{{variant}}{stage}.log",

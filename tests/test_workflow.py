@@ -191,7 +191,7 @@ def test_mlflow_holds_the_experiment(project, results):
         )
         for image in data.label.values()
     )
-    assert parent.data.metrics["label/refined_crf/miou"] == pytest.approx(metrics.miou(counts))
+    assert parent.data.metrics["label/refined_crf/miou"] == pytest.approx(metrics.miou(counts), rel=1e-3)
     expected = {f"label/{s}/miou" for s in ("cam", "partial", "refined", "refined_crf")}
     expected |= {f"val/segmentation_{s}/miou" for s in ("single", "multi", "multi_crf")}
     expected |= {"label/partial/coverage", "label/refined_crf/iou/person"}
@@ -232,18 +232,20 @@ def test_the_run_table_compares_experiments(project, results):
     assert set(table.index) == set(rows)
     for name, run in rows.items():
         miou = {n: metrics.miou(c.sum(0)) for n, c in counts.items()}
-        assert run.data.metrics["label/refined_crf/miou"] == pytest.approx(miou[name])
+        assert run.data.metrics["label/refined_crf/miou"] == pytest.approx(miou[name], rel=1e-3)
         assert table.miou[name] == pytest.approx(miou[name], abs=1e-4)
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
         if name == "wsgcn-i":
             assert {"chart.png", "table.csv"} <= files
             continue
         difference = run.data.metrics["label/refined_crf/difference_to_base"]
-        assert difference == pytest.approx(miou[name] - miou["wsgcn-i"])
+        assert difference == pytest.approx(miou[name] - miou["wsgcn-i"], rel=1e-3)
         assert f"{name}.png" in files  # where the labels disagree
     assert "label/refined_crf/difference_to_base" not in rows["wsgcn-i"].data.metrics
-    curves = {n: [p.step for p in client.get_metric_history(r.info.run_id, "loss_fg")] for n, r in rows.items()}
-    assert curves == {n: [] if n == "walk" else list(range(1, 13)) for n in rows}
+    for name in ("no-entropy", "confident_ratio-0.6"):  # the same names and steps, so that charts overlay
+        (run,) = client.search_runs([experiment], f"tags.experiment = '{name}' and tags.stage = 'refine'")
+        history = client.get_metric_history(run.info.run_id, "loss_fg")
+        assert [point.step for point in history] == list(range(1, 13))
 
 
 def test_experiments_share_what_they_agree_on(results):

@@ -17,6 +17,7 @@ with logged(snakemake.log[0]):
     shown = "tags.stage = 'experiment' and tags.current = 'yes'"
     order = metric_name({"split": p.columns[0][0], "stage": "refined_crf"})
     table = save_view(client, experiment, columns, p.parameters, order, shown)
-    curves = save_view(client, experiment, columns, p.parameters, order, shown, name="Losses", charts=LOSSES)
+    networks = "tags.stage = 'refine' and tags.current = 'yes'"
+    curves = save_view(client, experiment, LOSSES, p.parameters, "loss", networks, name="Losses", charts=LOSSES)
     link_views(client, experiment, f"Experiments on {p.name}, one row each:", {"table": table, "loss curves": curves})
     write_json(snakemake.output[0], {"uri": p.uri, "experiment_id": experiment, "table": table})

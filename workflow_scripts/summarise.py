@@ -29,8 +29,7 @@ with logged(snakemake.log[0]):
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
-    losses = pd.read_csv(inputs.losses[0], index_col="epoch") if inputs.losses else None
-    log(store, parent, metrics=metrics, curves=losses, tags=protocols)
+    log(store, parent, metrics=metrics, tags=protocols)
 
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
     lines = [f"{name} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]

@@ -24,8 +24,6 @@ with logged(snakemake.log[0]):
     elif "refined" in dict(inputs):  # each image's network has its own curves; their mean is the stage's
         losses = np.mean([np.load(path)["losses"] for path in inputs.refined], axis=0)
         curves = pd.DataFrame(losses, columns=LOSSES, index=np.arange(1, len(losses) + 1)).rename_axis("epoch")
-        with whole_file(snakemake.output.losses) as path:
-            curves.to_csv(path)
     if curves is not None:
         with whole_file(snakemake.output.curves) as path:
             loss_curves(curves).savefig(path, format="png", dpi=150)

@@ -41,7 +41,7 @@ def changes_by_name(config: Mapping) -> dict[str, Mapping]:
     for key, values in config["sweeps"].items():
         *sections, last = key.split(".")
         for value in values:
-            if key in current and current[key] == value:
+            if key in current and _mark(current[key]) == _mark(value):
                 continue
             change = {last: value}
             for section in reversed(sections):
@@ -69,12 +69,24 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
         settings = merge(config, changes)
         try:
             check_settings(settings, schema, where)
+            _check_together(settings, where)
         except ValueError as error:
             problems.append(str(error))
         experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
+    if not isinstance(config["segmentation_for"], str):
+        unknown = [name for name in config["segmentation_for"] if name not in experiments]
+        problems += [f"config: segmentation_for: no experiment is called {name}" for name in unknown]
     if problems:
         raise ValueError("\n".join(problems))
     return experiments
+
+
+def _check_together(settings: Mapping, where: str) -> None:
+    """Raise ValueError where settings that are right one by one do not go together."""
+    if settings["affinity"] == "psa" and settings["refinement"] == "gcn" and settings["graph"]["features"] != "plain":
+        raise ValueError(
+            f"{where}: graph.features: AffinityNet has no boundary layer to weight its features; take plain"
+        )
 
 
 def describe(name: str, config: Mapping) -> str:
@@ -83,7 +95,7 @@ def describe(name: str, config: Mapping) -> str:
     if name == config["experiment"]:
         return "the base: the settings of the config as they stand"
     changed = [f"{key} {value} instead of {base[key]}" for key, value in own.items() if base[key] != value]
-    return f"{config['experiment']} with " + (", ".join(changed) or "nothing changed")
+    return ", ".join(changed) or "nothing changed"
 
 
 def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
@@ -122,11 +134,24 @@ def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
     first: dict[tuple[str, str], str] = {}
     for name, settings in experiments.items():
         for stage, keys in dependencies(settings).items():
-            values = {key: _value(settings, key) for key in keys}
+            values = [_value(settings, key) for key in keys]
             unnamed = stage in UNNAMED and stage not in found
-            mark = (stage, json.dumps(values, sort_keys=True))
+            mark = (stage, _mark(values))
             found.setdefault(stage, {})[name] = first.setdefault(mark, "" if unnamed else f"{name}/")
     return found
+
+
+def _mark(value: object) -> str:
+    """Equal for equal settings: 1 is 1.0, but not true."""
+
+    def floats(part: object) -> object:
+        if isinstance(part, Mapping):
+            return {key: floats(inner) for key, inner in part.items()}
+        if isinstance(part, list):
+            return [floats(inner) for inner in part]
+        return float(part) if type(part) is int else part
+
+    return json.dumps(floats(value), sort_keys=True)
 
 
 def _value(settings: Mapping, key: str) -> object:

@@ -1,6 +1,7 @@
 """The config against its schema: every problem a sentence that names the key."""
 
 import difflib
+import functools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ VALIDATOR = jsonschema.validators.extend(
 
 def check_settings(config: Mapping, schema: str | Path, where: str = "config") -> None:
     """Raise ValueError, a line begun by `where` for each unknown or missing key, wrong type or value out of range."""
-    errors = list(VALIDATOR(yaml.safe_load(Path(schema).read_text())).iter_errors(dict(config)))
+    errors = list(VALIDATOR(_read(Path(schema))).iter_errors(dict(config)))
     mistyped = [error.absolute_path for error in errors if error.validator == "type"]  # their other errors say no more
     told = (error for error in errors if error.validator == "type" or error.absolute_path not in mistyped)
     problems = {f"{where}: {line}" for error in told for line in _sentences(error)}
@@ -49,6 +50,11 @@ def check_settings(config: Mapping, schema: str | Path, where: str = "config") -
         problems.add(f"{where}: dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
     if problems:
         raise ValueError("\n".join(sorted(problems)))
+
+
+@functools.cache
+def _read(schema: Path) -> dict:
+    return yaml.safe_load(schema.read_text())
 
 
 def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:

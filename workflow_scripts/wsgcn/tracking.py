@@ -76,9 +76,12 @@ def log(
     curves: pd.DataFrame | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log to a run: parameters, single metrics (None is left out), curves (a column a metric, the index its steps)."""
+    """Log to a run: parameters, single metrics (None is left out), curves (a column a metric, the index its steps).
+
+    Single metrics keep four significant digits: the interface's table shows all that there are.
+    """
     client, now = MlflowClient(store["uri"]), int(time.time() * 1000)
-    rows = [Metric(name, value, now, 0) for name, value in (metrics or {}).items() if value is not None]
+    rows = [Metric(name, float(f"{value:.4g}"), now, 0) for name, value in (metrics or {}).items() if value is not None]
     if curves is not None:
         rows += [Metric(n, float(v), now, int(step)) for n in curves for step, v in curves[n].items()]
     for chunk in _chunks([Param(key, value) for key, value in (params or {}).items()], 100):
