@@ -19,6 +19,7 @@ include: "rules/tracking.smk"
 include: "rules/summary.smk"
 include: "rules/ablations.smk"
 include: "rules/benchmark.smk"
+include: "rules/targets.smk"
 
 
 report: "rules/report/workflow.rst"
@@ -35,7 +36,7 @@ rule all:
         f"{RESULTS}/report/{BASE}.html",
         f"{RESULTS}/summary/{BASE}.txt",
         # Named here, a lost label is made anew; other per-image files may be deleted to save space.
-        of(BASE, "partial", DATA.label) if BASE in FOLDERS["partial"] else [],
+        of(BASE, "partial", DATA.label),
         of(BASE, "pseudo", DATA.label),
     message:
         "everything is there"

@@ -1,13 +1,14 @@
 # The GCN core beside the plain dense algorithm: `snakemake --cores 2 bench`. No other target asks for it.
 
 BENCHED = spread(DATA.label, 4)
+BENCHED_BY = next((name for name in FOLDERS["irnet_affinity"] if name in FOLDERS["partial"]), BASE)
 
 
 rule benchmark_core:
     input:
         images=paths(BENCHED),
-        affinities=per_image(FILES["irnet_affinity"].replace("{variant}", ""), BENCHED),
-        labels=per_image(FILES["partial"].replace("{variant}", ""), BENCHED),
+        affinities=of(BENCHED_BY, "irnet_affinity", BENCHED),
+        labels=of(BENCHED_BY, "partial", BENCHED),
     output:
         table=f"{RESULTS}/benchmark/core.csv",
         figure=f"{RESULTS}/benchmark/core.png",

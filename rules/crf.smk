@@ -1,28 +1,28 @@
 # Complete pseudo labels: the refined scores at full size through a dense CRF.
 
-for batch, ids in batches_of(DATA.label).items():
+for folder, experiment in OWNERS["pseudo"].items():
+    settings = EXPERIMENTS[experiment]
+    for batch, ids in BATCHES["label"].items():
 
-    rule:
-        name:
-            f"pseudo_{batch}"
-        input:
-            images=paths(ids),
-            refined=source("pseudo", "refined", ids),
-        output:
-            labels=per_image(FILES["pseudo"], ids),
-            seconds=f"{RESULTS}/seconds/pseudo/{{variant}}{batch}.csv",
-        log:
-            f"{RESULTS}/logs/pseudo/{{variant}}{batch}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/pseudo/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("pseudo"),
-        conda:
-            ENVIRONMENT
-        params:
-            ids=ids,
-            settings=setting("pseudo", "pseudo", "crf"),
-        message:
-            f"CRF labels of {len(ids)} images ({{wildcards.variant}}{batch})"
-        script:
-            f"{SCRIPTS}/label_pseudo.py"
+        rule:
+            name:
+                named("pseudo", folder, batch)
+            input:
+                images=paths(ids),
+                refined=of(experiment, "refined", ids),
+            output:
+                labels=per_image("pseudo", folder, ids),
+                seconds=f"{RESULTS}/seconds/pseudo/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/pseudo/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/pseudo/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                ids=ids,
+                settings=settings["pseudo"]["crf"],
+            message:
+                f"CRF labels of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/label_pseudo.py"

@@ -10,7 +10,7 @@ if config["dataset"]["kind"] == "demo":
             output:
                 images=paths(ids),
                 masks=masks(ids),
-                annotations=per_image("voc/Annotations/{image}.xml", ids),
+                annotations=[f"{RESULTS}/voc/Annotations/{image}.xml" for image in ids],
             log:
                 f"{RESULTS}/logs/demo/{batch}.log",
             benchmark:

@@ -1,45 +1,60 @@
 # Every stage's labels against the truth. What a metric's name does not say, its protocol does.
 
-for stage, what in EVALUATED.items():
-    images = what["images"]
+# What is evaluated: the stage by whose folder it goes, the one whose files are read, the list of images.
+EVALUATED = {
+    "cam": ("cam_label", "cam", "label"),
+    "partial": ("partial", "partial", "label"),
+    "refined": ("refined", "refined", "label"),
+    "refined_crf": ("pseudo", "pseudo", "label"),
+    "segmentation_single": ("predict", "single", "evaluate"),
+    "segmentation_multi": ("predict", "multi", "evaluate"),
+    "segmentation_multi_crf": ("predict", "multi_crf", "evaluate"),
+}
+TIMED = {"cam": ("cam", "cam"), "partial": ("partial", "label"), "refined": ("refined", "label")}
+TIMED |= {"refined_crf": ("pseudo", "label"), "segmentation_multi_crf": ("predict", "evaluate")}
+SPLITS = {name: Path(config["dataset"][name]).stem for name in ("label", "evaluate")}  # as metrics carry them
 
-    rule:
-        name:
-            f"evaluate_{stage}"
-        input:
-            images=paths(images),
-            labels=source(what["by"], what["reads"], images),
-            masks=masks(images),
-            seconds=timed_files(what),
-        output:
-            result=f"{RESULTS}/evaluation/{{variant}}{stage}.json",
-            counts=f"{RESULTS}/evaluation/{{variant}}{stage}.npz",
-            picture=report(
-                f"{RESULTS}/evaluation/{{variant}}{stage}.png",
-                caption="report/gallery.rst",
-                category="Labels",
-                subcategory=stage,
-                labels=partial(labels_of, what["by"], stage),
-            ),
-        log:
-            f"{RESULTS}/logs/evaluate/{{variant}}{stage}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/evaluate/{{variant}}{stage}.tsv"
-        wildcard_constraints:
-            variant=variants(what["by"]),
-        conda:
-            ENVIRONMENT
-        params:
-            stage=stage,
-            split=split_of(images),
-            protocol=with_settings(what["by"], what["protocol"]),
-            ids=list(images),
-            masks=[DATA.images[image].mask for image in images],
-            mask_values=list(DATA.mask_values),
-            classes=CLASSES,
-            background_score=setting(what["by"], "background_score") if stage == "cam" else None,
-            pictures=spread(images, min(9, config["report"]["images"])),
-        message:
-            f"evaluating {stage} on {len(images)} images ({{wildcards.variant}})"
-        script:
-            f"{SCRIPTS}/evaluate.py"
+
+for evaluated, (stage, files, list_name) in EVALUATED.items():
+    images = {"label": DATA.label, "evaluate": DATA.evaluate}[list_name]
+    for folder, experiment in OWNERS[stage].items():
+        settings = EXPERIMENTS[experiment]
+
+        rule:
+            name:
+                named(f"evaluate_{evaluated}", folder)
+            input:
+                images=paths(images),
+                labels=of(experiment, files, images),
+                masks=masks(images),
+                seconds=timed(experiment, evaluated),
+            output:
+                result=f"{RESULTS}/evaluation/{folder}{evaluated}.json",
+                counts=f"{RESULTS}/evaluation/{folder}{evaluated}.npz",
+                picture=report(
+                    f"{RESULTS}/evaluation/{folder}{evaluated}.png",
+                    caption="report/overlays.rst",
+                    category="Labels",
+                    subcategory=evaluated,
+                    labels={"experiment": experiment},
+                ),
+            log:
+                f"{RESULTS}/logs/evaluate/{folder}{evaluated}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/evaluate/{folder}{evaluated}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                stage=evaluated,
+                split=SPLITS[list_name],
+                protocol=protocol(evaluated, settings),
+                ids=list(images),
+                masks=[image.mask for image in images.values()],
+                mask_values=list(DATA.mask_values),
+                classes=CLASSES,
+                background_score=settings["background_score"] if evaluated == "cam" else None,
+                pictures=spread(images, min(9, config["report"]["images"])),
+            message:
+                f"evaluating {evaluated} on {len(images)} images ({experiment})"
+            script:
+                f"{SCRIPTS}/evaluate.py"

@@ -1,89 +1,92 @@
 # IRNet: labels from CAMs, the boundary branch trained on them, boundary maps and node features.
 
-for batch, ids in batches_of(DATA.train).items():
+for folder, experiment in OWNERS["irnet_label"].items():
+    settings = EXPERIMENTS[experiment]
+    for batch, ids in BATCHES["train"].items():
+
+        rule:
+            name:
+                named("irnet_label", folder, batch)
+            input:
+                images=paths(ids),
+                cams=of(experiment, "cam", ids),
+            output:
+                labels=per_image("irnet_label", folder, ids),
+                seconds=f"{RESULTS}/seconds/irnet_label/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/irnet_label/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/irnet_label/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                ids=ids,
+                settings=settings["irnet"]["labels"],
+            message:
+                f"IRNet labels of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/label_irnet.py"
+
+
+for folder, experiment in OWNERS["boundary"].items():
+    settings = EXPERIMENTS[experiment]
 
     rule:
         name:
-            f"irnet_label_{batch}"
+            named("boundary", folder)
         input:
-            images=paths(ids),
-            cams=source("irnet_label", "cam", ids),
+            images=paths(DATA.train),
+            labels=of(experiment, "irnet_label", DATA.train),
+            weights=weights_file(settings["backbone"]),
         output:
-            labels=per_image(FILES["irnet_label"], ids),
-            seconds=f"{RESULTS}/seconds/irnet_label/{{variant}}{batch}.csv",
+            model=one_file("boundary", folder),
+            history=one_file("boundary_history", folder),
         log:
-            f"{RESULTS}/logs/irnet_label/{{variant}}{batch}.log",
+            f"{RESULTS}/logs/{folder}boundary.log",
         benchmark:
-            f"{RESULTS}/benchmarks/irnet_label/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("irnet_label"),
+            f"{RESULTS}/benchmarks/{folder}boundary.tsv"
         conda:
             ENVIRONMENT
-        params:
-            ids=ids,
-            settings=setting("irnet_label", "irnet", "labels"),
-        message:
-            f"IRNet labels of {len(ids)} images ({{wildcards.variant}}{batch})"
-        script:
-            f"{SCRIPTS}/label_irnet.py"
-
-
-rule boundary:
-    input:
-        images=paths(DATA.train),
-        labels=source("boundary", "irnet_label", DATA.train),
-        weights=weights_file("boundary", "backbone"),
-    output:
-        model=f"{RESULTS}/{FILES['boundary']}",
-        history=f"{RESULTS}/irnet/{{variant}}history.csv",
-    log:
-        f"{RESULTS}/logs/{{variant}}boundary.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/{{variant}}boundary.tsv"
-    wildcard_constraints:
-        variant=variants("boundary"),
-    conda:
-        ENVIRONMENT
-    threads: ALL_CORES
-    resources:
-        gpu=GPU,
-        device=config["device"],
-    params:
-        backbone=setting("boundary", "backbone"),
-        settings=setting("boundary", "irnet", "training"),
-        seed=setting("boundary", "seed"),
-    message:
-        f"training IRNet's boundary branch on {len(DATA.train)} images (progress: {{log}})"
-    script:
-        f"{SCRIPTS}/train_boundary.py"
-
-
-for batch, ids in batches_of(DATA.label).items():
-
-    rule:
-        name:
-            f"irnet_affinity_{batch}"
-        input:
-            images=paths(ids),
-            model=source("irnet_affinity", "boundary"),
-        output:
-            affinities=per_image(FILES["irnet_affinity"], ids),
-            seconds=f"{RESULTS}/seconds/irnet_affinity/{{variant}}{batch}.csv",
-        log:
-            f"{RESULTS}/logs/irnet_affinity/{{variant}}{batch}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/irnet_affinity/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("irnet_affinity"),
-        conda:
-            ENVIRONMENT
+        threads: ALL_CORES
         resources:
             gpu=GPU,
             device=config["device"],
         params:
-            ids=ids,
-            backbone=setting("irnet_affinity", "backbone"),
+            backbone=settings["backbone"],
+            settings=settings["irnet"]["training"],
+            seed=settings["seed"],
         message:
-            f"boundary maps and node features of {len(ids)} images ({{wildcards.variant}}{batch})"
+            f"training IRNet's boundary branch on {len(DATA.train)} images (progress: {{log}})"
         script:
-            f"{SCRIPTS}/make_boundaries.py"
+            f"{SCRIPTS}/train_boundary.py"
+
+
+for folder, experiment in OWNERS["irnet_affinity"].items():
+    settings = EXPERIMENTS[experiment]
+    for batch, ids in BATCHES["label"].items():
+
+        rule:
+            name:
+                named("irnet_affinity", folder, batch)
+            input:
+                images=paths(ids),
+                model=one_file("boundary", FOLDERS["boundary"][experiment]),
+            output:
+                affinities=per_image("irnet_affinity", folder, ids),
+                seconds=f"{RESULTS}/seconds/irnet_affinity/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/irnet_affinity/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/irnet_affinity/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                gpu=GPU,
+                device=config["device"],
+            params:
+                ids=ids,
+                backbone=settings["backbone"],
+            message:
+                f"boundary maps and node features of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/make_boundaries.py"

@@ -1,66 +1,99 @@
-# Refined scores: a graph convolutional network an image, or the random walk that it replaces.
+# Refined scores: a graph convolutional network an image, or what it replaces.
+
+for folder, experiment in OWNERS["refined"].items():
+    settings = EXPERIMENTS[experiment]
+    if settings["refinement"] != "gcn":
+        continue
+    for batch, ids in BATCHES["label"].items():
+
+        rule:
+            name:
+                named("refine", folder, batch)
+            input:
+                images=paths(ids),
+                affinities=of(experiment, f"{settings['affinity']}_affinity", ids),
+                labels=of(experiment, "partial", ids),
+            output:
+                refined=per_image("refined", folder, ids),
+                seconds=f"{RESULTS}/seconds/refined/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/refined/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/refined/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                gpu=GPU,
+                device=config["device"],
+                device_batch=config["device_batch"],
+            params:
+                ids=ids,
+                classes=classes(ids),
+                graph=settings["graph"],
+                settings=settings["refine"],
+                seed=settings["seed"],
+            message:
+                f"GCN refinement of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/refine_labels.py"
 
 
-for batch, ids in batches_of(DATA.label).items():
+for folder, experiment in OWNERS["refined"].items():
+    settings = EXPERIMENTS[experiment]
+    if settings["refinement"] != "random_walk":
+        continue
+    for batch, ids in BATCHES["label"].items():
 
-    rule:
-        name:
-            f"refine_{batch}"
-        input:
-            images=paths(ids),
-            affinities=affinities(ids),
-            labels=source("refined", "partial", ids),
-        output:
-            refined=per_image(FILES["refined"], ids),
-            seconds=f"{RESULTS}/seconds/refined/{{variant}}{batch}.csv",
-        log:
-            f"{RESULTS}/logs/refined/{{variant}}{batch}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/refined/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("refined", lambda settings: settings["refinement"] == "gcn"),
-        conda:
-            ENVIRONMENT
-        resources:
-            gpu=GPU,
-            device=config["device"],
-            device_batch=config["device_batch"],
-        params:
-            ids=ids,
-            classes=classes(ids),
-            affinity=setting("refined", "affinity"),
-            graph=setting("refined", "graph"),
-            settings=setting("refined", "refine"),
-            seed=setting("refined", "seed"),
-        message:
-            f"GCN refinement of {len(ids)} images ({{wildcards.variant}}{batch})"
-        script:
-            f"{SCRIPTS}/refine_labels.py"
+        rule:
+            name:
+                named("random_walk", folder, batch)
+            input:
+                cams=of(experiment, "cam", ids),
+                affinities=of(experiment, f"{settings['affinity']}_affinity", ids),
+            output:
+                refined=per_image("refined", folder, ids),
+                seconds=f"{RESULTS}/seconds/refined/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/refined/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/refined/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                ids=ids,
+                radius=settings["graph"]["radius"],
+                beta=settings["graph"]["beta"],
+                settings=settings["random_walk"],
+            message:
+                f"random walks of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/walk_cams.py"
 
-    rule:
-        name:
-            f"random_walk_{batch}"
-        input:
-            cams=source("refined", "cam", ids),
-            affinities=affinities(ids),
-        output:
-            refined=per_image(FILES["refined"], ids),
-            seconds=f"{RESULTS}/seconds/refined/{{variant}}{batch}.csv",
-        log:
-            f"{RESULTS}/logs/refined/{{variant}}{batch}.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/refined/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("refined", lambda settings: settings["refinement"] == "random_walk"),
-        conda:
-            ENVIRONMENT
-        params:
-            ids=ids,
-            affinity=setting("refined", "affinity"),
-            radius=setting("refined", "graph", "radius"),
-            beta=setting("refined", "graph", "beta"),
-            settings=setting("refined", "random_walk"),
-        message:
-            f"random walks of {len(ids)} images ({{wildcards.variant}}{batch})"
-        script:
-            f"{SCRIPTS}/walk_cams.py"
+
+for folder, experiment in OWNERS["refined"].items():
+    settings = EXPERIMENTS[experiment]
+    if settings["refinement"] != "none":
+        continue
+    for batch, ids in BATCHES["label"].items():
+
+        rule:
+            name:
+                named("score_cams", folder, batch)
+            input:
+                cams=of(experiment, "cam", ids),
+            output:
+                refined=per_image("refined", folder, ids),
+                seconds=f"{RESULTS}/seconds/refined/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/refined/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/refined/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            params:
+                ids=ids,
+                background_score=settings["background_score"],
+            message:
+                f"scores of the CAMs of {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/score_cams.py"

@@ -1,66 +1,68 @@
 # DeepLabV2 on the pseudo labels, and its predictions.
 
-
-rule segmentation:
-    input:
-        images=paths(DATA.label),
-        labels=source("segmentation", "pseudo", DATA.label),
-        weights=weights_file("segmentation", "segmentation", "training", "backbone"),
-    output:
-        model=f"{RESULTS}/{FILES['segmentation']}",
-        history=f"{RESULTS}/{FILES['segmentation_history']}",
-    log:
-        f"{RESULTS}/logs/{{variant}}segmentation.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/{{variant}}segmentation.tsv"
-    wildcard_constraints:
-        variant=variants("segmentation"),
-    conda:
-        ENVIRONMENT
-    threads: ALL_CORES
-    resources:
-        gpu=GPU,
-        device=config["device"],
-    params:
-        classes=len(CLASSES),
-        settings=setting("segmentation", "segmentation", "training"),
-        seed=setting("segmentation", "seed"),
-    message:
-        f"training DeepLabV2 on {len(DATA.label)} pseudo labels of {{wildcards.variant}} (progress: {{log}})"
-    script:
-        f"{SCRIPTS}/train_segmentation.py"
-
-
-for batch, ids in batches_of(DATA.evaluate).items():
+for folder, experiment in OWNERS["segmentation"].items():
+    settings = EXPERIMENTS[experiment]
 
     rule:
         name:
-            f"predict_{batch}"
+            named("segmentation", folder)
         input:
-            images=paths(ids),
-            model=source("predict", "segmentation"),
+            images=paths(DATA.label),
+            labels=of(experiment, "pseudo", DATA.label),
+            weights=weights_file(settings["segmentation"]["training"]["backbone"]),
         output:
-            single=per_image(FILES["single"], ids),
-            multi=per_image(FILES["multi"], ids),
-            crf=per_image(FILES["multi_crf"], ids),
-            seconds=f"{RESULTS}/seconds/predict/{{variant}}{batch}.csv",
+            model=one_file("segmentation", folder),
+            history=one_file("segmentation_history", folder),
         log:
-            f"{RESULTS}/logs/predict/{{variant}}{batch}.log",
+            f"{RESULTS}/logs/{folder}segmentation.log",
         benchmark:
-            f"{RESULTS}/benchmarks/predict/{{variant}}{batch}.tsv"
-        wildcard_constraints:
-            variant=variants("predict"),
+            f"{RESULTS}/benchmarks/{folder}segmentation.tsv"
         conda:
             ENVIRONMENT
+        threads: ALL_CORES
         resources:
             gpu=GPU,
             device=config["device"],
         params:
-            ids=ids,
             classes=len(CLASSES),
-            backbone=setting("predict", "segmentation", "training", "backbone"),
-            settings=setting("predict", "segmentation", "prediction"),
+            settings=settings["segmentation"]["training"],
+            seed=settings["seed"],
         message:
-            f"predicting {len(ids)} images ({{wildcards.variant}}{batch})"
+            f"training DeepLabV2 on {len(DATA.label)} pseudo labels of {experiment} (progress: {{log}})"
         script:
-            f"{SCRIPTS}/predict.py"
+            f"{SCRIPTS}/train_segmentation.py"
+
+
+for folder, experiment in OWNERS["predict"].items():
+    settings = EXPERIMENTS[experiment]
+    for batch, ids in BATCHES["evaluate"].items():
+
+        rule:
+            name:
+                named("predict", folder, batch)
+            input:
+                images=paths(ids),
+                model=one_file("segmentation", FOLDERS["segmentation"][experiment]),
+            output:
+                single=per_image("single", folder, ids),
+                multi=per_image("multi", folder, ids),
+                crf=per_image("multi_crf", folder, ids),
+                seconds=f"{RESULTS}/seconds/predict/{folder}{batch}.csv",
+            log:
+                f"{RESULTS}/logs/predict/{folder}{batch}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/predict/{folder}{batch}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                gpu=GPU,
+                device=config["device"],
+            params:
+                ids=ids,
+                classes=len(CLASSES),
+                backbone=settings["segmentation"]["training"]["backbone"],
+                settings=settings["segmentation"]["prediction"],
+            message:
+                f"predicting {len(ids)} images ({folder}{batch})"
+            script:
+                f"{SCRIPTS}/predict.py"

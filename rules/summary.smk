@@ -1,89 +1,82 @@
 # The end of an experiment: its report, its completed MLflow run, the table on the terminal.
 
-UI_COMMAND = ".venv/bin/mlflow ui --backend-store-uri "
-if TRACKING_URI.startswith("sqlite:"):
-    UI_COMMAND += TRACKING_URI
-elif TRACKING_URI.startswith("http"):
-    UI_COMMAND = "open $MLFLOW_TRACKING_URI"
-else:
-    UI_COMMAND += "$MLFLOW_TRACKING_URI"  # by its name: it may hold a password
-
 GALLERY = spread(DATA.label, config["report"]["images"])
 
-
-rule report:
-    input:
-        evaluations=lambda wildcards: evaluations(wildcards.experiment),
-        images=paths(GALLERY),
-        cams=shown("cam"),
-        boundaries=shown("irnet_affinity"),
-        partials=shown("partial"),
-        refined=shown("refined"),
-        pseudo=shown("pseudo"),
-        masks=masks(GALLERY),
-    output:
-        f"{RESULTS}/report/{{experiment}}.html",
-    log:
-        f"{RESULTS}/logs/report/{{experiment}}.log",
-    wildcard_constraints:
-        experiment=NAMES,
-    conda:
-        ENVIRONMENT
-    params:
-        ids=GALLERY,
-        labels=classes(GALLERY),
-        masks=[DATA.images[image].mask for image in GALLERY],
-        mask_values=list(DATA.mask_values),
-        classes=CLASSES,
-        dataset=config["dataset"]["name"],
-        refinement=lambda wildcards: EXPERIMENTS[wildcards.experiment]["refinement"],
-        settings=lambda wildcards: EXPERIMENTS[wildcards.experiment],
-        ui_command=UI_COMMAND,
-    message:
-        "writing the report of {wildcards.experiment}"
-    script:
-        f"{SCRIPTS}/make_report.py"
-
-
-rule summary:
-    input:
-        store=STORE,
-        parent=f"{RESULTS}/mlflow/{{experiment}}/parent.json",
-        evaluations=lambda wildcards: evaluations(wildcards.experiment),
-        pictures=lambda wildcards: evaluations(wildcards.experiment, "png"),
-        runs=lambda wildcards: runs(wildcards.experiment, own=True),
-        shared_runs=lambda wildcards: runs(wildcards.experiment, own=False),
-        report=rules.report.output[0],
-    output:
-        f"{RESULTS}/summary/{{experiment}}.txt",
-    log:
-        f"{RESULTS}/logs/summary/{{experiment}}.log",
-    wildcard_constraints:
-        experiment=NAMES,
-    conda:
-        ENVIRONMENT
-    params:
-        dataset=config["dataset"]["name"],
-        uri=TRACKING_URI,
-        trainings=trainings,
-        places=lambda wildcards: {
-            "labels": f"{RESULTS}/pseudo/{FOLDERS['pseudo'][wildcards.experiment]}",
-            "report": f"{RESULTS}/report/{wildcards.experiment}.html",
-            "MLflow": UI_COMMAND,
-        },
-    message:
-        "completing the MLflow run and the summary of {wildcards.experiment}"
-    script:
-        f"{SCRIPTS}/summarise.py"
-
-
-for name in EXPERIMENTS:
+for experiment, settings in EXPERIMENTS.items():
 
     rule:
         name:
-            name
+            f"report_{experiment}"
         input:
-            f"{RESULTS}/summary/{name}.txt",
-            of(name, "pseudo", DATA.label),
+            evaluations=evaluations(experiment),
+            images=paths(GALLERY),
+            cams=of(experiment, "cam", GALLERY),
+            boundaries=of(experiment, "irnet_affinity", GALLERY),
+            partials=of(experiment, "partial", GALLERY),
+            refined=of(experiment, "refined", GALLERY),
+            pseudo=of(experiment, "pseudo", GALLERY),
+            masks=masks(GALLERY),
+        output:
+            report(
+                f"{RESULTS}/report/{experiment}.html",
+                caption="report/gallery.rst",
+                category="Galleries",
+                labels={"experiment": experiment},
+            ),
+        log:
+            f"{RESULTS}/logs/report/{experiment}.log",
+        conda:
+            ENVIRONMENT
+        params:
+            ids=GALLERY,
+            labels=classes(GALLERY),
+            masks=[DATA.label[image].mask for image in GALLERY],
+            mask_values=list(DATA.mask_values),
+            classes=CLASSES,
+            dataset=config["dataset"]["name"],
+            experiment=experiment,
+            refinement=settings["refinement"],
+            settings=used(settings),
+            ui_command=UI_COMMAND,
         message:
-            f"{name} is there"
+            f"writing the report of {experiment}"
+        script:
+            f"{SCRIPTS}/make_report.py"
+
+    rule:
+        name:
+            f"summary_{experiment}"
+        input:
+            store=STORE,
+            views=rules.views.output[0],
+            parent=f"{RESULTS}/mlflow/{experiment}/parent.json",
+            evaluations=evaluations(experiment),
+            pictures=evaluations(experiment, "png"),
+            runs=runs(experiment, own=True),
+            shared_runs=runs(experiment, own=False),
+            report=f"{RESULTS}/report/{experiment}.html",
+        output:
+            f"{RESULTS}/summary/{experiment}.txt",
+        log:
+            f"{RESULTS}/logs/summary/{experiment}.log",
+        conda:
+            ENVIRONMENT
+        params:
+            dataset=config["dataset"]["name"],
+            experiment=experiment,
+            uri=TRACKING_URI,
+            trainings={
+                stage: f"{RESULTS}/benchmarks/{FOLDERS[stage][experiment]}{stage}.tsv"
+                for stage in ("classifier", "boundary", "affinitynet", "segmentation")
+                if experiment in FOLDERS[stage] and (stage != "segmentation" or experiment in SEGMENTED)
+            },
+            places={
+                "labels": f"{RESULTS}/pseudo/{FOLDERS['pseudo'][experiment]}",
+                "report": f"{RESULTS}/report/{experiment}.html",
+                "MLflow": UI_COMMAND,
+            },
+            ui_address=UI_ADDRESS,
+        message:
+            f"completing the MLflow run and the summary of {experiment}"
+        script:
+            f"{SCRIPTS}/summarise.py"

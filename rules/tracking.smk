@@ -4,6 +4,36 @@ import os
 
 TRACKING_URI = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///results/mlflow.db")
 STORE = f"{RESULTS}/mlflow/store.json"
+UI_ADDRESS = "$MLFLOW_TRACKING_URI" if TRACKING_URI.startswith("http") else "http://127.0.0.1:5000"
+UI_COMMAND = ".venv/bin/mlflow ui --backend-store-uri "
+if TRACKING_URI.startswith("sqlite:"):
+    UI_COMMAND += TRACKING_URI
+elif TRACKING_URI.startswith("http"):
+    UI_COMMAND = "open $MLFLOW_TRACKING_URI"
+else:
+    UI_COMMAND += "$MLFLOW_TRACKING_URI"  # by its name: it may hold a password
+
+# What is tracked: the stage by whose folder it goes, the settings that go with it, the evaluations.
+TRACKED = {
+    "classifier": ("classifier", ("classifier", "backbone", "seed"), ()),
+    "cam": ("cam_label", ("cam", "background_score"), ("cam",)),
+    "boundary": ("boundary", ("irnet", "backbone", "seed"), ()),
+    "affinitynet": ("affinitynet", ("psa", "backbone", "seed"), ()),
+    "partial": ("partial", ("partial",), ("partial",)),
+    "refine": ("refined", (), ("refined",)),
+    "pseudo": ("pseudo", ("pseudo",), ("refined_crf",)),
+    "segmentation": (
+        "predict",
+        ("segmentation", "seed"),
+        ("segmentation_single", "segmentation_multi", "segmentation_multi_crf"),
+    ),
+}
+REFINED_BY = {  # settings of each kind of refinement
+    "gcn": ("affinity", "graph", "refine", "seed"),
+    "random_walk": ("affinity", "graph.radius", "graph.beta", "random_walk"),
+    "none": ("background_score",),
+}
+LABELS_OF = {"boundary": "irnet_label", "affinitynet": "psa_label"}  # that a network was trained on
 
 
 rule store:
@@ -17,72 +47,95 @@ rule store:
         uri=TRACKING_URI,
         name=config["dataset"]["name"],
         artifacts="results/mlartifacts",
-        columns=[
-            (split_of(EVALUATED[stage]["images"]), stage, what)
-            for stage, what in (
-                ("cam", "miou"),
-                ("partial", "miou"),
-                ("refined", "miou"),
-                ("refined_crf", "miou"),
-                ("refined_crf", "difference_to_base"),
-                ("segmentation_multi_crf", "miou"),
-            )
-        ],
-        parameters=["sigma1", "sigma2", "lambda_ent", "lambda_lap"],
     message:
         "creating the MLflow store"
     script:
         f"{SCRIPTS}/create_store.py"
 
 
-rule experiment:
+rule views:
     input:
         store=STORE,
     output:
-        f"{RESULTS}/mlflow/{{experiment}}/parent.json",
+        f"{RESULTS}/mlflow/views.json",
     log:
-        f"{RESULTS}/logs/experiment/{{experiment}}.log",
-    wildcard_constraints:
-        experiment=NAMES,
+        f"{RESULTS}/logs/views.log",
     conda:
         ENVIRONMENT
     params:
-        settings=lambda wildcards: {"dataset": config["dataset"]} | EXPERIMENTS[wildcards.experiment],
-        description=lambda wildcards: describe(wildcards.experiment, config),
+        name=config["dataset"]["name"],
+        split=SPLITS["label"],
+        val=SPLITS["evaluate"],
     message:
-        "starting the MLflow run of {wildcards.experiment}"
+        "saving views of the MLflow runs"
     script:
-        f"{SCRIPTS}/start_experiment.py"
+        f"{SCRIPTS}/save_views.py"
 
 
-for stage, what in TRACKED.items():
-    measured = what.get("measured", {})
+for experiment, settings in EXPERIMENTS.items():
 
     rule:
         name:
-            f"track_{stage}"
+            f"experiment_{experiment}"
         input:
-            **measured,
             store=STORE,
-            seconds=timed_by(what),
-            evaluations=evaluated_by(what, "json"),
-            pictures=evaluated_by(what, "png"),
         output:
-            **({"curves": curves_of(what["by"], stage)} if measured else {}),
-            run=f"{RESULTS}/mlflow/{{variant}}{stage}.json",
+            f"{RESULTS}/mlflow/{experiment}/parent.json",
         log:
-            f"{RESULTS}/logs/track/{{variant}}{stage}.log",
-        wildcard_constraints:
-            variant=variants(what["by"], what.get("wanted", lambda settings: True)),
+            f"{RESULTS}/logs/experiment/{experiment}.log",
         conda:
             ENVIRONMENT
         params:
-            experiment=partial(owner, what["by"]),
-            stage=stage,
-            uri=TRACKING_URI,
-            settings=sections(what),
-            description=f"stage {stage} on {config['dataset']['name']}",
+            experiment=experiment,
+            settings={"dataset": config["dataset"]} | used(settings),
+            description=describe(experiment, config),
         message:
-            f"logging {stage} to MLflow ({{wildcards.variant}})"
+            f"starting the MLflow run of {experiment}"
         script:
-            f"{SCRIPTS}/track.py"
+            f"{SCRIPTS}/start_experiment.py"
+
+
+for tracked, (stage, keys, evaluated) in TRACKED.items():
+    for folder, experiment in OWNERS[stage].items():
+        settings = EXPERIMENTS[experiment]
+        networks = tracked == "refine" and settings["refinement"] == "gcn"
+        history = f"{tracked}_history" in FILES
+
+        rule:
+            name:
+                named(f"track_{tracked}", folder)
+            input:
+                **({"history": one_file(f"{tracked}_history", FOLDERS[tracked][experiment])} if history else {}),
+                **({"refined": per_image("refined", folder, DATA.label)} if networks else {}),
+                store=STORE,
+                seconds=seconds_of(experiment, LABELS_OF[tracked], "train") if tracked in LABELS_OF else [],
+                evaluations=evaluations(experiment, "json", evaluated),
+                pictures=evaluations(experiment, "png", evaluated),
+            output:
+                **(
+                    {
+                        "curves": report(
+                            f"{RESULTS}/mlflow/{folder}{tracked}.png",
+                            caption="report/curves.rst",
+                            category="Losses",
+                            labels={"experiment": experiment, "stage": tracked},
+                        )
+                    }
+                    if history or networks
+                    else {}
+                ),
+                run=f"{RESULTS}/mlflow/{folder}{tracked}.json",
+            log:
+                f"{RESULTS}/logs/track/{folder}{tracked}.log",
+            conda:
+                ENVIRONMENT
+            params:
+                experiment=experiment,
+                stage=tracked,
+                uri=TRACKING_URI,
+                settings=part_of(settings, keys or REFINED_BY[settings["refinement"]]),
+                description=f"stage {tracked} on {config['dataset']['name']}",
+            message:
+                f"logging {tracked} to MLflow ({experiment})"
+            script:
+                f"{SCRIPTS}/track.py"

@@ -12,14 +12,12 @@ from wsgcn.affinitynet import (
     AffinityNet,
     affinity_features,
     build_affinitynet,
-    feature_affinity,
-    feature_affinity_matrix,
     label_for_affinitynet,
-    on_grid,
     train_affinitynet,
 )
 from wsgcn.backbone import normalise
 from wsgcn.files import write_label
+from wsgcn.graph import feature_affinity, feature_affinity_matrix, on_grid
 from wsgcn.pairs import three_part_loss
 
 TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
@@ -258,12 +256,29 @@ def test_network_reduces_the_last_three_stages_to_448_channels(net):
     assert all(layer.bias is None for layer in (*net.stages, net.last))
 
 
+def test_layers_start_as_in_the_released_code(net):
+    """Kaiming's normal and Xavier's uniform of gain 4, told apart by what few values go beyond."""
+    for stage in net.stages:
+        weight, deviation = stage.weight, math.sqrt(2 / stage.in_channels)
+        assert weight.std().item() == pytest.approx(deviation, rel=0.05) and abs(weight.mean()) < deviation / 20
+        assert (weight.abs() > 2 * deviation).float().mean().item() == pytest.approx(0.0455, abs=0.015)
+    bound, size = 4 * math.sqrt(6 / (448 + 448)), net.last.weight.abs()
+    assert 0.99 * bound < size.max() <= bound
+    assert (size > bound / 2).float().mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_features_tell_points_apart_from_the_start(net, picture):
+    """With torch's own initialisation all affinities are near 1."""
+    features = affinity_features(net, picture, torch.device("cpu"))
+    assert feature_affinity(torch.tensor(features), 0, 2).min() < 0.5
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_features_are_at_stride_eight(size, net):
     with torch.inference_mode():
         features = net(torch.rand(2, 3, *size))
     assert features.shape == (2, 448, math.ceil(size[0] / 8), math.ceil(size[1] / 8))
-    assert features.isfinite().all() and (features > -1).all() and (features < 0).any()  # ELU's
+    assert features.isfinite().all() and (features >= -1).all() and (features < 0).any()  # ELU's
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -285,7 +300,7 @@ def test_features_are_what_the_paper_says(size, backbone):
         bilinear_by_loops(layer(stage.weight, maps[0].numpy()), (h, w))
         for stage, maps in zip(net.stages, stages[-3:], strict=True)
     ]
-    np.testing.assert_allclose(found, layer(net.last.weight, np.concatenate(parts)), atol=1e-4)
+    np.testing.assert_allclose(found, layer(net.last.weight, np.concatenate(parts)), rtol=1e-5, atol=1e-4)
 
 
 def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
@@ -345,9 +360,9 @@ def test_affinity_features_are_averaged_over_the_flip(size, net, rng, cpu):
             net(normalise(torch.tensor(pixels).permute(2, 0, 1)[None].float(), net.backbone))[0].numpy()
             for pixels in (image, mirrored)
         )
-    np.testing.assert_allclose(found, (plain + flipped[..., ::-1]) / 2, atol=1e-4)
+    np.testing.assert_allclose(found, (plain + flipped[..., ::-1]) / 2, rtol=1e-5, atol=1e-4)
     assert np.abs(found - plain).max() > 1e-2
-    np.testing.assert_allclose(affinity_features(net, mirrored, cpu), found[..., ::-1], atol=1e-4)
+    np.testing.assert_allclose(affinity_features(net, mirrored, cpu), found[..., ::-1], rtol=1e-5, atol=1e-4)
 
 
 # Training

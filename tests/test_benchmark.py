@@ -22,6 +22,7 @@ SETTINGS = {
     "lambda_ent": 0.5,
     "lambda_lap": 0.01,
     "laplacian": "paper",
+    "cross_entropy": "separate",
 }
 
 

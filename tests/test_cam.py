@@ -11,10 +11,10 @@ from wsgcn.cam import (
     build_classifier,
     class_activation_maps,
     grid_size,
-    label_from_cams,
     train_classifier,
     unflip,
 )
+from wsgcn.pseudo import label_from_cams
 
 SETTINGS = {"scales": [1, 0.5, 1.5], "flip": True}
 

@@ -20,7 +20,7 @@ from wsgcn.gcn import (
     unpack,
 )
 from wsgcn.graph import affinity_matrix, propagation_graph
-from wsgcn.losses import LOSSES
+from wsgcn.loss_names import LOSSES
 from wsgcn.propagation import Propagation
 
 SETTINGS = {
@@ -35,6 +35,7 @@ SETTINGS = {
     "lambda_ent": 0.7,
     "lambda_lap": 0.3,
     "laplacian": "paper",
+    "cross_entropy": "separate",
 }
 H, W = 5, 6
 CLASSES = (3, 7)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wsgcn.cam import grid_size
-from wsgcn.interchange import foreign_path, read_foreign_cams
+from wsgcn.interchange import read_foreign_cams
 
 SIZE = (10, 14)
 MOST = 20
@@ -119,7 +119,7 @@ def test_keys_of_every_kind(dtype, rng, tmp_path):
         content["keys"] = [3, 7] if dtype == "list" else list(content["keys"])
     else:
         content["keys"] = content["keys"].astype(dtype)
-    np.save(foreign_path(tmp_path, "2007_000032"), content)
+    np.save(tmp_path / "2007_000032.npy", content)
     _, full = read_foreign_cams(tmp_path / "2007_000032.npy", SIZE, (7,), MOST)
     np.testing.assert_array_equal(full, content["high_res"][[1]])
 

@@ -1,11 +1,14 @@
 """What the refinement takes from either network's file."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from wsgcn.affinitynet import feature_affinity_matrix, on_grid
 from wsgcn.files import read_arrays, write_arrays
-from wsgcn.graph import affinity_matrix
+from wsgcn.graph import affinity_matrix, feature_affinity_matrix, on_grid
 from wsgcn.learnt import affinities_of, node_features
 
 H, W = 6, 8
@@ -77,12 +80,6 @@ def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, of_affinit
         assert found[d, y * size[1] + x] == on_nodes[d, y, x]
 
 
-def test_affinitynet_s_features_have_no_weights(of_affinitynet):
-    for size in ((H, W), (H // 2, W // 2)):
-        with pytest.raises(ValueError, match="^graph.features: AffinityNet has no boundary layer .* take plain$"):
-            node_features(of_affinitynet, size, "weighted")
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_what_was_read_stays_as_it_is(dtype, of_irnet, of_affinitynet):
     """Above all where no conversion copies it."""
@@ -104,3 +101,11 @@ def test_both_files_as_they_are_written_and_read(tmp_path, of_irnet, of_affinity
             (node_features(read, (H, W), which), node_features(learnt, (H, W), which)),
         ):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_walks_wait_for_neither_timm_nor_pandas():
+    """A batch job that needs no network starts without them."""
+    code = "import sys, wsgcn.learnt, wsgcn.random_walk; print(*sorted({'numpy', 'timm', 'pandas'} & set(sys.modules)))"
+    source = Path(__file__).parents[1] / "workflow_scripts"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["numpy"]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from wsgcn.laplacian import window_laplacian
-from wsgcn.losses import LOSSES, Targets, gcn_losses
+from wsgcn.loss_names import LOSSES
+from wsgcn.losses import Targets, gcn_losses
 
 SETTINGS = {"lambda_ent": 0.7, "lambda_lap": 0.3, "laplacian": "paper"}
 H, W = 5, 6

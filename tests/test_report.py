@@ -177,3 +177,50 @@ def test_format_table_is_aligned():
 
 def test_format_table_without_rows_is_its_headings():
     assert report.format_table([]) == "stage  on  mIoU  gain  coverage  s/image"
+
+
+# Experiments side by side
+
+
+def experiment(name, no_crf=None, miou=None, difference=None, low=None, high=None, segmentation=None):
+    return {"experiment": name, "miou_no_crf": no_crf, "miou": miou, "difference": difference, "low": low, "high": high,
+            "segmentation_miou": segmentation}  # fmt: skip
+
+
+EXPERIMENTS = [
+    experiment("base", 0.61, 0.6449, segmentation=0.7),
+    experiment("cam", 0.5, 0.5251, -0.1198, -0.14, -0.10049),
+    experiment("best-of-all", 0.655, 0.66, 0.0151, -0.0004, 0.03, float("nan")),
+    experiment("no masks"),
+]
+
+
+def test_format_ablations_has_the_best_first_and_a_dash_for_what_is_not_known():
+    text = report.format_ablations(EXPERIMENTS, [], "base", "cats")
+    assert text == (
+        "experiments on cats, mIoU of the pseudo labels; difference to base in points, with CRF\n"
+        "\n"
+        "experiment   no CRF  with CRF  difference            95 %  segmentation\n"
+        "best-of-all   65.5%     66.0%        +1.5    -0.0 to +3.0             –\n"
+        "base          61.0%     64.5%           –               –         70.0%\n"
+        "cam           50.0%     52.5%       -12.0  -14.0 to -10.0             –\n"
+        "no masks          –         –           –               –             –\n"
+    )
+    assert [row["experiment"] for row in EXPERIMENTS] == ["base", "cam", "best-of-all", "no masks"]  # as they were
+
+
+def test_format_ablations_lists_further_comparisons_below():
+    pair = {"experiment": "best-of-all", "against": "cam"}
+    further = [
+        pair | {"stage": "refined", "difference": 0.155, "low": 0.1, "high": 0.2},
+        pair | {"stage": "refined_crf", "difference": None, "low": None, "high": None},
+    ]
+    plain = report.format_ablations(EXPERIMENTS, [], "base", "cats")
+    assert report.format_ablations(EXPERIMENTS, further, "base", "cats") == plain + (
+        "\nbest-of-all against cam, refined: +15.5 (+10.0 to +20.0)\nbest-of-all against cam, refined_crf: – (– to –)\n"
+    )
+
+
+def test_format_ablations_of_the_base_alone():
+    lines = report.format_ablations([experiment("base")], [], "base", "cats").splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["experiment", "base"]

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 SECTIONS = (
-    "dataset, experiment, experiments, sweeps, segmentation_for, seed, device, device_batch, batch_size, backbone, "
-    "classifier, cam, background_score, affinity, irnet, psa, partial, graph, refinement, refine, random_walk, pseudo, "
-    "segmentation, report"
+    "dataset, experiment, experiments, against, sweeps, segmentation_for, seed, device, device_batch, batch_size, "
+    "backbone, classifier, cam, background_score, affinity, irnet, psa, partial, graph, refinement, refine, "
+    "random_walk, pseudo, segmentation, report"
 )
 REMOVED = object()
 
@@ -79,6 +79,8 @@ GOOD = [
     {"dataset__kind": "folder", "dataset__root": "pictures", "dataset__classes": ["cat"]},
     {"dataset__name": "a.B_c-1", "experiment": "2"},
     {"backbone__weights": "weights/my net.pt"},
+    {"refinement": "none", "segmentation_for": "base"},
+    {"experiments": {"a": None, "b": {}}, "against": {}, "sweeps": {"seed": []}},
 ]
 
 
@@ -194,7 +196,7 @@ def described(schema: Mapping, whole: Mapping, prefix: str = "") -> Iterator[tup
 def test_every_key_is_described_and_required():
     schema, config = read(SCHEMA), read(ROOT / "config.yaml")
     descriptions = dict(described(schema, schema))
-    named = ("experiments", "sweeps")  # whose keys are names
+    named = ("experiments", "against", "sweeps")  # whose keys are names
     assert set(flatten({k: v for k, v in config.items() if k not in named})) <= set(descriptions)
     assert not [key for key, text in descriptions.items() if not text.endswith(".") or "\n" in text]
     stack = [schema]

@@ -36,8 +36,11 @@ TINY = {
 EXPERIMENTS = {
     "wsgcn-p": {"affinity": "psa"},
     "walk": {"refinement": "random_walk"},
+    "psa-walk": {"affinity": "psa", "refinement": "random_walk", "random_walk": {"background": "channel"}},
+    "cam-only": {"refinement": "none"},
     "no-entropy": {"refine": {"lambda_ent": 0}},
 }
+WITHOUT_NETWORKS = ("walk", "psa-walk", "cam-only")
 SWEEPS = {"partial.confident_ratio": [0.3, 0.6]}  # the first is the base's
 NAMED = ["wsgcn-i", *EXPERIMENTS, "confident_ratio-0.6"]
 
@@ -64,7 +67,8 @@ def merge(base: dict, overlay: dict) -> dict:
 
 def write_config(folder: Path, overlay: dict) -> None:
     config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
-    config |= {"experiments": EXPERIMENTS, "sweeps": SWEEPS} | {k: overlay[k] for k in overlay if k == "experiments"}
+    replaced = {"experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": {"wsgcn-p": "psa-walk"}}
+    config |= {key: overlay.get(key, value) for key, value in replaced.items()}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
@@ -94,8 +98,9 @@ def planned(folder: Path, *arguments: str, uri: str | None = None) -> set[str]:
 
 
 def stages(rules: set[str]) -> set[str]:
-    """Rules without their batch: refine_train_01 and refine_train_1 are both refine."""
-    return {re.sub(r"_(train|new)_(all|[01]+)$", "", rule) for rule in rules}
+    """Rules without their experiment and batch: refine_walk_train_01 and refine_train_1 are both refine."""
+    names = "|".join([*NAMED, "no-laplacian"])
+    return {re.sub(rf"(_with)?_({names})(?=_|$)|_(train|new)_(all|[01]+)$", "", rule) for rule in rules}
 
 
 # The demo's classes under names of VOC's.
@@ -158,7 +163,7 @@ def test_every_image_has_every_file(project, results):
         for experiment in NAMED:
             refined = read_arrays(results / f"refined/{experiment}/{image}.npz")
             assert refined["scores"].shape == (len(cam["keys"]) + 1, *grid)
-            if experiment != "walk":
+            if experiment not in WITHOUT_NETWORKS:
                 np.testing.assert_allclose(refined["scores"].sum(0, dtype=float), 1, atol=2e-3)
         for label, size in ((f"partial/{image}.png", grid), (f"pseudo/wsgcn-i/{image}.png", (height, width))):
             with Image.open(results / label) as png:
@@ -199,15 +204,10 @@ def test_mlflow_holds_the_experiment(project, results):
 
     children = {run.info.run_name: run for run in runs if run.info.run_name not in parents}
     stages = ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")
-    assert set(children) == {f"wsgcn-i/{s}" for s in stages} | {
-        f"wsgcn-p/{s}" for s in ("affinitynet", "refine", "pseudo")
-    } | {
-        "walk/random_walk",
-        "walk/pseudo",
-        "no-entropy/refine",
-        "no-entropy/pseudo",
-        *(f"confident_ratio-0.6/{s}" for s in ("partial", "refine", "pseudo")),
-    }
+    own = {"wsgcn-i": stages, "wsgcn-p": ("affinitynet", "refine", "pseudo")}
+    own |= {name: ("refine", "pseudo") for name in (*WITHOUT_NETWORKS, "no-entropy")}
+    own["confident_ratio-0.6"] = ("partial", "refine", "pseudo")
+    assert set(children) == {f"{name}/{stage}" for name, found in own.items() for stage in found}
     for name, run in children.items():
         assert run.data.tags["mlflow.parentRunId"] == parents[name.split("/")[0]].info.run_id
     refine = children["wsgcn-i/refine"].info.run_id
@@ -235,13 +235,16 @@ def test_the_run_table_compares_experiments(project, results):
         assert run.data.metrics["label/refined_crf/miou"] == pytest.approx(miou[name], rel=1e-3)
         assert table.miou[name] == pytest.approx(miou[name], abs=1e-4)
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert ("lambda_ent" in run.data.params) == (name not in WITHOUT_NETWORKS)  # else it has no such setting
         if name == "wsgcn-i":
-            assert {"chart.png", "table.csv"} <= files
+            assert {"chart.png", "table.csv", "pairs.csv"} <= files
             continue
         difference = run.data.metrics["label/refined_crf/difference_to_base"]
         assert difference == pytest.approx(miou[name] - miou["wsgcn-i"], rel=1e-3)
-        assert f"{name}.png" in files  # where the labels disagree
+        assert [f.path for f in client.list_artifacts(run.info.run_id, "disagreement")] == [f"disagreement/{name}.png"]
     assert "label/refined_crf/difference_to_base" not in rows["wsgcn-i"].data.metrics
+    pairs = pd.read_csv(results / "ablations/pairs.csv").set_index("stage")
+    assert pairs.difference["refined_crf"] == pytest.approx(miou["wsgcn-p"] - miou["psa-walk"], abs=1e-4)
     for name in ("no-entropy", "confident_ratio-0.6"):  # the same names and steps, so that charts overlay
         (run,) = client.search_runs([experiment], f"tags.experiment = '{name}' and tags.stage = 'refine'")
         history = client.get_metric_history(run.info.run_id, "loss_fg")
@@ -269,7 +272,7 @@ def test_a_new_ablation_plans_its_refinement_and_what_follows(project):
     assert stages(every) == own | {"report", "summary", "compare", "ablations"}
 
 
-@pytest.mark.parametrize(("chosen", "count"), [("none", 0), ("all", 4), (["walk", "no-entropy"], 2)])
+@pytest.mark.parametrize(("chosen", "count"), [("none", 0), ("all", 6), (["walk", "no-entropy"], 2)])
 def test_which_segmentation_networks_are_trained_is_a_setting(project, chosen, count):
     before = (project / "config.yaml").read_text()
     write_config(project, yaml.safe_load(before) | {"segmentation_for": chosen})
@@ -277,8 +280,7 @@ def test_which_segmentation_networks_are_trained_is_a_setting(project, chosen, c
         output = snakemake(project, "--dry-run", "ablations")
     finally:
         (project / "config.yaml").write_text(before)
-    found = re.search(r"^segmentation +(\d+)$", output, re.MULTILINE)
-    assert (int(found[1]) if found else 0) == count
+    assert len(set(re.findall(r"^segmentation_\S+(?= +1$)", output, re.MULTILINE))) == count
 
 
 def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp_path):
@@ -291,14 +293,22 @@ def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp
         held = {"keys": keys, "cam": own["cam"].astype(np.float32), "high_res": own["high_res"].astype(np.float32)}
         np.save(clone / f"cams/{image}.npy", held)
     foreign = {"elsewhere": {"cam": {"folder": "cams"}}}
-    write_config(clone, yaml.safe_load((clone / "config.yaml").read_text()) | {"experiments": foreign})
+    changed = {"experiments": foreign, "sweeps": {}, "against": {}}
+    write_config(clone, yaml.safe_load((clone / "config.yaml").read_text()) | changed)
     rules = planned(clone, "elsewhere")
-    assert "foreign_cam_new_all" in rules
+    assert "foreign_cam_elsewhere_new_all" in rules
     assert "classifier" not in rules
     snakemake(clone, "elsewhere")
     for image in LABEL:
         name = f"results/tiny/pseudo/{{}}/{image}.png"
         assert (clone / name.format("elsewhere")).read_bytes() == (project / name.format("wsgcn-i")).read_bytes()
+
+
+def test_snakemake_s_report_holds_the_comparison(project, tmp_path):
+    snakemake(project, "ablations", "--report", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
+    for shown in ("Ablations", "difference to the base", "table of experiments", "disagreement", "Losses", "Galleries"):
+        assert shown in page
 
 
 def test_the_table_and_the_report_are_there(results):
@@ -338,7 +348,7 @@ def test_a_deleted_label_reruns_its_batch_and_what_follows(project, results):
         rules = planned(project)
     finally:
         away.rename(label)
-    pseudo = {rule for rule in rules if rule.startswith("pseudo_")}
+    pseudo = {rule for rule in rules if rule.startswith("pseudo_wsgcn-i_")}
     assert len(pseudo) == 1
     assert stages(rules) == AFTER_REFINEMENT - {"evaluate_refined", "track_refine"} | {"pseudo"}
 
@@ -352,7 +362,8 @@ def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
     finally:
         label_list.write_text(before)
     batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
-    assert batches == {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial", "refine", "pseudo", "predict")}
+    shared = {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial")}
+    assert batches == shared | {f"{s}_wsgcn-i_new_all" for s in ("refine", "pseudo", "predict")}
     evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
     per_image = {"cam", "irnet_affinity", "partial", "refine", "pseudo"}
     assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
@@ -394,7 +405,7 @@ def test_another_device_reruns_nothing(project):
 def test_another_tracking_store_gets_runs_of_its_own(project, tmp_path):
     rules = planned(project, uri=f"sqlite:///{tmp_path}/other.db")
     runs = {f"track_{s}" for s in ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")}
-    assert rules == runs | {"store", "experiment", "report", "summary", "all"}
+    assert stages(rules) == runs | {"store", "views", "experiment", "report", "summary", "all"}
 
 
 def test_labels_do_not_depend_on_the_batch(project, results, tmp_path):
@@ -439,13 +450,16 @@ def test_a_folder_of_tagged_images_without_masks(tmp_path):
         rows.append(f"{image}.png,{';'.join(classes)}")
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     lists = {"train": "all", "label": "all", "evaluate": "all"}
-    write_config(tmp_path, {"dataset": {"name": "mine", "kind": "folder", "root": "my photos", **lists}})
-    snakemake(tmp_path)
+    dataset = {"name": "mine", "kind": "folder", "root": "my photos", **lists}
+    few = {"experiments": {"cam-only": {"refinement": "none"}}, "sweeps": {}, "against": {}}
+    write_config(tmp_path, {"dataset": dataset, **few})
+    snakemake(tmp_path, "all", "ablations")
     assert len(list((tmp_path / "results/mine/pseudo/wsgcn-i").glob("*.png"))) == 6
     assert "no masks" in (tmp_path / "results/mine/report/wsgcn-i.html").read_text()
     client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
-    assert not any(name.endswith("miou") for run in runs for name in run.data.metrics)
+    assert not any("miou" in name or "difference" in name for run in runs for name in run.data.metrics)
+    assert "cam-only" in (tmp_path / "results/mine/ablations/summary.txt").read_text()
 
 
 def failing(folder: Path) -> str:

@@ -1,57 +1,48 @@
-"""Put all experiments side by side: a table, two charts, a text, and into each one's MLflow run what is its own."""
+"""Put all experiments side by side: tables, two charts, a text, and into each one's MLflow run what is its own."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from wsgcn.bootstrap import interval, resampled_miou
+from wsgcn.comparison import STAGES, metrics_of, row_of
 from wsgcn.comparison_figures import ablation_chart, class_chart
-from wsgcn.evaluation import metric_name, none_if_nan
 from wsgcn.files import read_arrays, read_json, whole_file
 from wsgcn.jobs import logged
 from wsgcn.report import format_ablations
-from wsgcn.tracking import log, log_files
+from wsgcn.tracking import log, log_files, retire_others
 
 with logged(snakemake.log[0]):
     p, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
     store = read_json(inputs.store)
     parents = {Path(path).parent.name: read_json(path)["run_id"] for path in inputs.parents}
-    comparisons = {Path(path).stem: read_json(path) for path in inputs.comparisons}
-    pictures = {Path(path).stem: path for path in inputs.pictures}
+    found = {tuple(pair): read_json(path) for pair, path in zip(p.pairs, inputs.comparisons, strict=True)}
+    pictures = {tuple(pair): path for pair, path in zip(p.pairs, inputs.pictures, strict=True)}
     rows, by_class = [], {}
     for name, paths in p.evaluations.items():
         stages = {e["stage"]: e for e in map(read_json, paths)}
-        own, labels = comparisons.get(name, {}), stages["refined_crf"]
-        low, high = map(none_if_nan, interval(resampled_miou(read_arrays(p.counts[name])["counts"])))
-        val = stages.get("segmentation_multi_crf", {})
-        rows.append(
-            {
-                "experiment": name,
-                "miou_no_crf": stages["refined"]["miou"],
-                "miou": labels["miou"],
-                "miou_low": low,
-                "miou_high": high,
-                **{key: own.get(key) for key in ("difference", "low", "high", "disagreement")},
-                "segmentation_miou": val.get("miou"),
-                "description": p.descriptions[name],
-            }
-        )
-        by_class[name] = labels["iou"]
-        metrics = {metric_name(labels, f"{key}_to_base"): own.get(key) for key in ("difference", "disagreement")}
-        metrics |= {metric_name(labels, f"difference_to_base_{key}"): own.get(key) for key in ("low", "high")}
-        metrics |= {metric_name(labels, "miou_low"): low, metric_name(labels, "miou_high"): high}
-        log(store, parents[name], metrics=metrics)
-        if name in pictures:
-            log_files(store, parents[name], [pictures[name]])
-
-    with whole_file(outputs.table) as path:
-        pd.DataFrame(rows).to_csv(path, index=False, float_format="%.4f")
-    with whole_file(outputs.class_table) as path:
-        pd.DataFrame.from_dict(by_class, orient="index").rename_axis("experiment").to_csv(path, float_format="%.4f")
+        counts = [read_arrays(path)["counts"] for path in p.counts[name]]
+        rows.append(row_of(name, stages, counts, found.get((name, p.base), {}), p.descriptions[name]))
+        by_class[name] = stages["refined_crf"]["iou"]
+        log(store, parents[name], metrics=metrics_of(rows[-1], stages), tags={"base": p.base})
+        if (name, p.base) in pictures:
+            log_files(store, parents[name], [pictures[name, p.base]], folder="disagreement")
+    further = [
+        {"experiment": name, "against": reference, "stage": stage} | found[name, reference][stage]
+        for name, reference in map(tuple, p.pairs)
+        if reference != p.base
+        for stage in STAGES
+    ]
     scored = [row for row in rows if row["miou"] is not None]
+
+    tables = {outputs.table: pd.DataFrame(rows), outputs.pairs: pd.DataFrame(further)}
+    tables[outputs.class_table] = pd.DataFrame.from_dict(by_class, orient="index").reset_index(names="experiment")
+    for output, table in tables.items():
+        with whole_file(output) as path:
+            table.to_csv(path, index=False, float_format="%.4f")
     for output, figure in ((outputs.chart, ablation_chart(scored)), (outputs.classes, class_chart(by_class))):
         with whole_file(output) as path:
             figure.savefig(path, format="png", dpi=200)
-    log_files(store, parents[p.base], [outputs.table, outputs.chart, outputs.classes])
+    log_files(store, parents[p.base], [*tables, outputs.chart, outputs.classes])
+    retire_others(store, list(parents))
     with whole_file(outputs.text) as path:
-        path.write_text(format_ablations(rows, p.base, p.dataset), encoding="utf-8")
+        path.write_text(format_ablations(rows, further, p.base, p.dataset), encoding="utf-8")

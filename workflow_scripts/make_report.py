@@ -17,7 +17,7 @@ with logged(snakemake.log[0]):
     p, inputs, palette = snakemake.params, snakemake.input, voc_palette()
     evaluations = [read_json(path) for path in inputs.evaluations]
     miou = {row["image"]: row["miou"] for e in evaluations if e["stage"] == "refined_crf" for row in e["by_image"]}
-    method = {"gcn": "GCN", "random_walk": "walk"}[p.refinement]
+    method = {"gcn": "GCN", "random_walk": "walk", "none": "CAM"}[p.refinement]
     gallery = []
     for k, image in enumerate(p.ids):
         pixels = read_image(inputs.images[k])
@@ -38,7 +38,7 @@ with logged(snakemake.log[0]):
         gallery.append({"image": image, "classes": names, "miou": miou.get(image), "strip": strip(panels)})
     write_report(
         snakemake.output[0],
-        title=f"{snakemake.wildcards.experiment} on {p.dataset}",
+        title=f"{p.experiment} on {p.dataset}",
         table=evaluations,
         gallery=gallery,
         classes=p.classes,

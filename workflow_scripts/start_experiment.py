@@ -5,7 +5,7 @@ from wsgcn.jobs import logged
 from wsgcn.tracking import start_run
 
 with logged(snakemake.log[0]):
-    p, name = snakemake.params, snakemake.wildcards.experiment
-    tags = {"experiment": name, "stage": "experiment"}
-    run = start_run(read_json(snakemake.input.store), name, tags, p.settings, p.description)
+    p = snakemake.params
+    tags = {"experiment": p.experiment, "stage": "experiment"}
+    run = start_run(read_json(snakemake.input.store), p.experiment, tags, p.settings, p.description)
     write_json(snakemake.output[0], {"run_id": run})

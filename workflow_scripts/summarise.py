@@ -11,7 +11,7 @@ from wsgcn.report import format_table
 from wsgcn.tracking import adopt, finish_run, log, log_files, orphans
 
 with logged(snakemake.log[0]):
-    p, inputs, name = snakemake.params, snakemake.input, snakemake.wildcards.experiment
+    p, inputs = snakemake.params, snakemake.input
     store, parent = read_json(inputs.store), read_json(inputs.parent)["run_id"]
     evaluations = [read_json(path) for path in inputs.evaluations]
     own, shared = ([read_json(path)["run_id"] for path in paths] for paths in (inputs.runs, inputs.shared_runs))
@@ -32,9 +32,9 @@ with logged(snakemake.log[0]):
     log(store, parent, metrics=metrics, tags=protocols)
 
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
-    lines = [f"{name} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
+    lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
-    lines += [f"{'table':<10}http://127.0.0.1:5000/{store['table']}"] if store["uri"].startswith("sqlite:") else []
+    lines.append(f"{'table':<10}{p.ui_address}/{read_json(inputs.views)['table']}")
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])

@@ -6,8 +6,8 @@ import pandas as pd
 from wsgcn.evaluation import metric_name, seconds_an_image
 from wsgcn.figures import loss_curves
 from wsgcn.files import read_json, whole_file, write_json
-from wsgcn.gcn import LOSSES
 from wsgcn.jobs import logged
+from wsgcn.loss_names import LOSSES
 from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, start_run
 
 with logged(snakemake.log[0]):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,10 +17,9 @@ from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.cam import scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf
 from wsgcn.files import IGNORE, read_image, read_label
+from wsgcn.graph import feature_affinity
 from wsgcn.pairs import three_part_loss
 from wsgcn.partial import scores_with_background
-from wsgcn.paths import displacements, pair_places
-from wsgcn.stencil import stencil_matrix
 from wsgcn.training import fit, iterations_for
 
 STRIDE = 8
@@ -67,6 +65,9 @@ class AffinityNet(nn.Module):
             nn.Conv2d(inputs, outputs, 1, bias=False) for inputs, outputs in zip(stages, CHANNELS, strict=True)
         )
         self.last = nn.Conv2d(sum(CHANNELS), sum(CHANNELS), 1, bias=False)
+        for stage in self.stages:  # as in the released code: with features as small as torch's own, all is alike
+            nn.init.kaiming_normal_(stage.weight)
+        nn.init.xavier_uniform_(self.last.weight, gain=4)
 
     def train(self, mode: bool = True):
         super().train(mode)
@@ -88,12 +89,6 @@ def build_affinitynet(backbone: Mapping, device: torch.device) -> AffinityNet:
     """AffinityNet on the configured backbone (`name`, `weights`), channels last: twice as fast on a CPU."""
     model = AffinityNet(build_backbone(backbone["name"], backbone["weights"], output_stride=16))
     return model.to(device, memory_format=torch.channels_last)
-
-
-def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
-    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.pair_slices`."""
-    here, there = (features[..., *place] for place in pair_places(*features.shape[-2:], dy, dx))
-    return torch.exp(-(here - there).abs().mean(-3))
 
 
 def train_affinitynet(
@@ -151,22 +146,3 @@ def train_affinitynet(
 def affinity_features(model: AffinityNet, image: np.ndarray, device: torch.device) -> np.ndarray:
     """Features of an image, uint8 RGB [H, W, 3]: float32 [448, ceil(H/8), ceil(W/8)], averaged over the flip."""
     return unflip(model(scaled_and_flipped(image, 1, True, model.backbone, device)), True).cpu().numpy()
-
-
-def on_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Features [D, h', w'] on the graph's grid: float32 [D, h, w], bilinear."""
-    batch = torch.from_numpy(np.asarray(features, np.float32))[None]
-    return F.interpolate(batch, size, mode="bilinear", align_corners=False)[0].numpy()
-
-
-def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
-    """Affinities a_ij^beta, a_ij = exp(-mean |fi - fj|), for pairs nearer than radius [P, equation 4].
-
-    features: float [D, h, w] on the graph's grid. Returns the symmetric float32 matrix [N, N], ones on its diagonal.
-    """
-    tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-
-    def affinity(dy: int, dx: int) -> np.ndarray:
-        return feature_affinity(tensor, dy, dx).pow(beta).numpy()
-
-    return stencil_matrix(*features.shape[1:], displacements(radius), affinity, diagonal=1)

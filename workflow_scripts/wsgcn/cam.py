@@ -138,10 +138,3 @@ def class_activation_maps(
             sums[place] = sums[place] + F.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
     strided, full = (maps / (maps.amax((1, 2), keepdim=True) + 1e-5) for maps in sums)
     return strided.cpu().numpy(), full.cpu().numpy()
-
-
-def label_from_cams(cams: np.ndarray, classes: Sequence[int], background: float) -> np.ndarray:
-    """Argmax of CAMs [K, H, W] against a constant background score, uint8 [H, W] of the classes' indices."""
-    winner = cams.argmax(0)
-    label = np.asarray(classes, np.uint8)[winner]
-    return np.where(cams.max(0) > background, label, 0).astype(np.uint8)

@@ -11,6 +11,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Dataset:
     mask_values: tuple[int, ...]
     numbering: tuple[str, ...]
 
-    @property
+    @cached_property
     def images(self) -> dict[str, Image]:
         """All images of the three lists, each once."""
         return self.train | self.label | self.evaluate

@@ -49,6 +49,9 @@ def dense_losses(z: torch.Tensor, target: torch.Tensor, laplacian: torch.Tensor,
     foreground, background, rest = (target > 0) & (target != IGNORE), target == 0, target == IGNORE
     loss_fg = F.nll_loss(z.log()[foreground], target[foreground]) if foreground.any() else zero
     loss_bg = F.nll_loss(z.log()[background], target[background]) if background.any() else zero
+    if settings["cross_entropy"] == "joint":  # the parts of one mean
+        share = foreground.sum() / max(1, int((foreground | background).sum()))
+        loss_fg, loss_bg = share * loss_fg, (1 - share) * loss_bg
     loss_ent = -(z * z.log())[rest].sum(1).mean() if rest.any() else zero
     y, factor = (z.log(), 1) if settings["laplacian"] == "code" else (z, 2)
     loss_lap = factor * torch.trace(y.T @ (laplacian @ y)) / len(z)

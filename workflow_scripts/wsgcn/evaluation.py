@@ -9,10 +9,9 @@ import pandas as pd
 
 from wsgcn import metrics
 from wsgcn.augment import resize_label
-from wsgcn.cam import label_from_cams
 from wsgcn.dataset import read_truth
 from wsgcn.files import read_arrays, read_label
-from wsgcn.pseudo import label_of, upsample
+from wsgcn.pseudo import label_from_cams, label_of, upsample
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
 """Background scores that the CAMs are evaluated at, beside the configured one."""

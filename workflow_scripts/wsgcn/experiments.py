@@ -6,15 +6,14 @@ them share that stage; its files then carry the name of the first of them, or no
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from wsgcn.settings import check_settings, flatten
 
 COMMON = (
-    "dataset experiment experiments sweeps segmentation_for device device_batch batch_size report"
+    "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size report"
 ).split()  # what no experiment changes
-HOW = ("device", "device_batch", "batch_size", "report", "segmentation_for")  # how results are made, not what they are
 UNNAMED = (
     "classifier cam cam_label irnet_label boundary irnet_affinity psa_label affinitynet psa_affinity partial"
 ).split()  # stages before the experiments part; later ones always carry a name
@@ -33,10 +32,12 @@ def merge(base: Mapping, changes: Mapping) -> dict:
 def changes_by_name(config: Mapping) -> dict[str, Mapping]:
     """What each experiment changes: nothing for the base, then `experiments`, then the values of `sweeps`.
 
-    A swept value's experiment is called like lambda_ent-0.5; the base's own value is left out. Raises ValueError where
-    two experiments have one name, or where a name would not do as a folder's.
+    An entry that is null, or called as the base is, is left out. A swept value's experiment is called like
+    lambda_ent-0.5; the base's own value is left out. Raises ValueError where two experiments have one name, or where a
+    name would not do as a folder's.
     """
-    named = [(config["experiment"], {}), *config["experiments"].items()]
+    base = config["experiment"]
+    named = [(base, {}), *((n, c) for n, c in config["experiments"].items() if c is not None and n != base)]
     current = flatten(config)
     for key, values in config["sweeps"].items():
         *sections, last = key.split(".")
@@ -73,9 +74,11 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
         except ValueError as error:
             problems.append(str(error))
         experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
+    asked = {"against": [name for pair in config["against"].items() for name in pair]}
     if not isinstance(config["segmentation_for"], str):
-        unknown = [name for name in config["segmentation_for"] if name not in experiments]
-        problems += [f"config: segmentation_for: no experiment is called {name}" for name in unknown]
+        asked["segmentation_for"] = config["segmentation_for"]
+    for key, names in asked.items():
+        problems += [f"config: {key}: no experiment is called {name}" for name in names if name not in experiments]
     if problems:
         raise ValueError("\n".join(problems))
     return experiments
@@ -105,7 +108,9 @@ def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
         stages["classifier"] = ("seed", "backbone", "classifier")
     cam = stages["cam"] = ("cam", *stages.get("classifier", ()))
     stages["cam_label"] = ("background_score", *cam)
-    if settings["affinity"] == "irnet":
+    if settings["refinement"] == "none":
+        affinity = ()
+    elif settings["affinity"] == "irnet":
         stages["irnet_label"] = ("irnet.labels", *cam)
         stages["boundary"] = ("seed", "backbone", "irnet.training", *stages["irnet_label"])
         affinity = stages["irnet_affinity"] = stages["boundary"]
@@ -116,13 +121,26 @@ def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
     if settings["refinement"] == "gcn":
         stages["partial"] = ("partial", *cam)
         refined = ("affinity", "refinement", "seed", "graph", "refine", *affinity, *stages["partial"])
-    else:
+    elif settings["refinement"] == "random_walk":
         refined = ("affinity", "refinement", "graph.radius", "graph.beta", "random_walk", *affinity)
+    else:
+        refined = ("refinement", "background_score", *cam)
     stages["refined"] = refined
     stages["pseudo"] = ("pseudo", *refined)
     stages["segmentation"] = ("seed", "segmentation.training", *stages["pseudo"])
     stages["predict"] = ("segmentation.prediction", *stages["segmentation"])
     return stages
+
+
+def part_of(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+    """The settings that some dotted keys name, by those keys."""
+    return {key: _value(settings, key) for key in keys}
+
+
+def used(settings: Mapping) -> dict[str, object]:
+    """The settings that an experiment's stages depend on, by their dotted keys, in the order of the config."""
+    keys = {key for stage in dependencies(settings).values() for key in stage}
+    return part_of(settings, sorted(keys, key=lambda key: (list(settings).index(key.split(".")[0]), key)))
 
 
 def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:

@@ -15,7 +15,8 @@ import torch
 from wsgcn.files import IGNORE
 from wsgcn.graph import Graph
 from wsgcn.laplacian import window_laplacian
-from wsgcn.losses import LOSSES, Targets, gcn_losses
+from wsgcn.loss_names import LOSSES
+from wsgcn.losses import Targets, gcn_losses
 from wsgcn.maximum import LowRankMaximum
 from wsgcn.propagation import Propagation, stacked
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse
 import torch
+import torch.nn.functional as F
 
 from wsgcn.maximum import LowRankMaximum, sparse_maximum
-from wsgcn.paths import displacements, path_maximum
+from wsgcn.paths import displacements, pair_places, path_maximum
 from wsgcn.propagation import Propagation, Term, term_product
 from wsgcn.stencil import scaled, stencil_matrix
 from wsgcn.walk import ROWS, low_rank_walk, matrix_term, walk_polynomial
@@ -34,6 +35,32 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
         return (1 - path_maximum(tensor, dy, dx)).clamp(min=0).pow(beta).numpy()
 
     return stencil_matrix(*boundary.shape, displacements(radius), affinity, diagonal=1)
+
+
+def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
+    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.pair_slices`."""
+    here, there = (features[..., *place] for place in pair_places(*features.shape[-2:], dy, dx))
+    return torch.exp(-(here - there).abs().mean(-3))
+
+
+def on_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Features [D, h', w'] on the graph's grid: float32 [D, h, w], bilinear."""
+    batch = torch.from_numpy(np.asarray(features, np.float32))[None]
+    return F.interpolate(batch, size, mode="bilinear", align_corners=False)[0].numpy()
+
+
+def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
+    """Affinities a_ij^beta, a_ij = exp(-mean |fi - fj|), for pairs nearer than radius.
+
+    Source: AffinityNet (Ahn & Kwak, CVPR 2018, equation 4). features: float [D, h, w] on the graph's grid. Returns the
+    symmetric float32 matrix [N, N] with ones on its diagonal.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+
+    def affinity(dy: int, dx: int) -> np.ndarray:
+        return feature_affinity(tensor, dy, dx).pow(beta).numpy()
+
+    return stencil_matrix(*features.shape[1:], displacements(radius), affinity, diagonal=1)
 
 
 @dataclass(frozen=True)

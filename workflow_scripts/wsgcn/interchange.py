@@ -246,6 +246,9 @@ def _chosen(content: Mapping, size: tuple[int, int], keys: Sequence[int], most: 
     found = [_floats(content[name], name, shapes[name], places) for name in shapes if content.get(name) is not None]
     if not found:
         raise ValueError("holds neither cam nor high_res")
+    height, width = found[0].shape[1:]
+    if abs(height * size[1] - width * size[0]) > max(size):  # more than a node from the image's proportions
+        raise ValueError(f"holds cam of {height}×{width}, which is not the shape of its image, {size[0]}×{size[1]}")
     return found
 
 
@@ -272,8 +275,3 @@ def read_foreign_cams(
     except ValueError as error:
         raise ValueError(f"CAM file {path}: {str(error)[:300]}") from None
     return _resize(maps[0], grid_size(*size)), _resize(maps[-1], tuple(size))
-
-
-def foreign_path(folder: str | Path, image_id: str) -> Path:
-    """Where another method's maps of an image lie: <folder>/<image_id>.npy."""
-    return Path(folder) / f"{image_id}.npy"

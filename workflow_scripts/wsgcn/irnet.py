@@ -14,11 +14,12 @@ from torch import nn
 
 from wsgcn.augment import flip_and_crop, rescale, resize_label
 from wsgcn.backbone import build_backbone, normalise
-from wsgcn.cam import grid_size, label_from_cams, scaled_and_flipped, unflip
+from wsgcn.cam import grid_size, scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf_labels
 from wsgcn.files import IGNORE, read_image, read_label
 from wsgcn.pairs import three_part_loss
 from wsgcn.paths import path_maximum
+from wsgcn.pseudo import label_from_cams
 from wsgcn.training import fit, iterations_for
 
 

@@ -9,14 +9,17 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse
 
-from wsgcn.affinitynet import feature_affinity_matrix, on_grid
-from wsgcn.graph import affinity_matrix
+from wsgcn.graph import affinity_matrix, feature_affinity_matrix, on_grid
 
 
 def affinities_of(
     learnt: Mapping[str, np.ndarray], size: tuple[int, int], radius: int, beta: float
 ) -> scipy.sparse.dia_array:
-    """The affinity matrix [N, N] over a grid of `size`, from either network's file."""
+    """The affinity matrix [N, N] over a grid of `size`, from either network's file.
+
+    AffinityNet's features are of every 8th pixel; on the grid of every 4th, neighbours differ half as much, so that
+    the same reach and contrast take about twice the radius and the power beta that its paper has.
+    """
     if "boundary" in learnt:
         return affinity_matrix(learnt["boundary"], radius, beta)
     return feature_affinity_matrix(on_grid(learnt["features"], size), radius, beta)
@@ -25,13 +28,11 @@ def affinities_of(
 def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
     """V as rows over the nodes of a grid of `size`, float32 [D, N].
 
-    which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
-    Raises ValueError where AffinityNet's features, which no such layer follows, are to be weighted.
+    which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code);
+    AffinityNet's features, which no such layer follows, are always plain (`experiments` refuses anything else).
     """
     features = learnt["features"].astype(np.float32)
     if which == "weighted":
-        if "weight" not in learnt:
-            raise ValueError("graph.features: AffinityNet has no boundary layer to weight its features; take plain")
         features *= learnt["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
         features = on_grid(features, size)

@@ -10,8 +10,6 @@ from wsgcn.files import IGNORE
 from wsgcn.propagation import stacked, term_product
 from wsgcn.walk import matrix_term
 
-LOSSES = ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap")
-
 
 class Targets:
     """What the losses of B images compare with, padded to the N nodes of the largest.
@@ -42,7 +40,7 @@ class Targets:
 
 
 def gcn_losses(logits: torch.Tensor, targets: Targets, settings: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
-    """The losses of B images as `LOSSES`, [B, 5], and the gradient of the first with respect to the logits.
+    """The losses of B images as `loss_names.LOSSES`, [B, 5], and the gradient of the first with respect to the logits.
 
     logits: [B, K + 1, N], background first. `loss_fg`, `loss_bg`: mean cross-entropies over the foreground and over the
     background nodes; `loss_ent`: mean entropy [nats] over the unlabelled ones; `loss_lap`: ΣiΣj Φij |zi - zj|² / N. The

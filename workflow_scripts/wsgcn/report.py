@@ -190,11 +190,12 @@ def format_table(table: list[dict]) -> str:
     )
 
 
-def format_ablations(rows: list[dict], base: str, dataset: str) -> str:
+def format_ablations(rows: list[dict], further: list[dict], base: str, dataset: str) -> str:
     """The experiments as aligned plain text, the best first.
 
     rows: dicts {"experiment": name, "miou_no_crf", "miou", "difference", "low", "high", "segmentation_miou": float in
-    0..1 or None}; low and high bound the difference to `base`.
+    0..1 or None}; low and high bound the difference to `base`. further: other comparisons, dicts {"experiment",
+    "against", "stage": text, "difference", "low", "high"}.
     """
     names = ("experiment", "no CRF", "with CRF", "difference", "95 %", "segmentation")
     lines = [dict(zip(names, names, strict=True))]
@@ -214,7 +215,12 @@ def format_ablations(rows: list[dict], base: str, dataset: str) -> str:
         for line in lines
     ]
     title = f"experiments on {dataset}, mIoU of the pseudo labels; difference to {base} in points, with CRF"
-    return "\n".join([title, "", *table]) + "\n"
+    pairs = [
+        f"{row['experiment']} against {row['against']}, {row['stage']}: {_points(row['difference'], '+.1f')}"
+        f" ({_points(row['low'], '+.1f')} to {_points(row['high'], '+.1f')})"
+        for row in further
+    ]
+    return "\n".join([title, "", *table, *([""] if pairs else []), *pairs]) + "\n"
 
 
 def _points(value: float | None, spec: str) -> str:

@@ -91,11 +91,13 @@ def log(
     client.log_batch(run, tags=[RunTag(key, value) for key, value in (tags or {}).items()])
 
 
-def log_files(store: Mapping, run: str, files: Iterable[str | Path], table: Sequence[Mapping] = ()) -> None:
-    """Attach files to a run, and a table of images where there is one."""
+def log_files(
+    store: Mapping, run: str, files: Iterable[str | Path], table: Sequence[Mapping] = (), folder: str | None = None
+) -> None:
+    """Attach files to a run, in a folder if one is named, and a table of images where there is one."""
     client = MlflowClient(store["uri"])
     for path in files:
-        client.log_artifact(run, str(path))
+        client.log_artifact(run, str(path), folder)
     if table:
         client.log_table(run, pd.DataFrame(table), "images.json")
 
@@ -121,6 +123,14 @@ def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
         for child, parent in parents.items()
         if not parent or client.get_run(parent).data.tags.get("current") != "yes"
     ]
+
+
+def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
+    """Tag current runs of experiments that are no longer among these as not current."""
+    client, kept = MlflowClient(store["uri"]), list(experiments)
+    for run in client.search_runs([store["experiment_id"]], "tags.current = 'yes'", max_results=5000):
+        if run.data.tags.get("experiment") not in {None, *kept}:
+            client.set_tag(run.info.run_id, "current", "no")
 
 
 def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[str]:
