@@ -1,6 +1,6 @@
 # Every experiment beside the base: what its labels change, and whether that is more than chance.
 
-PAIRS = [(name, BASE) for name in EXPERIMENTS if name != BASE] + list(config["against"].items())
+PAIRS = [(name, BASE) for name in EXPERIMENTS if name != BASE] + further_pairs(config)
 
 for experiment, reference in PAIRS:
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from snakemake.exceptions import WorkflowError
 from wsgcn.check import check_once
 from wsgcn.dataset import batches, read_dataset
-from wsgcn.experiments import describe, folders, part_of, read_experiments, used
+from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
 
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")

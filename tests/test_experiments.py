@@ -13,7 +13,17 @@ import pytest
 import yaml
 
 from wsgcn import experiments as module
-from wsgcn.experiments import changes_by_name, dependencies, describe, folders, merge, part_of, read_experiments, used
+from wsgcn.experiments import (
+    changes_by_name,
+    dependencies,
+    describe,
+    folders,
+    further_pairs,
+    merge,
+    part_of,
+    read_experiments,
+    used,
+)
 from wsgcn.settings import flatten
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +147,7 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("experiments", {"a": {"affinity": "psa", "graph": {"features": "weighted"}}},
             "experiment a: graph.features: AffinityNet has no boundary layer to weight its features; take plain"),
         ("experiments", {2: {}}, "experiments: 2 is not text"),
-        pytest.param("experiments", {"a": 3}, "experiments.a: 3 is not ...",
-            marks=pytest.mark.xfail(raises=TypeError, strict=True, reason="settings._sentences: a list of types")),
+        ("experiments", {"a": 3}, "experiments.a: 3 is not ..."),
         ("sweeps", {"refin.lambda_ent": [1]}, "experiment lambda_ent-1: unknown key refin; did you mean refine?"),
         ("sweeps", {"lambda_ent": [1]}, "experiment lambda_ent-1: unknown key lambda_ent; known are ..."),
         ("sweeps", {"refine.lr.x": [1]}, 'experiment x-1: refine.lr: {"x": 1} is not a number'),
@@ -154,7 +163,7 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("segmentation_for", [BASE, "nope"], "segmentation_for: no experiment is called nope"),
         ("against", {BASE: "nope"}, "against: no experiment is called nope"),
         ("against", {"nope": BASE}, "against: no experiment is called nope"),
-        ("against", {BASE: None}, f"against['{BASE}']: null is not text"),
+        ("against", {BASE: "nope"}, "against: no experiment is called nope"),
     ],
     ids=str,
 )  # fmt: skip
@@ -398,3 +407,8 @@ def test_an_experiment_that_goes_moves_no_files_but_those_it_shares_under_its_na
             if gone in by and next(name for name in by if by[name] == by[gone]) == gone:
                 others = [name for name in others if by[name] != by[gone]]
             assert [left[stage][name] for name in others] == [by[name] for name in others], (gone, stage)
+
+
+def test_a_comparison_that_is_null_or_with_the_base_is_no_further_one():
+    config = config_with() | {"against": {"a": None, "b": BASE, "c": "a"}}
+    assert further_pairs(config) == [("c", "a")]

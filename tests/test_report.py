@@ -201,7 +201,7 @@ def test_format_ablations_has_the_best_first_and_a_dash_for_what_is_not_known():
         "experiments on cats, mIoU of the pseudo labels; difference to base in points, with CRF\n"
         "\n"
         "experiment   no CRF  with CRF  difference            95 %  segmentation\n"
-        "best-of-all   65.5%     66.0%        +1.5    -0.0 to +3.0             –\n"
+        "best-of-all   65.5%     66.0%        +1.5    +0.0 to +3.0             –\n"
         "base          61.0%     64.5%           –               –         70.0%\n"
         "cam           50.0%     52.5%       -12.0  -14.0 to -10.0             –\n"
         "no masks          –         –           –               –             –\n"

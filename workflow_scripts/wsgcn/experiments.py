@@ -74,7 +74,9 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
         except ValueError as error:
             problems.append(str(error))
         experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
-    asked = {"against": [name for pair in config["against"].items() for name in pair]}
+    pairs = further_pairs(config)
+    asked = {"against": [name for pair in config["against"].items() if pair[1] is not None for name in pair]}
+    problems += [f"config: against: {own} is compared with itself" for own, other in pairs if own == other]
     if not isinstance(config["segmentation_for"], str):
         asked["segmentation_for"] = config["segmentation_for"]
     for key, names in asked.items():
@@ -90,6 +92,11 @@ def _check_together(settings: Mapping, where: str) -> None:
         raise ValueError(
             f"{where}: graph.features: AffinityNet has no boundary layer to weight its features; take plain"
         )
+
+
+def further_pairs(config: Mapping) -> list[tuple[str, str]]:
+    """The comparisons of `against`, each an experiment and what it is compared with; null and the base left out."""
+    return [(own, other) for own, other in config["against"].items() if other not in (None, config["experiment"])]
 
 
 def describe(name: str, config: Mapping) -> str:

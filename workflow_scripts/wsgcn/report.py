@@ -225,7 +225,7 @@ def format_ablations(rows: list[dict], further: list[dict], base: str, dataset: 
 
 def _points(value: float | None, spec: str) -> str:
     """A share of 1 in points, in Python's format `spec`."""
-    return _number(100 * value if _known(value) else None, spec)
+    return _number(round(100 * value, 1) + 0.0 if _known(value) else None, spec)  # no -0.0
 
 
 def _stage_cells(table: list[dict]) -> list[dict[str, str]]:

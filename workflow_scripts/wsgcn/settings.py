@@ -70,7 +70,9 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         names = list(map(str, wanted))
         yield f"{key}: {value} is none of {', '.join(names)}{_hint(str(value), names)}"
     else:
-        shown, limit = json.dumps(value, default=str), TYPES[wanted] if kind == "type" else wanted
+        shown, limit = json.dumps(value, default=str), wanted
+        if kind == "type":  # one, or one beside null
+            limit = TYPES[next(name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null")]
         yield f"{key}: {PROBLEMS[kind].format(shown, limit) if kind in PROBLEMS else error.message}"
 
 

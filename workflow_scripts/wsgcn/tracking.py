@@ -47,9 +47,9 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
 
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
     """
-    client = MlflowClient(store["uri"])
     if store["uri"].startswith("sqlite:///") and not Path(store["uri"].removeprefix("sqlite:///")).is_file():
         raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
+    client = MlflowClient(store["uri"])  # it would make an empty file
     replaced = _current_runs(client, store, tags)
     run = client.create_run(
         store["experiment_id"],
