@@ -208,7 +208,7 @@ def test_describe_tells_what_differs_from_the_base():
     changes = {"seed": CONFIG["seed"], "graph": {"beta": 66}, "cam": {"scales": [5]}}
     config = config_with({"none": {}, "some": changes}, {"seed": [77]}, experiment="mine")
     assert {name: describe(name, config) for name in changes_by_name(config)} == {
-        "mine": "the base: the settings of the config as they stand",
+        "mine": "the base: the config as it stands",
         "none": "nothing changed",
         "some": f"graph.beta 66 instead of {beta}, cam.scales [5] instead of {scales}",
         "seed-77": f"seed 77 instead of {CONFIG['seed']}",

@@ -103,7 +103,7 @@ def describe(name: str, config: Mapping) -> str:
     """In a sentence what an experiment changes, or that it is the base."""
     base, own = flatten(config), flatten(changes_by_name(config)[name])
     if name == config["experiment"]:
-        return "the base: the settings of the config as they stand"
+        return "the base: the config as it stands"
     changed = [f"{key} {value} instead of {base[key]}" for key, value in own.items() if base[key] != value]
     return ", ".join(changed) or "nothing changed"
 
