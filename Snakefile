@@ -50,7 +50,12 @@ rule labels:
 
 
 onstart:
+    after_a_death()
     check_images()
+
+
+onerror:
+    end_failed_runs()
 
 
 onsuccess:

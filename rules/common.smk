@@ -1,21 +1,32 @@
 # What every stage needs: the checked config, the data set, its batches, and where files lie.
 
+import os
 import shutil
 import sys
 import time
+import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import check_once
-from wsgcn.dataset import batches, read_dataset
+from wsgcn.check import check_once, everything_wrong
+from wsgcn.dataset import DatasetError, batches
 from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
+from wsgcn.readers import read_dataset
+from wsgcn.takeover import clear_up, died, take_over
+
+SNAKEMAKE = Path(".snakemake")  # its folder for notes
+if workflow.is_main_process:
+    take_over(SNAKEMAKE)
+    os.environ["WSGCN_WORKFLOW"] = uuid.uuid4().hex  # MLflow runs carry it
 
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
     RESULTS = f"results/{config['dataset']['name']}"
     DATA = read_dataset(config["dataset"], config["seed"], Path(RESULTS))
+except DatasetError as error:
+    raise WorkflowError(everything_wrong(error, workflow.cores or 1)) from None
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -138,9 +149,31 @@ def check_images():
     if config["dataset"]["kind"] != "demo":
         files = [(image.path, image.mask) for image in DATA.images.values()]
         try:
-            check_once(files, DATA.mask_values, f"{RESULTS}/data/checked.json", ALL_CORES)
+            memory, skips = f"{RESULTS}/data/checked.json", config["on_error"] == "skip"
+            for problem in check_once(files, DATA.mask_values, memory, ALL_CORES, skips):
+                print(f"will be skipped: {problem}", file=sys.stderr)
         except ValueError as error:
             raise WorkflowError(str(error)) from None
+
+
+def after_a_death():
+    """Clear up after a workflow that was killed here: its half-written files, its MLflow runs that look alive."""
+    if died(SNAKEMAKE):
+        if Path(STORE).is_file():
+            from wsgcn.files import read_json
+            from wsgcn.tracking import end_runs, whereabouts  # which takes seconds
+
+            end_runs(read_json(STORE), "KILLED", folder_id=whereabouts()["folder_id"])
+        clear_up(SNAKEMAKE, Path(RESULTS))
+
+
+def end_failed_runs():
+    """Mark the MLflow runs of this workflow that did not end as failed."""
+    if Path(STORE).is_file():
+        from wsgcn.files import read_json
+        from wsgcn.tracking import end_runs
+
+        end_runs(read_json(STORE), "FAILED", workflow=os.environ["WSGCN_WORKFLOW"])
 
 
 def show_summary():

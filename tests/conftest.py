@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from wsgcn.backbone import build_backbone
+from wsgcn.training import Run
 
 torch.set_num_threads(1)
 
@@ -59,6 +60,12 @@ def rng():
 @pytest.fixture(scope="session")
 def cpu():
     return CPU
+
+
+@pytest.fixture(scope="session")
+def quietly():
+    """quietly(seed): how a training is carried out that says nothing."""
+    return lambda seed=0, **changed: Run(seed, CPU, **({"report": lambda line: None} | changed))
 
 
 @pytest.fixture(scope="session")

@@ -388,9 +388,9 @@ def drawn(tmp_path, rng):
     return images, labels
 
 
-def test_train_affinitynet(drawn, wheel, net, cpu):
+def test_train_affinitynet(drawn, wheel, net, quietly):
     """Labels that follow the picture are learnt; the same seed gives the same network, another seed another."""
-    runs = [train_affinitynet(*drawn, wheel, TRAINING, seed, cpu, 0, lambda line: None) for seed in (0, 0, 1)]
+    runs = [train_affinitynet(*drawn, wheel, TRAINING, quietly(seed)) for seed in (0, 0, 1)]
     (first, history), (same, again), (other, _) = runs
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
     assert tuple(history.columns) == TERMS and len(history) == 6
@@ -404,10 +404,10 @@ def test_train_affinitynet(drawn, wheel, net, cpu):
 
 
 @pytest.mark.parametrize("still", ["backbone", "head"])
-def test_backbone_and_head_learn_at_their_own_rates(still, drawn, wheel, cpu):
+def test_backbone_and_head_learn_at_their_own_rates(still, drawn, wheel, cpu, quietly):
     torch.manual_seed(0)
     initial = build_affinitynet(wheel, cpu).state_dict()
     settings = TRAINING | {"epochs": 1, f"lr_{still}": 0}
-    trained, _ = train_affinitynet(*drawn, wheel, settings, 0, cpu, 0, lambda line: None)
+    trained, _ = train_affinitynet(*drawn, wheel, settings, quietly(0))
     moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, initial[name])}
     assert moved and {name.startswith("backbone.") for name in moved} == {still == "head"}

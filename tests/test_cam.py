@@ -131,7 +131,7 @@ def test_label_from_cams_is_the_loop_s(background, rng):
         assert label[y, x] == max(scores, key=scores.get)
 
 
-def test_train_classifier_learns_and_repeats_itself(tmp_path, wheel, rng, cpu):
+def test_train_classifier_learns_and_repeats_itself(tmp_path, wheel, rng, quietly):
     """Red pictures are of class 1, green ones of class 2."""
     paths, labels = [], []
     for k in range(4):
@@ -144,7 +144,7 @@ def test_train_classifier_learns_and_repeats_itself(tmp_path, wheel, rng, cpu):
         "epochs": 6, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
         "weight_decay": 1e-4,
     }  # fmt: skip
-    runs = [train_classifier(paths, labels, 2, wheel, settings, 3, cpu, 0, lambda line: None) for _ in range(2)]
+    runs = [train_classifier(paths, labels, 2, wheel, settings, quietly(3)) for _ in range(2)]
     (model, history), (again, _) = runs
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))

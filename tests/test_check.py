@@ -44,7 +44,7 @@ def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"^2 problem\(s\) in the data:\nimage .*broken.*\nimage .*missing.jpg"):
+        with pytest.raises(ValueError, match=r"^2 problems in the data:\nimage .*broken.*\nimage .*missing.jpg"):
             check_once(files, VALUES, memory, threads=2)
     Image.new("L", (3, 3)).save(broken)
     check_once(files[:2], VALUES, memory)

@@ -146,7 +146,7 @@ def test_predict_averages_over_the_flip(deeplab, image, cpu):
     np.testing.assert_allclose(predict(deeplab, mirror, [1], True, cpu), expected[..., ::-1], atol=1e-4)
 
 
-def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu):
+def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu, quietly):
     pixels, truth = rng.integers(0, 60, (48, 48, 3)), np.zeros((48, 48), np.uint8)
     pixels[12:36, 10:40, 0] += 190
     truth[12:36, 10:40] = 1
@@ -158,7 +158,7 @@ def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu):
         "backbone": wheel, "iterations": 15, "batch": 1, "crop": 48, "scale": [1, 1], "scales": [], "lr": 0.0003,
         "lr_head_factor": 3, "momentum": 0.9, "weight_decay": 5e-4,
     }  # fmt: skip
-    model, history = train_deeplab([path], [label], 1, settings, 0, cpu, 0, lambda line: None)
+    model, history = train_deeplab([path], [label], 1, settings, quietly(0))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     found = predict(model.eval(), pixels.astype(np.uint8), [1], True, cpu).argmax(0)
     assert (found == truth)[truth != 255].mean() > 0.7  # two thirds are background

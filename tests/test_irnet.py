@@ -145,7 +145,7 @@ def test_boundary_and_features(size, net, rng, cpu):
     np.testing.assert_allclose(mirrored_features, features[..., ::-1], atol=1e-3)
 
 
-def test_train_boundary(tmp_path, wheel, rng, cpu):
+def test_train_boundary(tmp_path, wheel, rng, quietly):
     """Labels that follow the picture are learnt; the same seed gives the same branch."""
     images, labels = [], []
     for k in range(2):
@@ -159,7 +159,7 @@ def test_train_boundary(tmp_path, wheel, rng, cpu):
     settings = {
         "epochs": 8, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr": 0.1, "weight_decay": 1e-4, "radius": 4,
     }  # fmt: skip
-    runs = [train_boundary(images, labels, wheel, settings, 0, cpu, 0, lambda line: None) for _ in range(2)]
+    runs = [train_boundary(images, labels, wheel, settings, quietly(0)) for _ in range(2)]
     (first, history), (second, _) = runs
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
     assert set(history.columns) == set(TERMS)

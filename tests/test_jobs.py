@@ -1,10 +1,14 @@
 """Logs, errors in one sentence, seconds an image."""
 
 import csv
+import errno
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from wsgcn.files import Skipped, read_arrays, read_label, why_skipped, write_arrays, write_label, write_skipped
 from wsgcn.jobs import each_group, each_image, logged
 
 
@@ -38,11 +42,27 @@ def test_streams_come_back_after_an_error(tmp_path):
     assert (sys.stdout, sys.stderr) == streams
 
 
+class Named(dict):
+    """Snakemake's lists of files: by name, as attributes too."""
+
+    __getattr__ = dict.__getitem__
+
+
+def job_of(folder, ids, on_error="stop", **outputs):
+    """What Snakemake hands to a script, as far as `each_image` reads it."""
+    return SimpleNamespace(
+        params=SimpleNamespace(ids=ids),
+        output=Named(seconds=folder / "new" / "seconds.csv", **outputs),
+        config={"on_error": on_error},
+        rule="refine_train_01",
+    )
+
+
 def test_each_image_calls_in_turn_and_writes_seconds(tmp_path):
-    called, path = [], tmp_path / "new" / "seconds.csv"
-    each_image(["a", "b,c", "d"], called.append, path)
+    called, job = [], job_of(tmp_path, ["a", "b,c", "d"])
+    each_image(job, called.append)
     assert called == [0, 1, 2]
-    with open(path, newline="") as stream:
+    with open(job.output.seconds, newline="") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["image", "seconds"]
     assert [image for image, _ in rows] == ["a", "b,c", "d"]
@@ -55,7 +75,7 @@ def test_an_error_names_its_image_and_leaves_no_table(tmp_path):
             raise ValueError("the CRF is unhappy")
 
     with pytest.raises(RuntimeError, match="^image b: the CRF is unhappy$") as failed:
-        each_image(["a", "b"], work, tmp_path / "seconds.csv")
+        each_image(job_of(tmp_path, ["a", "b"]), work)
     assert isinstance(failed.value.__cause__, ValueError)
     assert not list(tmp_path.iterdir())
 
@@ -65,14 +85,14 @@ def test_an_error_without_words_tells_its_type_and_image(tmp_path):
         raise MemoryError
 
     with pytest.raises(RuntimeError, match="^image a: MemoryError"):
-        each_image(["a"], work, tmp_path / "seconds.csv")
+        each_image(job_of(tmp_path, ["a"]), work)
 
 
 def test_groups_share_their_seconds(tmp_path):
-    called = []
-    each_group(list("abcde"), 2, lambda places: called.append(list(places)), tmp_path / "seconds.csv")
+    called, job = [], job_of(tmp_path, list("abcde"))
+    each_group(job, 2, lambda places: called.append(list(places)))
     assert called == [[0, 1], [2, 3], [4]]
-    with open(tmp_path / "seconds.csv", newline="") as stream:
+    with open(job.output.seconds, newline="") as stream:
         _, *rows = csv.reader(stream)
     assert [image for image, _ in rows] == list("abcde")
     assert rows[0][1] == rows[1][1]
@@ -83,4 +103,63 @@ def test_an_error_in_a_group_names_its_images(tmp_path):
         raise ValueError("no")
 
     with pytest.raises(RuntimeError, match="^image a, b: no$"):
-        each_group(["a", "b", "c"], 2, work, tmp_path / "seconds.csv")
+        each_group(job_of(tmp_path, ["a", "b", "c"]), 2, work)
+
+
+def outputs(folder, ids):
+    return {
+        "labels": [folder / f"{name}.png" for name in ids],
+        "scores": [folder / f"{name}.npz" for name in ids],
+    }
+
+
+def test_a_bad_image_is_skipped_and_the_others_are_not(tmp_path, capsys):
+    job = job_of(tmp_path, ["a", "b", "c"], "skip", **outputs(tmp_path, "abc"))
+
+    def work(k):
+        if k == 1:
+            raise FloatingPointError("the GCN's scores are not finite")
+        write_label(job.output.labels[k], np.full((3, 4), k, np.uint8))
+        write_arrays(job.output.scores[k], scores=np.ones(k))
+
+    each_image(job, work)
+    assert read_label(tmp_path / "c.png")[0, 0] == 2 and why_skipped(tmp_path / "a.png") is None
+    why = "refine_train_01: the GCN's scores are not finite"
+    assert why_skipped(tmp_path / "b.png") == why_skipped(tmp_path / "b.npz") == why
+    assert capsys.readouterr().out == f"skipped image b ({why})\n"
+    for read, file in ((read_label, "b.png"), (read_arrays, "b.npz")):
+        with pytest.raises(Skipped, match="not finite"):
+            read(tmp_path / file)
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_what_was_skipped_before_stays_skipped(on_error, tmp_path):
+    job = job_of(tmp_path, ["a", "b"], on_error, **outputs(tmp_path, "ab"))
+    write_skipped(tmp_path / "cam.npz", "cam_new_0: too small")
+    done = []
+    each_image(job, lambda k: done.append(k) if k else read_arrays(tmp_path / "cam.npz"))
+    assert done == [1] and why_skipped(tmp_path / "a.png") == "cam_new_0: too small"
+
+
+def test_a_bad_image_does_not_take_its_group_along(tmp_path):
+    job, done = job_of(tmp_path, list("abcde"), "skip", **outputs(tmp_path, "abcde")), []
+
+    def work(places):
+        if 1 in places:
+            raise ValueError("no")
+        done.extend(places)
+
+    each_group(job, 3, work)
+    assert done == [0, 2, 3, 4] and why_skipped(tmp_path / "b.png") == "refine_train_01: no"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError(), RuntimeError("CUDA out of memory")]
+)
+def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
+    def work(k):
+        raise error
+
+    with pytest.raises(RuntimeError, match="^image a: "):
+        each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), work)
+    assert not list(tmp_path.iterdir())

@@ -17,8 +17,8 @@ SCHEMA = ROOT / "rules/schemas/config.yaml"
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
 SECTIONS = (
     "dataset, experiment, experiments, against, sweeps, segmentation_for, seed, device, device_batch, batch_size, "
-    "backbone, classifier, cam, background_score, affinity, irnet, psa, partial, graph, refinement, refine, "
-    "random_walk, pseudo, segmentation, report"
+    "on_error, training_threads, checkpoint_seconds, backbone, classifier, cam, background_score, affinity, irnet, "
+    "psa, partial, graph, refinement, refine, random_walk, pseudo, segmentation, report"
 )
 REMOVED = object()
 

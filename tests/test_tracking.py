@@ -1,22 +1,31 @@
 """MLflow runs in a store of their own: what is logged, what replaces what, whose children runs are."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+import wsgcn
 from wsgcn.tracking import (
     PARENT,
     adopt,
     current_run,
+    end_runs,
     ensure_experiment,
     finish_run,
     log,
     log_files,
     orphans,
     parameters,
+    promote,
     retire_others,
     start_run,
+    whereabouts,
 )
 
 PARAMETERS = {
@@ -48,10 +57,13 @@ def store(uri, request, tmp_path):
 
 @pytest.fixture
 def start(store):
+    """start(experiment, stage, **settings): the id of a run that is current at once."""
+
     def call(experiment, stage="experiment", **settings):
-        return start_run(
-            store, f"{experiment}/{stage}", {"experiment": experiment, "stage": stage}, settings, "as it is"
-        )
+        what = {"experiment": experiment, "stage": stage}
+        run = start_run(store, f"{experiment}/{stage}", what, settings, "as it is")
+        promote(store, run, what)
+        return run
 
     return call
 
@@ -77,7 +89,60 @@ def test_a_store_that_is_gone_is_told_and_not_made_anew(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+CREATE = """
+import sys
+from wsgcn.tracking import ensure_experiment
+print(ensure_experiment(sys.argv[1], sys.argv[2], sys.argv[3]))
+"""
+
+
+def test_a_store_that_several_make_at_once_is_one(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, uri, name, str(tmp_path / "artifacts")],
+            stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        for name in ("a", "a", "b", "b")
+    ]  # fmt: skip
+    a, same, b, again = (maker.communicate(timeout=120)[0].strip() for maker in makers)
+    assert a == same != b == again
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
 # Runs
+
+
+def test_a_run_is_not_current_before_it_is_promoted(store, start, tags):
+    old, what = start("mine", "refine"), {"experiment": "mine", "stage": "refine"}
+    finish_run(store, old)
+    new = start_run(store, "mine/refine", what, {}, "")
+    assert current_run(store, what) == old and tags(new)["current"] == "no"
+    promote(store, new, what)
+    assert current_run(store, what) == new and tags(old)["replaced_by"] == new
+
+
+def test_a_run_whose_process_died_does_not_run_for_ever(start, client, store):
+    dead, ended = start("mine"), start("other")
+    finish_run(store, ended)
+    new = start("mine")
+    assert client.get_run(dead).info.status == "KILLED"
+    end_runs(store, "FAILED", workflow="another workflow")
+    assert client.get_run(new).info.status == "RUNNING"
+    end_runs(store, "KILLED", folder_id=whereabouts()["folder_id"])
+    assert [client.get_run(run).info.status for run in (new, ended)] == ["KILLED", "FINISHED"]
+
+
+def test_a_parent_that_was_killed_runs_again_with_its_next_child(start, client, store, tags, monkeypatch):
+    parent, child = start("mine"), start("mine", "refine")
+    end_runs(store, "KILLED", folder_id=whereabouts()["folder_id"])
+    monkeypatch.setenv("WSGCN_WORKFLOW", "the next")
+    adopt(store, parent, [child])
+    assert client.get_run(parent).info.status == "RUNNING" and tags(parent)["workflow"] == "the next"
+    assert client.get_run(child).info.status == "KILLED"
+    end_runs(store, "FAILED", workflow="the next")
+    assert client.get_run(parent).info.status == "FAILED"
 
 
 def test_a_run_carries_settings_tags_and_a_description(start, client, store):
@@ -114,7 +179,8 @@ def test_a_run_replaces_the_one_of_its_experiment_and_stage_and_no_other(start, 
 def test_runs_of_another_data_set_are_left_alone(start, tags, store, uri, tmp_path):
     mine = start("mine")
     elsewhere = {"uri": uri, "experiment_id": ensure_experiment(uri, "another data set", str(tmp_path))}
-    start_run(elsewhere, "mine", {"experiment": "mine", "stage": "experiment"}, {}, "")
+    what = {"experiment": "mine", "stage": "experiment"}
+    promote(elsewhere, start_run(elsewhere, "mine", what, {}, ""), what)
     retire_others(elsewhere, [])
     assert tags(mine)["current"] == "yes"
     assert current_run(elsewhere, {"experiment": "mine"}) is None
@@ -190,6 +256,7 @@ def test_experiments_that_are_gone_are_retired(start, tags, store, client):
     kept = [start("base"), start("base", "cam"), start("other")]
     gone = [start("gone"), start("gone", "cam")]
     benchmark = start_run(store, "benchmark", {"stage": "benchmark"}, {}, "")
+    promote(store, benchmark, {"stage": "benchmark"})
     foreign = client.create_run(store["experiment_id"], tags={"current": "yes"}).info.run_id
     before = client.create_run(store["experiment_id"], tags={"experiment": "gone"}).info.run_id
     retire_others(store, ["base", "other"])

@@ -1,6 +1,7 @@
 """The training loop: what it sees, how it steps, when it stops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -55,12 +56,12 @@ def numbers(index, rng):
     return (np.float32(index + rng.random()),)
 
 
-def run(model, loss, cpu, **changed):
-    arguments = {"batch": 2, "iterations": 5, "seed": 0, "device": cpu, "report": lambda line: None} | changed
-    return fit(model, [{"params": [model.value], "lr": 0.1}], loss, 4, numbers, **arguments)
+def run(model, loss, how, **changed):
+    arguments = {"batch": 2, "iterations": 5} | changed
+    return fit(model, [{"params": [model.value], "lr": 0.1}], loss, 4, numbers, how, **arguments)
 
 
-def test_learning_rate_follows_the_poly_schedule(cpu):
+def test_learning_rate_follows_the_poly_schedule(quietly):
     """Under a gradient of 1 the weight falls by the learning rate at each step."""
     model, seen = Weight(), []
 
@@ -68,12 +69,12 @@ def test_learning_rate_follows_the_poly_schedule(cpu):
         seen.append(model.value.item())
         return {"loss": model.value + 0 * batch.sum()}
 
-    run(model, loss, cpu, iterations=10)
+    run(model, loss, quietly(), iterations=10)
     steps = -np.diff([*seen, model.value.item()])
     np.testing.assert_allclose(steps, [0.1 * (1 - k / 10) ** 0.9 for k in range(10)], rtol=1e-4)
 
 
-def test_each_group_has_its_own_rate(cpu):
+def test_each_group_has_its_own_rate(quietly):
     slow, fast = Weight(), Weight()
     model = nn.ModuleList([slow, fast])
     groups = [{"params": [slow.value], "lr": 0.1}, {"params": [fast.value], "lr": 1.0}]
@@ -81,14 +82,13 @@ def test_each_group_has_its_own_rate(cpu):
     def loss(batch):
         return {"loss": slow.value + fast.value}
 
-    arguments = {"batch": 1, "iterations": 3, "seed": 0, "device": cpu, "report": lambda line: None}
-    fit(model, groups, loss, 4, numbers, **arguments)
+    fit(model, groups, loss, 4, numbers, quietly(), batch=1, iterations=3)
     assert fast.value.item() == pytest.approx(10 * slow.value.item())
 
 
-def test_momentum_and_weight_decay_by_hand(cpu):
+def test_momentum_and_weight_decay_by_hand(quietly):
     model = Weight(2.0)
-    run(model, lambda batch: {"loss": 3 * model.value}, cpu, momentum=0.9, weight_decay=0.5, iterations=4)
+    run(model, lambda batch: {"loss": 3 * model.value}, quietly(), momentum=0.9, weight_decay=0.5, iterations=4)
     value, velocity = 2.0, 0.0
     for k in range(4):
         velocity = 0.9 * velocity + 3 + 0.5 * value
@@ -96,45 +96,45 @@ def test_momentum_and_weight_decay_by_hand(cpu):
     assert model.value.item() == pytest.approx(value, rel=1e-5)
 
 
-def test_batches_are_the_stream_s_in_order(cpu):
+def test_batches_are_the_stream_s_in_order(quietly):
     model, seen = Weight(), []
 
     def loss(batch):
         seen.extend(batch.tolist())
         return {"loss": model.value * 0}
 
-    run(model, loss, cpu, batch=3, iterations=4)
+    run(model, loss, quietly(), batch=3, iterations=4)
     stream = SampleStream(4, 12, 0, numbers)
     np.testing.assert_allclose(seen, [stream[k][0] for k in range(12)])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_do_not_change_the_result(workers, cpu):
+def test_workers_do_not_change_the_result(workers, quietly):
     def trained(workers):
         model = Weight()
-        history = run(model, lambda batch: {"loss": ((batch - model.value) ** 2).mean()}, cpu, workers=workers)
+        history = run(model, lambda batch: {"loss": ((batch - model.value) ** 2).mean()}, quietly(workers=workers))
         return model.value.item(), history["loss"].tolist()
 
     assert trained(workers) == trained(0)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_at_its_step(bad, cpu):
+def test_a_loss_that_is_not_finite_stops_at_its_step(bad, quietly):
     model, factors = Weight(1.0), iter([1, 1, bad, 1, 1])
     with pytest.raises(FloatingPointError, match=r"(nan|inf) at step 3 of 5"):
-        run(model, lambda batch: {"loss": model.value * next(factors)}, cpu)
+        run(model, lambda batch: {"loss": model.value * next(factors)}, quietly())
     assert np.isfinite(model.value.item())
 
 
 @pytest.mark.parametrize("iterations, rows", [(5, 5), (40, 20), (50, 25), (41, 21)])
-def test_history_holds_means_over_stretches(iterations, rows, cpu):
+def test_history_holds_means_over_stretches(iterations, rows, quietly):
     model, values, lines = Weight(), iter(range(1, iterations + 1)), []
 
     def loss(batch):
         k = next(values)
         return {"loss": model.value * 0 + k, "other": torch.tensor(2.0 * k)}
 
-    history = run(model, loss, cpu, iterations=iterations, report=lines.append)
+    history = run(model, loss, quietly(report=lines.append), iterations=iterations)
     assert len(history) == len(lines) == rows
     assert history.index.name == "step" and history.index[-1] == iterations
     edges = [0, *history.index]
@@ -142,3 +142,71 @@ def test_history_holds_means_over_stretches(iterations, rows, cpu):
         assert history.loc[stop, "loss"] == pytest.approx(np.mean(range(start + 1, stop + 1)))
     np.testing.assert_allclose(history["other"], 2 * history["loss"])
     assert lines[-1].startswith(f"step {iterations}/{iterations}, loss ")
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing catches it."""
+
+
+def noisy(kills=()):
+    """A model with a random part of its own, and its loss, which ends the process at some of its calls."""
+    torch.manual_seed(0)
+    model, calls = nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 1)), iter(range(1, 1000))
+
+    def loss(batch):
+        if next(calls) in kills:
+            raise Killed
+        error = ((model(batch.float()[:, None]) - batch[:, None]) ** 2).mean()
+        return {"loss": error, "half": error / 2}
+
+    return model, loss
+
+
+def train_noisy(how, kills=(), iterations=50):
+    model, loss = noisy(kills)
+    groups = [{"params": [*model[0].parameters()], "lr": 0.01}, {"params": [*model[2].parameters()], "lr": 0.02}]
+    history = fit(model, groups, loss, 4, numbers, how, batch=2, iterations=iterations, momentum=0.9, weight_decay=0.01)
+    return torch.cat([p.detach().flatten() for p in model.parameters()]), history
+
+
+@pytest.mark.parametrize("kills", [[1], [2], [26], [50], [7, 3, 20], [5, 5, 5, 5, 5]])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_training_that_is_killed_ends_as_if_it_had_not_been(kills, workers, tmp_path, quietly):
+    how = quietly(checkpoint=tmp_path / "state", seconds=0, key="a", workers=workers)
+    for kill in kills:
+        with pytest.raises(Killed):
+            train_noisy(how, [kill])
+    weights, history = train_noisy(how)
+    expected, undisturbed = train_noisy(quietly())
+    assert torch.equal(weights, expected)
+    pd.testing.assert_frame_equal(history, undisturbed, check_exact=True)
+
+
+def test_a_checkpoint_spares_the_steps_before_it(tmp_path, quietly):
+    lines, how = [], {"checkpoint": tmp_path / "state", "seconds": 0}
+    with pytest.raises(Killed):
+        train_noisy(quietly(**how), [31])
+    train_noisy(quietly(**how, report=lines.append), [21])  # would be killed if it took more than twenty steps
+    assert lines[0] == "goes on after step 30/50"
+
+
+def test_checkpoints_are_kept_as_seldom_as_asked(tmp_path, quietly):
+    train_noisy(quietly(checkpoint=tmp_path / "state", seconds=1000))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad", ["key", "cut", "empty", "pickle"])
+def test_a_checkpoint_that_does_not_fit_is_not_taken_up(bad, tmp_path, quietly):
+    path, lines = tmp_path / "state", []
+    with pytest.raises(Killed):
+        train_noisy(quietly(checkpoint=path, seconds=0, key="a"), [31])
+    if bad == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif bad == "empty":
+        path.write_bytes(b"")
+    elif bad == "pickle":
+        torch.save({"key": "a", "model": Killed}, path)
+    how = quietly(checkpoint=path, seconds=0, key="b" if bad == "key" else "a", report=lines.append)
+    weights, _ = train_noisy(how)
+    assert torch.equal(weights, train_noisy(quietly())[0])
+    assert "begins anew" in lines[0] and str(path) in lines[0]

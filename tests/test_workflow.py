@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from wsgcn import demo, metrics
-from wsgcn.dataset import VOC_CLASSES, read_dataset, read_truth
+from wsgcn.dataset import read_truth
 from wsgcn.files import read_arrays, read_label, write_label
+from wsgcn.readers import VOC_CLASSES, read_dataset
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,17 +5,23 @@ import numpy as np
 from wsgcn.comparison import compare
 from wsgcn.comparison_figures import disagreement_picture
 from wsgcn.dataset import read_truth
-from wsgcn.files import read_arrays, read_image, read_label, voc_palette, whole_file, write_json
+from wsgcn.files import read_arrays, read_image, read_label, voc_palette, whole_file, why_skipped, write_json
 from wsgcn.jobs import logged
 
 SHOWN = 6
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
-    pairs = zip(inputs.own, inputs.reference, strict=True)
-    shares = [float((read_label(own) != read_label(reference)).mean()) for own, reference in pairs]
+    pairs = enumerate(zip(inputs.own, inputs.reference, strict=True))
+    shares = {
+        k: float((read_label(own) != read_label(reference)).mean())
+        for k, (own, reference) in pairs
+        if not (why_skipped(own) or why_skipped(reference))
+    }
     counts = [[read_arrays(path)["counts"] for path in paths] for paths in (inputs.own_counts, inputs.reference_counts)]
-    write_json(snakemake.output.result, {"disagreement": float(np.mean(shares))} | compare(*counts))
+    write_json(
+        snakemake.output.result, {"disagreement": float(np.mean(list(shares.values() or [0])))} | compare(*counts)
+    )
 
     rows = [
         {
@@ -25,7 +31,7 @@ with logged(snakemake.log[0]):
             "truth": read_truth(p.masks[k], p.mask_values) if p.masks[k] else None,
             "caption": f"{p.ids[k]}: {shares[k]:.0%} of the pixels differ",
         }
-        for k in sorted(range(len(shares)), key=lambda k: -shares[k])[:SHOWN]
+        for k in sorted(shares, key=lambda k: -shares[k])[:SHOWN]
     ]
     with whole_file(snakemake.output.picture) as path:
         disagreement_picture(rows, p.reference, p.experiment, voc_palette()).save(path, format="PNG")

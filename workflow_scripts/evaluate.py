@@ -35,12 +35,14 @@ with logged(snakemake.log[0]):
     panels = []
     for image in p.pictures:
         k = p.ids.index(image)
+        if image in result["skipped"]:
+            continue
         pixels = read_image(snakemake.input.images[k])
         label = read(snakemake.input.labels[k], pixels.shape[:2])
         panels.append((image, overlay(pixels, label, voc_palette())))
         if p.masks[k]:
             panels.append(("truth", overlay(pixels, read_truth(p.masks[k], p.mask_values), voc_palette())))
-    rows = [strip(panels[k : k + 6]) for k in range(0, len(panels), 6)]
+    rows = [strip(panels[k : k + 6]) for k in range(0, len(panels), 6)] or [Image.new("RGB", (1, 1), "white")]
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     for k, row in enumerate(rows):
         sheet.paste(row, (0, sum(r.height for r in rows[:k])))

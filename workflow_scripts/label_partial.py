@@ -13,4 +13,4 @@ with logged(snakemake.log[0]):
         image = resize(read_image(snakemake.input.images[k]), *cam["cam"].shape[1:])
         write_label(snakemake.output.labels[k], partial_label(image, cam["cam"], cam["keys"], p.settings))
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

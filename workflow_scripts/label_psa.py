@@ -15,4 +15,4 @@ with logged(snakemake.log[0]):
         label = label_for_affinitynet(image, cam["high_res"].astype(np.float32), cam["keys"], p.settings)
         write_label(snakemake.output.labels[k], label)
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -13,4 +13,4 @@ with logged(snakemake.log[0]):
         label = complete_label(image, refined["scores"], refined["keys"], p.settings)
         write_label(snakemake.output.labels[k], label)
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

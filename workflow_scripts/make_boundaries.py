@@ -23,4 +23,4 @@ with logged(snakemake.log[0]):
             weight=model.last.weight.detach().cpu().numpy().ravel(),
         )
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -19,4 +19,4 @@ with logged(snakemake.log[0]):
         features = affinity_features(model, read_image(snakemake.input.images[k]), device)
         write_arrays(snakemake.output.affinities[k], features=features.astype(np.float16))
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -6,9 +6,9 @@ import numpy as np
 
 from wsgcn.augment import resize
 from wsgcn.dataset import read_truth
-from wsgcn.evaluation import grid_label, pixel_label, refined_label
+from wsgcn.evaluation import all_skipped, grid_label, pixel_label, refined_label
 from wsgcn.figures import grey, heat, overlay, strip
-from wsgcn.files import read_arrays, read_image, read_json, voc_palette
+from wsgcn.files import read_arrays, read_image, read_json, voc_palette, why_skipped
 from wsgcn.jobs import logged
 from wsgcn.report import write_report
 from wsgcn.settings import flatten
@@ -20,6 +20,8 @@ with logged(snakemake.log[0]):
     method = {"gcn": "GCN", "random_walk": "walk", "none": "CAM"}[p.refinement]
     gallery = []
     for k, image in enumerate(p.ids):
+        if why_skipped(inputs.pseudo[k]):
+            continue
         pixels = read_image(inputs.images[k])
         size = pixels.shape[:2]
         cam = read_arrays(inputs.cams[k])
@@ -46,4 +48,5 @@ with logged(snakemake.log[0]):
         ui_command=p.ui_command,
         labels_folder=str(Path(inputs.pseudo[0]).parent),
         settings=flatten(p.settings),
+        skipped=all_skipped(evaluations),
     )

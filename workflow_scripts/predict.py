@@ -24,4 +24,4 @@ with logged(snakemake.log[0]):
         for name, values in scores.items():
             write_label(snakemake.output[name][k], values.argmax(0).astype(np.uint8))
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -17,4 +17,4 @@ with logged(snakemake.log[0]):
         arrays = {"keys": keys, "cam": cam.astype(np.float16), "high_res": high_res.astype(np.float16)}
         write_arrays(snakemake.output.cams[k], **arrays)
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -33,4 +33,4 @@ with logged(snakemake.log[0]):
             write_arrays(snakemake.output.refined[k], keys=keys, scores=scores.astype(np.float16), losses=losses)
 
     at_once = snakemake.resources.device_batch if device.type == "cuda" else 1
-    each_group(p.ids, at_once, work, snakemake.output.seconds)
+    each_group(snakemake, at_once, work)

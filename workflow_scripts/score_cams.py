@@ -14,4 +14,4 @@ with logged(snakemake.log[0]):
         scores = np.concatenate([background, cam["cam"]])
         write_arrays(snakemake.output.refined[k], keys=cam["keys"], scores=scores)
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

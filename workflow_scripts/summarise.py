@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsgcn.evaluation import metric_name
+from wsgcn.evaluation import all_skipped, metric_name
 from wsgcn.files import read_json, whole_file
 from wsgcn.jobs import logged
 from wsgcn.report import format_table
@@ -29,12 +29,16 @@ with logged(snakemake.log[0]):
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
+    skipped = all_skipped(evaluations)
+    metrics["skipped_images"] = len(skipped)
     log(store, parent, metrics=metrics, tags=protocols)
 
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
     lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
     lines.append(f"{'table':<10}{p.ui_address}/{read_json(inputs.views)['table']}")
+    if skipped:
+        lines += ["", f"skipped {len(skipped)} image(s)", *(f"{image}: {why}" for image, why in skipped.items())]
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])

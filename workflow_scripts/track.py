@@ -5,10 +5,10 @@ import pandas as pd
 
 from wsgcn.evaluation import metric_name, seconds_an_image
 from wsgcn.figures import loss_curves
-from wsgcn.files import read_json, whole_file, write_json
+from wsgcn.files import read_arrays, read_json, whole_file, why_skipped, write_json
 from wsgcn.jobs import logged
 from wsgcn.loss_names import LOSSES
-from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, start_run
+from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, promote, start_run
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
@@ -22,8 +22,9 @@ with logged(snakemake.log[0]):
     if "history" in dict(inputs):
         curves = pd.read_csv(inputs.history, index_col="step")
     elif "refined" in dict(inputs):  # each image's network has its own curves; their mean is the stage's
-        losses = np.mean([np.load(path)["losses"] for path in inputs.refined], axis=0)
-        curves = pd.DataFrame(losses, columns=LOSSES, index=np.arange(1, len(losses) + 1)).rename_axis("epoch")
+        losses = [read_arrays(path)["losses"] for path in inputs.refined if not why_skipped(path)]
+        curves = pd.DataFrame(np.mean(losses, axis=0) if losses else [], columns=LOSSES)
+        curves.index = pd.RangeIndex(1, len(curves) + 1, name="epoch")
     if curves is not None:
         with whole_file(snakemake.output.curves) as path:
             loss_curves(curves).savefig(path, format="png", dpi=150)
@@ -52,4 +53,5 @@ with logged(snakemake.log[0]):
     table.sort(key=lambda row: (row["miou"] is None, row["miou"]))
     log_files(store, run, files, table)
     finish_run(store, run)
+    promote(store, run, tags)
     write_json(snakemake.output.run, {"run_id": run})

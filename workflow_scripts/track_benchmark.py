@@ -5,12 +5,13 @@ import pandas as pd
 from wsgcn.benchmark import averages
 from wsgcn.files import read_json, write_json
 from wsgcn.jobs import logged
-from wsgcn.tracking import finish_run, log, log_files, start_run
+from wsgcn.tracking import finish_run, log, log_files, promote, start_run
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store = read_json(inputs.store)
-    run = start_run(store, "benchmark", {"stage": "benchmark"}, p.settings, p.description)
+    tags = {"stage": "benchmark"}
+    run = start_run(store, "benchmark", tags, p.settings, p.description)
     means = averages(pd.read_csv(inputs.table)).set_index("method")
     columns = ("seconds", "peak_mb", "equal_percent", "ratio")
     log(
@@ -25,4 +26,5 @@ with logged(snakemake.log[0]):
     )
     log_files(store, run, [inputs.table, inputs.figure, inputs.summary])
     finish_run(store, run)
+    promote(store, run, tags)
     write_json(snakemake.output.run, {"run_id": run})

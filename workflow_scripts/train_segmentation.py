@@ -1,25 +1,13 @@
 """Train DeepLabV2 on the pseudo labels."""
 
-import torch
-
 from wsgcn.deeplab import train_deeplab
-from wsgcn.device import pick_device
-from wsgcn.files import whole_file
-from wsgcn.jobs import logged
+from wsgcn.train_job import train_job
 
-with logged(snakemake.log[0]):
-    p = snakemake.params
-    model, history = train_deeplab(
-        snakemake.input.images,
-        snakemake.input.labels,
-        p.classes,
-        p.settings,
-        p.seed,
-        pick_device(snakemake.resources.device),
-        workers=snakemake.threads - 1,
-        report=print,
-    )
-    with whole_file(snakemake.output.model) as path:
-        torch.save(model.cpu().state_dict(), path)
-    with whole_file(snakemake.output.history) as path:
-        history.to_csv(path)
+p, images, labels = snakemake.params, snakemake.input.images, snakemake.input.labels
+
+train_job(
+    snakemake,
+    lambda places, run: train_deeplab(
+        [images[k] for k in places], [labels[k] for k in places], p.classes, p.settings, run
+    ),
+)

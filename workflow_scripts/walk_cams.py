@@ -22,4 +22,4 @@ with logged(snakemake.log[0]):
             scores = walk_with_background(affinity, cams, p.settings["steps"], p.settings["alpha"])
         write_arrays(snakemake.output.refined[k], keys=cam["keys"], scores=scores.astype(np.float16))
 
-    each_image(p.ids, work, snakemake.output.seconds)
+    each_image(snakemake, work)

@@ -4,7 +4,7 @@ Source: Ahn & Kwak, Learning pixel-level semantic affinity with image-level supe
 3.3, and its released code (PSA).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from wsgcn.files import IGNORE, read_image, read_label
 from wsgcn.graph import feature_affinity
 from wsgcn.pairs import three_part_loss
 from wsgcn.partial import scores_with_background
-from wsgcn.training import fit, iterations_for
+from wsgcn.training import Run, fit, iterations_for
 
 STRIDE = 8
 """Of the features: the finest of the three stages they come from."""
@@ -96,18 +96,15 @@ def train_affinitynet(
     labels: Sequence[str],
     backbone: Mapping,
     settings: Mapping,
-    seed: int,
-    device: torch.device,
-    workers: int,
-    report: Callable[[str], None],
+    run: Run,
 ) -> tuple[AffinityNet, pd.DataFrame]:
     """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
 
     settings: epochs, batch, crop, scale (range), lr_backbone, lr_head, weight_decay, radius (of the pairs, in points of
     the features' grid, as in the released code). Returns the model and its losses by step.
     """
-    torch.manual_seed(seed)
-    model = build_affinitynet(backbone, device).train()
+    torch.manual_seed(run.seed)
+    model = build_affinitynet(backbone, run.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     size = feature_size(settings["crop"], settings["crop"])
 
@@ -131,13 +128,10 @@ def train_affinitynet(
         loss,
         len(images),
         sample,
+        run,
         batch=settings["batch"],
         iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),
-        seed=seed,
-        device=device,
-        workers=workers,
         weight_decay=settings["weight_decay"],
-        report=report,
     )
     return model, history
 

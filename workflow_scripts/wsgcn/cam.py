@@ -1,6 +1,6 @@
 """Classifier and class activation maps [IRNet, Ahn et al., CVPR 2019, and its released code]."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from torch import nn
 from wsgcn.augment import flip_and_crop, rescale, resize
 from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.files import read_image
-from wsgcn.training import fit, iterations_for
+from wsgcn.training import Run, fit, iterations_for
 
 STRIDE = 4
 """The graph's grid has one node for each 4×4 pixels."""
@@ -57,18 +57,15 @@ def train_classifier(
     classes: int,
     backbone: Mapping,
     settings: Mapping,
-    seed: int,
-    device: torch.device,
-    workers: int,
-    report: Callable[[str], None],
+    run: Run,
 ) -> tuple[Classifier, pd.DataFrame]:
     """Train on image-level classes (indices from 1) with the multi-label soft-margin loss [I].
 
     settings: epochs, batch, crop, long_side (range of the longer side after random scaling), lr_backbone, lr_head,
     weight_decay. Returns the model and its losses by step.
     """
-    torch.manual_seed(seed)
-    model = build_classifier(backbone, classes).to(device).train()
+    torch.manual_seed(run.seed)
+    model = build_classifier(backbone, classes).to(run.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -92,13 +89,10 @@ def train_classifier(
         loss,
         len(paths),
         sample,
+        run,
         batch=settings["batch"],
         iterations=iterations_for(len(paths), settings["epochs"], settings["batch"]),
-        seed=seed,
-        device=device,
-        workers=workers,
         weight_decay=settings["weight_decay"],
-        report=report,
     )
     return model, history
 

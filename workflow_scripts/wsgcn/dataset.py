@@ -1,28 +1,17 @@
-"""Data sets behind one interface: image ids, paths, image-level classes, optional masks, three lists.
+"""A data set as the workflow sees it: image ids, paths, image-level classes, optional masks, three lists.
 
-Read each time the workflow is parsed, so it opens lists and annotations only, never an image; wsgcn.check opens them.
+`wsgcn.readers` makes one, `wsgcn.check` opens its files.
 """
 
-import csv
-import difflib
 import hashlib
-import io
-import re
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from wsgcn import demo
 from wsgcn.files import IGNORE, read_label
-
-VOC_CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-).split()
 
 LISTS = ("train", "label", "evaluate")
 
@@ -58,165 +47,15 @@ class Dataset:
         return self.train | self.label | self.evaluate
 
 
-def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
-    """The data set that the `dataset` section of the config describes.
+class DatasetError(ValueError):
+    """All that is wrong with a data set's lists, tags and names, a sentence each; `data` is what is left of it."""
 
-    Raises ValueError with one sentence naming the file or class at fault.
-    """
-    readers = {"demo": _read_demo, "voc": _read_voc, "folder": _read_folder}
-    return readers[settings["kind"]](settings, seed, results)
-
-
-def _read_demo(settings: Mapping, seed: int, results: Path) -> Dataset:
-    """The drawn demo, in VOC layout under results/: its classes are planned from the seed, not read back."""
-    root = results / "voc"
-
-    def images(name: str) -> dict[str, Image]:
-        split = settings[name]
-        if split not in ("train", "val"):
-            raise ValueError(f"dataset.{name}: the demo's lists are train and val, not {split}")
-        return {
-            image: Image(
-                image,
-                str(root / "JPEGImages" / f"{image}.jpg"),
-                tuple(1 + demo.CLASSES.index(name) for name in names),
-                str(root / "SegmentationClass" / f"{image}.png"),
-            )
-            for image, names in demo.plan(split, settings[f"demo_{split}"], seed).items()
-        }
-
-    return Dataset(
-        demo.CLASSES,
-        **{name: images(name) for name in LISTS},
-        mask_values=_mask_values(demo.CLASSES),
-        numbering=demo.CLASSES,
-    )
+    def __init__(self, problems: Iterable[str], data: Dataset | None = None):
+        self.problems, self.data = list(dict.fromkeys(problems)), data
+        super().__init__("\n".join(self.problems))
 
 
-def _read_voc(settings: Mapping, seed: int, results: Path) -> Dataset:
-    """A PASCAL VOC devkit root; classes outside the subset are ignored (255) in the masks."""
-    root = Path(settings["root"])
-    if not (root / "JPEGImages").is_dir():
-        raise ValueError(f"dataset.root: {root} holds no JPEGImages folder, so it is no VOC devkit root")
-    classes = tuple(settings["classes"]) or tuple(VOC_CLASSES)
-    for name in classes:
-        _known(name, VOC_CLASSES, "dataset.classes")
-
-    def image(identifier: str) -> Image:
-        names = _annotated_classes(root / "Annotations" / f"{identifier}.xml")
-        mask = root / "SegmentationClass" / f"{identifier}.png"
-        return Image(
-            identifier,
-            str(root / "JPEGImages" / f"{identifier}.jpg"),
-            tuple(sorted(1 + classes.index(name) for name in names & set(classes))),
-            str(mask) if mask.is_file() else None,
-        )
-
-    lists = {
-        name: {i: image(i) for i in _read_list(root / "ImageSets/Segmentation" / f"{settings[name]}.txt")}
-        for name in LISTS
-    }
-    for name in ("train", "label"):  # an image with none of the classes teaches no class and needs no label
-        lists[name] = {i: image for i, image in lists[name].items() if image.classes}
-        if not lists[name]:
-            raise ValueError(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
-    values = [IGNORE] * 256
-    values[0] = 0
-    for index, name in enumerate(classes, start=1):
-        values[1 + VOC_CLASSES.index(name)] = index
-    return Dataset(classes, **lists, mask_values=tuple(values), numbering=tuple(VOC_CLASSES))
-
-
-def _read_folder(settings: Mapping, seed: int, results: Path) -> Dataset:
-    """A folder of images with labels.csv (`image,classes`, classes separated by `;`); masks/<id>.png optional."""
-    root = Path(settings["root"])
-    table = root / "labels.csv"
-    if not table.is_file():
-        raise ValueError(f"dataset.root: {table} does not exist; a folder data set needs it")
-    rows: dict[str, tuple[str, tuple[str, ...]]] = {}
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{table} is not UTF-8: {error}") from None
-    with io.StringIO(text, newline="") as stream:
-        reader = csv.DictReader(stream)
-        if not {"image", "classes"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{table}: the header must name the columns image and classes")
-        for row in reader:
-            if not (row["image"] or "").strip():
-                raise ValueError(f"{table}: line {reader.line_num} names no image")
-            identifier = Path(row["image"]).stem
-            names = tuple(name.strip() for name in (row["classes"] or "").split(";") if name.strip())
-            if identifier in rows:
-                raise ValueError(f"{table}: image {identifier} stands there twice")
-            if not re.fullmatch(r"[^{}*?\\:\"<>|]+", identifier):
-                raise ValueError(f'{table}: image name {row["image"]} holds one of {{ }} * ? \\ : " < > |')
-            rows[identifier] = row["image"], names
-    if not rows:
-        raise ValueError(f"{table}: lists no image")
-    classes = tuple(settings["classes"]) or tuple(sorted({name for _, names in rows.values() for name in names}))
-    if len(classes) >= IGNORE:
-        raise ValueError(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
-    for _, names in rows.values():
-        for name in names:
-            _known(name, classes, str(table))
-
-    ids = {file: identifier for identifier, (file, _) in rows.items()}
-
-    def image(identifier: str) -> Image:
-        identifier = ids.get(identifier, identifier)  # a list may name files or ids
-        if identifier not in rows:
-            raise ValueError(f"{table}: does not list image {identifier}")
-        file, names = rows[identifier]
-        mask = root / "masks" / f"{identifier}.png"
-        return Image(
-            identifier,
-            str(root / file),
-            tuple(sorted({1 + classes.index(name) for name in names})),
-            str(mask) if mask.is_file() else None,
-        )
-
-    lists = {
-        name: {im.id: im for im in map(image, rows if settings[name] == "all" else _read_list(root / settings[name]))}
-        for name in LISTS
-    }
-    for name in ("train", "label"):  # images to evaluate on need no tags
-        for image in lists[name].values():
-            if not image.classes:
-                raise ValueError(f"{table}: image {rows[image.id][0]} of list dataset.{name} has no class")
-    return Dataset(classes, **lists, mask_values=_mask_values(classes), numbering=classes)
-
-
-def _annotated_classes(path: Path) -> set[str]:
-    """The class names of a VOC annotation's objects."""
-    try:
-        return {element.text.strip() for element in ElementTree.parse(path).iterfind("object/name")}
-    except FileNotFoundError:
-        raise ValueError(f"annotation {path} does not exist") from None
-    except (ElementTree.ParseError, AttributeError) as error:
-        raise ValueError(f"annotation {path} cannot be read: {error}") from None
-
-
-def _read_list(path: Path) -> list[str]:
-    """Image ids, one a line."""
-    if not path.is_file():
-        raise ValueError(f"image list {path} does not exist")
-    ids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not ids:
-        raise ValueError(f"image list {path} is empty")
-    return ids
-
-
-def _known(name: str, names: Iterable[str], where: str) -> None:
-    """Raise ValueError, with the nearest known name, where `name` is unknown."""
-    names = list(names)
-    if name not in names:
-        near = difflib.get_close_matches(name.lower(), names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
-        raise ValueError(f"{where}: unknown class {name}{hint}")
-
-
-def _mask_values(classes: Iterable[str]) -> tuple[int, ...]:
+def mask_values(classes: Iterable[str]) -> tuple[int, ...]:
     """Masks that hold 0..C and 255 as they stand; other values are marked -1, an error in `check`."""
     count = len(tuple(classes))
     return tuple([*range(count + 1), *[-1] * (IGNORE - count - 1), IGNORE])

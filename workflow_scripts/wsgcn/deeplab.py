@@ -1,6 +1,6 @@
 """DeepLabV2 (Chen et al., PAMI 2018): training on pseudo labels, multi-scale prediction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from wsgcn.augment import flip_and_crop, rescale
 from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.cam import scaled_and_flipped, unflip
 from wsgcn.files import IGNORE, read_image, read_label
-from wsgcn.training import fit
+from wsgcn.training import Run, fit
 
 RATES = (6, 12, 18, 24)
 
@@ -69,18 +69,15 @@ def train_deeplab(
     labels: Sequence[str],
     classes: int,
     settings: Mapping,
-    seed: int,
-    device: torch.device,
-    workers: int,
-    report: Callable[[str], None],
+    run: Run,
 ) -> tuple[DeepLabV2, pd.DataFrame]:
     """Train on images and their pseudo labels (paths).
 
     settings: backbone, batch, iterations, crop, scale (range), scales (further input scales), lr, lr_head_factor,
     momentum, weight_decay. Returns the model and its losses by step.
     """
-    torch.manual_seed(seed)
-    model = build_deeplab(settings["backbone"], classes + 1).to(device).train()
+    torch.manual_seed(run.seed)
+    model = build_deeplab(settings["backbone"], classes + 1).to(run.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -100,14 +97,11 @@ def train_deeplab(
         loss,
         len(images),
         sample,
+        run,
         batch=settings["batch"],
         iterations=settings["iterations"],
-        seed=seed,
-        device=device,
-        workers=workers,
         momentum=settings["momentum"],
         weight_decay=settings["weight_decay"],
-        report=report,
     )
     return model, history
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from wsgcn import metrics
 from wsgcn.augment import resize_label
 from wsgcn.dataset import read_truth
-from wsgcn.files import read_arrays, read_label
+from wsgcn.files import IGNORE, read_arrays, read_label, why_skipped
 from wsgcn.pseudo import label_from_cams, label_of, upsample
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
@@ -49,16 +49,20 @@ def evaluate(
 ) -> tuple[dict, np.ndarray]:
     """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
 
-    Returns `images` (how many were compared), `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None
-    where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first;
-    and the confusions of those images in the order of `ids`, int64 [images, C + 1, C + 2].
+    An image that was skipped counts as unlabelled. Returns `skipped`, {id: why}; `images` (how many were compared),
+    `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None where there are no masks), `confusion` (see
+    `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first; and the confusions of those images in the
+    order of `ids`, int64 [images, C + 1, C + 2].
     """
-    counts_by_image, by_image = [], []
+    counts_by_image, by_image, skipped = [], [], {}
     for image, path, mask in zip(ids, paths, masks, strict=True):
+        if why := why_skipped(path):
+            skipped[image] = why
         if mask is None:
             continue
         truth = read_truth(mask, mask_values)
-        counts = metrics.confusion(truth, read(path, truth.shape), len(classes))
+        label = np.full(truth.shape, IGNORE, np.uint8) if image in skipped else read(path, truth.shape)
+        counts = metrics.confusion(truth, label, len(classes))
         counts_by_image.append(counts)
         row = {"image": image, "miou": metrics.miou(counts), "coverage": metrics.coverage(counts)}
         by_image.append({key: none_if_nan(value) for key, value in row.items()})
@@ -69,6 +73,7 @@ def evaluate(
     names = ["background", *classes]
     result = {
         "images": len(by_image),
+        "skipped": skipped,
         "miou": none_if_nan(metrics.miou(total)) if scored else None,
         "iou": {n: none_if_nan(v) for n, v in zip(names, metrics.iou(total), strict=True)} if scored else {},
         "coverage": metrics.coverage(total) if scored else None,
@@ -90,7 +95,7 @@ def sweep(
     """mIoU of CAM files at each of `THRESHOLDS`, as {"0.25": mIoU}; empty where there are no masks."""
     totals = dict.fromkeys(THRESHOLDS, 0)
     for path, mask in zip(paths, masks, strict=True):
-        if mask is None:
+        if mask is None or why_skipped(path):
             continue
         cam, truth = read_arrays(path), read_truth(mask, mask_values)
         for threshold in THRESHOLDS:
@@ -106,6 +111,11 @@ def seconds_an_image(tables: Sequence[str]) -> float | None:
     if not tables:
         return None
     return float(pd.concat([pd.read_csv(table) for table in tables]).groupby("image")["seconds"].sum().mean())
+
+
+def all_skipped(evaluations: Iterable[Mapping]) -> dict[str, str]:
+    """The images that were skipped at any of the evaluated stages, {id: why}."""
+    return {image: why for evaluation in evaluations for image, why in evaluation["skipped"].items()}
 
 
 def metric_name(evaluation: Mapping, what: str = "miou") -> str:

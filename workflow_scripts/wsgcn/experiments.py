@@ -12,7 +12,8 @@ from pathlib import Path
 from wsgcn.settings import check_settings, flatten
 
 COMMON = (
-    "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size report"
+    "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size "
+    "on_error training_threads checkpoint_seconds report"
 ).split()  # what no experiment changes
 UNNAMED = (
     "classifier cam cam_label irnet_label boundary irnet_affinity psa_label affinitynet psa_affinity partial"

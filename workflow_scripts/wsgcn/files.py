@@ -8,9 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 IGNORE = 255
 """The label of pixels that carry none (VOC's void)."""
+
+MARK = "skipped"
+"""The array or PNG text that says why there is nothing in a file."""
+
+
+class Skipped(Exception):
+    """What a reader raises on the file of an image that an earlier stage skipped; its text says where and why."""
 
 
 def voc_palette() -> np.ndarray:
@@ -31,6 +39,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())  # a machine that stops now must not leave an empty file of this name
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,10 +66,12 @@ def read_image(path: str | Path) -> np.ndarray:
 def read_label(path: str | Path) -> np.ndarray:
     """Read a label PNG (palette or grey) as class indices, uint8 [H, W].
 
-    Raises ValueError, naming the file, where it is missing, broken, or RGB: colours are not class indices.
+    Raises ValueError, naming the file, where it is missing, broken, or RGB: colours are not class indices; Skipped.
     """
     try:
         with Image.open(path) as image:
+            if MARK in image.info:
+                raise Skipped(image.info[MARK])
             if image.mode not in ("P", "L"):
                 raise ValueError(
                     f"label {path} is a {image.mode} image; class indices need a palette (P) or grey (L) PNG"
@@ -90,9 +102,31 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a .npz as a dict of arrays; pickled objects are refused by numpy."""
+    """Read a .npz as a dict of arrays; pickled objects are refused by numpy. Raises Skipped."""
     with np.load(path) as archive:
+        if MARK in archive:
+            raise Skipped(str(archive[MARK]))
         return dict(archive)
+
+
+def write_skipped(path: str | Path, why: str) -> None:
+    """Write an .npz or a label PNG that says why its image was skipped; the label has one pixel, and it is ignored."""
+    if Path(path).suffix == ".npz":
+        write_arrays(path, **{MARK: np.array(why)})
+        return
+    text = PngInfo()
+    text.add_itxt(MARK, why)
+    with whole_file(path) as temporary:
+        Image.new("L", (1, 1), IGNORE).save(temporary, format="PNG", pnginfo=text)
+
+
+def why_skipped(path: str | Path) -> str | None:
+    """What `write_skipped` wrote into an .npz or a label PNG; None for any other file."""
+    if Path(path).suffix == ".npz":
+        with np.load(path) as archive:
+            return str(archive[MARK]) if MARK in archive else None
+    with Image.open(path) as image:
+        return image.info.get(MARK)
 
 
 def write_json(path: str | Path, value: object) -> None:

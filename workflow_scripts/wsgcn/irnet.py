@@ -4,7 +4,7 @@ Source: Ahn, Cho & Kwak, Weakly supervised learning of instance segmentation wit
 section 4, and its released code. The displacement field serves instances and is left out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from wsgcn.files import IGNORE, read_image, read_label
 from wsgcn.pairs import three_part_loss
 from wsgcn.paths import path_maximum
 from wsgcn.pseudo import label_from_cams
-from wsgcn.training import fit, iterations_for
+from wsgcn.training import Run, fit, iterations_for
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
@@ -93,17 +93,14 @@ def train_boundary(
     labels: Sequence[str],
     backbone: Mapping,
     settings: Mapping,
-    seed: int,
-    device: torch.device,
-    workers: int,
-    report: Callable[[str], None],
+    run: Run,
 ) -> tuple[BoundaryNet, pd.DataFrame]:
     """Train the branch on images and their labels of `label_for_irnet` (paths) [I, section 4.3].
 
     settings: epochs, batch, crop, scale (range), lr, weight_decay, radius. Returns the model and its losses by step.
     """
-    torch.manual_seed(seed)
-    model = build_boundary_net(backbone, device)
+    torch.manual_seed(run.seed)
+    model = build_boundary_net(backbone, run.device)
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     h, w = grid_size(settings["crop"], settings["crop"])
 
@@ -122,13 +119,10 @@ def train_boundary(
         loss,
         len(images),
         sample,
+        run,
         batch=settings["batch"],
         iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),
-        seed=seed,
-        device=device,
-        workers=workers,
         weight_decay=settings["weight_decay"],
-        report=report,
     )
     return model, history
 

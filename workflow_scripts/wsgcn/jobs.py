@@ -1,6 +1,7 @@
 """What every job of the workflow does around its work: a log file, progress, seconds an image, one clear error."""
 
 import csv
+import errno
 import sys
 import time
 import traceback
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from wsgcn.files import whole_file
+from wsgcn.files import Skipped, whole_file, write_skipped
 
 
 @contextmanager
@@ -28,26 +29,50 @@ def logged(path: str | Path) -> Iterator[None]:
             sys.exit(f"{str(error) or type(error).__name__} (more in {path})")
 
 
-def each_image(ids: Sequence[str], work: Callable[[int], None], seconds: str | Path) -> None:
-    """Call `work` with each id's place in turn, show progress on stderr, write a table of seconds an image.
+def each_image(job, work: Callable[[int], None]) -> None:
+    """Call `work` with the place of each of a job's images in turn, show progress, write a table of seconds an image.
 
-    Raises RuntimeError, naming the image, where `work` raises.
+    job: Snakemake's, with `params.ids`, `output.seconds` and lists of one file an image as its other outputs. Where
+    `work` raises, `on_error` of the config decides: `stop` ends the job with a RuntimeError that names the image;
+    `skip` writes files that say why and goes on. What an earlier stage skipped stays skipped in either case.
     """
-    each_group(ids, 1, lambda places: work(places[0]), seconds)
+    each_group(job, 1, lambda places: work(places[0]))
 
 
-def each_group(ids: Sequence[str], size: int, work: Callable[[Sequence[int]], None], seconds: str | Path) -> None:
-    """The same with the places of `size` ids at a time; each gets its share of their seconds."""
-    rows = []
+def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
+    """The same with the places of `size` images at a time; each gets its share of their seconds."""
+    ids, rows = job.params.ids, []
     with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
         for start in range(0, len(ids), size):
-            images, started = ids[start : start + size], time.perf_counter()
-            try:
-                work(range(start, start + len(images)))
-            except Exception as error:
-                raise RuntimeError(f"image {', '.join(images)}: {str(error) or type(error).__name__}") from error
-            share = (time.perf_counter() - started) / len(images)
-            rows += [(image, f"{share:.4f}") for image in images]
-            progress.update(len(images))
-    with whole_file(seconds) as temporary, open(temporary, "w", newline="") as stream:
+            places, started = range(start, min(start + size, len(ids))), time.perf_counter()
+            _work_or_skip(job, places, work)
+            share = (time.perf_counter() - started) / len(places)
+            rows += [(ids[k], f"{share:.4f}") for k in places]
+            progress.update(len(places))
+    with whole_file(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds"), *rows])
+
+
+def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], None]) -> None:
+    try:
+        return work(places)
+    except Exception as error:
+        images = [job.params.ids[k] for k in places]
+        skipped = isinstance(error, Skipped)
+        if not skipped and (job.config["on_error"] != "skip" or _spares_none(error)):
+            raise RuntimeError(f"image {', '.join(images)}: {str(error) or type(error).__name__}") from error
+        if len(places) == 1:
+            why = str(error) if skipped else f"{job.rule}: {str(error) or type(error).__name__}"
+            print(f"skipped image {images[0]} ({why})")
+            for name, files in job.output.items():
+                if name != "seconds":
+                    write_skipped(files[places[0]], why)
+            return None
+    for place in places:  # one of them is bad: the others are not to suffer
+        _work_or_skip(job, [place], work)
+
+
+def _spares_none(error: Exception) -> bool:
+    """Whether an error is the machine's, so that the next image would meet it too."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+    return full or isinstance(error, MemoryError) or "out of memory" in str(error).lower()

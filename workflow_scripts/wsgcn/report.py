@@ -78,6 +78,14 @@ figure img { display: block; max-width: 100%; height: auto; }
 {%- if not scored %}
 <p>There are no masks to compare with, so no stage has an mIoU; the pictures show the labels.</p>
 {%- endif %}
+{%- if skipped %}
+<h2>Skipped images</h2>
+<ul>
+{%- for image, why in skipped.items() %}
+<li><b>{{ image }}</b>: {{ why }}</li>
+{%- endfor %}
+</ul>
+{%- endif %}
 {%- if rows %}
 <h2>Stages</h2>
 <div class="scroll"><table>
@@ -147,12 +155,13 @@ def write_report(
     ui_command: str,
     labels_folder: str,
     settings: dict,
+    skipped: dict[str, str],
 ) -> None:
     """Write the page to `path`, whole or not at all.
 
     gallery: dicts {"image": id, "classes": [names], "miou": float or None, "strip": RGB image};
     classes: the foreground names in the order of their labels 1, 2, ...; palette: uint8 [256, 3],
-    indexed by label; settings: dotted key -> value.
+    indexed by label; settings: dotted key -> value; skipped: image -> why.
     """
     rows = _stage_cells(table)
     scored_names = dict.fromkeys(name for row in table for name in row["iou"])
@@ -163,6 +172,7 @@ def write_report(
         ui_command=ui_command,
         labels_folder=labels_folder,
         settings=settings,
+        skipped=skipped,
         gallery=gallery,
         classes=classes,
         colours={name: _hex(palette[label]) for label, name in enumerate(classes, start=1)},

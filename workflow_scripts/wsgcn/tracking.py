@@ -4,14 +4,19 @@ One MLflow experiment a data set; one parent run an experiment of ours, with all
 child run a stage. A run that is computed again is a new run, and the one it replaces is tagged `replaced_by`.
 """
 
+import fcntl
+import hashlib
+import os
+import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 
+from wsgcn.files import whole_file
 from wsgcn.settings import flatten
 
 BATCH = 1000
@@ -23,14 +28,24 @@ PARENT = "mlflow.parentRunId"
 def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
     """The id of the MLflow experiment `name` in the store at `uri`, both created where they are missing.
 
-    `artifacts` is where a store of ours keeps files; a tracking server decides for itself.
+    `artifacts` is where a store of ours keeps files; a tracking server decides for itself. Several processes may ask at
+    once, and a store of ours appears whole or not at all: MLflow cannot mend one that was killed halfway.
     """
-    client = MlflowClient(uri)
+    if not uri.startswith("sqlite:///"):
+        return _found_or_created(MlflowClient(uri), name, None)
+    store = Path(uri.removeprefix("sqlite:///"))
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{store}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not store.is_file():
+            with whole_file(store) as path:
+                MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
+        return _found_or_created(MlflowClient(uri), name, Path(artifacts).resolve().as_uri())
+
+
+def _found_or_created(client: MlflowClient, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
-    if found:
-        return found.experiment_id
-    own = uri.startswith("sqlite:")
-    return client.create_experiment(name, artifact_location=Path(artifacts).resolve().as_uri() if own else None)
+    return found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
 
 
 def parameters(settings: Mapping) -> dict[str, str]:
@@ -43,29 +58,49 @@ def parameters(settings: Mapping) -> dict[str, str]:
 
 
 def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapping, description: str) -> str:
-    """Create a run, tag the current one of the same `tags` as replaced by it, and return its id.
+    """Create a run and return its id; it is not the current one of its `tags` before `promote`.
 
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
     """
     if store["uri"].startswith("sqlite:///") and not Path(store["uri"].removeprefix("sqlite:///")).is_file():
         raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
     client = MlflowClient(store["uri"])  # it would make an empty file
-    replaced = _current_runs(client, store, tags)
-    run = client.create_run(
-        store["experiment_id"],
-        run_name=name,
-        tags={**tags, "current": "yes", "mlflow.note.content": description, "description": description},
-    )
-    for old in replaced:
-        client.set_tag(old, "current", "no")
-        client.set_tag(old, "replaced_by", run.info.run_id)
+    about = {"mlflow.note.content": description, "description": description, "current": "no"}
+    run = client.create_run(store["experiment_id"], run_name=name, tags={**tags, **about, **whereabouts()})
     log(store, run.info.run_id, params=parameters(settings))
     return run.info.run_id
 
 
+def promote(store: Mapping, run: str, tags: Mapping[str, str]) -> None:
+    """Make a run the current one of its `tags`; those that were are tagged as replaced, and ended if they still run."""
+    client = MlflowClient(store["uri"])
+    replaced = [old for old in _runs(client, store, **tags, current="yes") if old.info.run_id != run]
+    client.set_tag(run, "current", "yes")
+    for old in replaced:
+        client.set_tag(old.info.run_id, "current", "no")
+        client.set_tag(old.info.run_id, "replaced_by", run)
+        if old.info.status == "RUNNING":
+            client.set_terminated(old.info.run_id, "KILLED")
+
+
+def end_runs(store: Mapping, status: str, **tags: str) -> None:
+    """Give a status to those runs with these tags that are still said to be running."""
+    client = MlflowClient(store["uri"])
+    for run in _runs(client, store, **tags):
+        if run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, status)
+
+
+def whereabouts() -> dict[str, str]:
+    """Tags of the workflow that a run was begun by and of its folder: whoever comes after knows whether it is dead."""
+    folder = hashlib.sha256(f"{socket.gethostname()}:{os.getcwd()}".encode()).hexdigest()[:16]
+    return {"folder_id": folder, "workflow": os.environ.get("WSGCN_WORKFLOW", "")}
+
+
 def current_run(store: Mapping, tags: Mapping[str, str]) -> str | None:
     """The id of the current run of these `tags`, or None where there is none."""
-    return next(iter(_current_runs(MlflowClient(store["uri"]), store, tags)), None)
+    runs = _runs(MlflowClient(store["uri"]), store, **tags, current="yes")
+    return runs[0].info.run_id if runs else None
 
 
 def log(
@@ -108,10 +143,15 @@ def finish_run(store: Mapping, run: str) -> None:
 
 
 def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
-    """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent."""
+    """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent.
+
+    The parent runs again until `finish_run`, whatever had become of it.
+    """
     client = MlflowClient(store["uri"])
     for child in children:
         client.set_tag(child, PARENT, parent)
+    client.update_run(parent, status="RUNNING")
+    client.log_batch(parent, tags=[RunTag(*tag) for tag in whereabouts().items()])
 
 
 def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
@@ -128,14 +168,15 @@ def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
 def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
     """Tag current runs of experiments that are no longer among these as not current."""
     client, kept = MlflowClient(store["uri"]), list(experiments)
-    for run in client.search_runs([store["experiment_id"]], "tags.current = 'yes'", max_results=5000):
+    for run in _runs(client, store, current="yes"):
         if run.data.tags.get("experiment") not in {None, *kept}:
             client.set_tag(run.info.run_id, "current", "no")
 
 
-def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[str]:
-    query = " and ".join(f"tags.{key} = '{value}'" for key, value in {**tags, "current": "yes"}.items())
-    return [run.info.run_id for run in client.search_runs([store["experiment_id"]], query)]
+def _runs(client: MlflowClient, store: Mapping, **tags: str) -> list[Run]:
+    """All runs with these tags."""
+    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+    return list(client.search_runs([store["experiment_id"]], query, max_results=50000))
 
 
 def _chunks(rows: list, size: int) -> Iterable[list]:

@@ -1,13 +1,38 @@
-"""The one training loop: SGD on a poly schedule over an endless, seeded stream of augmented samples."""
+"""The one training loop: SGD on a poly schedule over an endless, seeded stream of augmented samples.
+
+A training that was killed goes on from its last checkpoint and ends as it would have without the interruption.
+"""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from wsgcn.files import whole_file
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a training is carried out.
+
+    seed: of initial weights, order and augmentation; workers: processes that load samples, which changes no result;
+    report: gets lines of progress; checkpoint: where the state is kept, if anywhere, at most every `seconds` [s];
+    key: what the training depends on, so that the state of another one is not taken up.
+    """
+
+    seed: int
+    device: torch.device
+    workers: int = 0
+    report: Callable[[str], None] = print
+    checkpoint: Path | None = None
+    seconds: float = 60
+    key: str = ""
 
 
 class SampleStream(Dataset):
@@ -39,53 +64,83 @@ def fit(
     loss: Callable[..., dict[str, torch.Tensor]],
     count: int,
     sample: Callable,
+    run: Run,
     *,
     batch: int,
     iterations: int,
-    seed: int,
-    device: torch.device,
-    workers: int = 0,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     power: float = 0.9,
-    report: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Train `model` in place and return the losses.
 
     groups: SGD parameter groups with their `lr`, scaled by (1 - step / iterations)^power; sample(index, rng): tuple of
-    arrays of image `index` of `count`; loss(*batch): the terms by name, of which `loss` is minimised. `report` gets a
-    line with loss and time left every minute and every twentieth of the way. Returns the means over those twentieths,
+    arrays of image `index` of `count`; loss(*batch): the terms by name, of which `loss` is minimised. A line with loss
+    and time left is reported every minute and every twentieth of the way. Returns the means over those twentieths,
     indexed by step.
     Raises FloatingPointError, with the step, where the loss is not finite.
     """
     optimizer = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / iterations) ** power)
-    stream = SampleStream(count, iterations * batch, seed, sample)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    state = _read_state(run)
+    first, rows, stretch = state.get("step", 0), state.get("rows", []), state.get("stretch", [])
     loader = DataLoader(
-        stream,
+        Subset(SampleStream(count, iterations * batch, run.seed, sample), range(first * batch, iterations * batch)),
         batch_size=batch,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        multiprocessing_context="fork" if workers else None,
+        num_workers=run.workers,
+        pin_memory=run.device.type == "cuda",
+        multiprocessing_context="fork" if run.workers else None,
+        generator=torch.Generator(),  # of the workers' seeds; torch's own stays as a restart finds it
     )
-    every, rows, stretch = max(1, iterations // 20), [], []
-    started = reported = time.monotonic()
-    for step, arrays in enumerate(loader, start=1):
-        terms = loss(*(array.to(device, non_blocking=True) for array in arrays))
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        run.report(f"goes on after step {first}/{iterations}")
+    every = max(1, iterations // 20)
+    started = reported = kept = time.monotonic()
+    for step, arrays in enumerate(loader, start=first + 1):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * (1 - (step - 1) / iterations) ** power
+        terms = loss(*(array.to(run.device, non_blocking=True) for array in arrays))
         value = terms["loss"]
         if not torch.isfinite(value):
-            raise FloatingPointError(f"the loss is {value.item()} at step {step} of {iterations}")
+            raise FloatingPointError(f"the loss is {value.item()} at step {step} of {iterations}; a lower lr may help")
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-        schedule.step()
         stretch.append({name: term.item() for name, term in terms.items()})
         now, due = time.monotonic(), step % every == 0 or step == iterations
         if due or now - reported > 60:
-            reported, left = now, (now - started) / step * (iterations - step)
+            reported, left = now, (now - started) / (step - first) * (iterations - step)
             mean = pd.DataFrame(stretch).mean()
-            report(f"step {step}/{iterations}, loss {mean['loss']:.4f}, {left / 60:.1f} min left")
+            run.report(f"step {step}/{iterations}, loss {mean['loss']:.4f}, {left / 60:.1f} min left")
             if due:
                 rows.append({"step": step} | mean.to_dict())
                 stretch = []
+        if run.checkpoint and now - kept >= run.seconds:
+            _write_state(run, step=step, rows=rows, stretch=stretch, model=model, optimizer=optimizer)
+            kept = time.monotonic()
     return pd.DataFrame(rows).set_index("step")
+
+
+def _write_state(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
+    states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
+    with whole_file(run.checkpoint) as path, open(path, "wb") as stream:
+        torch.save({"key": run.key} | progress | states, stream)
+
+
+def _read_state(run: Run) -> dict:
+    """What `_write_state` wrote for the same training; empty where there is none, or none that can be read."""
+    if not run.checkpoint or not run.checkpoint.is_file():
+        return {}
+    try:
+        state = torch.load(run.checkpoint, map_location=run.device, weights_only=True)
+        same = state["key"] == run.key
+    except Exception as error:  # whatever torch raises on a broken file
+        run.report(f"checkpoint {run.checkpoint} cannot be read, so the training begins anew: {error}")
+        return {}
+    if not same:
+        run.report(f"checkpoint {run.checkpoint} is of another training, so this one begins anew")
+        return {}
+    return state | {"random": state["random"].cpu()}

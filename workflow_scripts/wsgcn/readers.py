@@ -1,0 +1,252 @@
+"""Three kinds of data sets in one form: the drawn demo, a PASCAL VOC devkit, a folder of images with labels.csv.
+
+Read each time the workflow is parsed, so lists and tags only are opened, never an image. A problem ends no reading:
+each is noted, and all are told together.
+"""
+
+import csv
+import difflib
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from wsgcn import demo
+from wsgcn.dataset import LISTS, Dataset, DatasetError, Image, mask_values
+from wsgcn.files import IGNORE
+
+VOC_CLASSES = (
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+).split()
+
+LONGEST = 200
+"""Bytes of an image id: file systems take 255 a name, and ours have something before and after it."""
+
+Note = Callable[[str], None]
+"""Takes down a problem."""
+
+
+def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
+    """The data set that the `dataset` section of the config describes.
+
+    Raises DatasetError with a sentence for each problem, naming the file, line or class at fault.
+    """
+    problems: list[str] = []
+    if settings["kind"] == "demo":
+        data = _read_demo(settings, seed, results, problems.append)
+    else:
+        read = {"voc": _read_voc, "folder": _read_folder}[settings["kind"]]
+        data = read(settings, Path(settings["root"]), problems.append)
+    if problems:
+        raise DatasetError(problems, data)
+    return data
+
+
+def _read_demo(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | None:
+    """The drawn demo, in VOC layout under results/: its classes are planned from the seed, not read back."""
+    root = results / "voc"
+    wrong = [name for name in LISTS if settings[name] not in ("train", "val")]
+    for name in wrong:
+        note(f"dataset.{name}: the demo's lists are train and val, not {settings[name]}")
+    if wrong:
+        return None
+
+    def images(split: str) -> dict[str, Image]:
+        return {
+            image: Image(
+                image,
+                str(root / "JPEGImages" / f"{image}.jpg"),
+                tuple(1 + demo.CLASSES.index(name) for name in names),
+                str(root / "SegmentationClass" / f"{image}.png"),
+            )
+            for image, names in demo.plan(split, settings[f"demo_{split}"], seed).items()
+        }
+
+    lists = {name: images(settings[name]) for name in LISTS}
+    return Dataset(demo.CLASSES, **lists, mask_values=mask_values(demo.CLASSES), numbering=demo.CLASSES)
+
+
+def _read_voc(settings: Mapping, root: Path, note: Note) -> Dataset | None:
+    """A PASCAL VOC devkit root; classes outside the subset are ignored (255) in the masks."""
+    if not (root / "JPEGImages").is_dir():
+        return note(f"dataset.root: {root} holds no JPEGImages folder, so it is no VOC devkit root")
+    asked = settings["classes"] or VOC_CLASSES
+    classes = tuple(name for name in asked if _known(name, VOC_CLASSES, "dataset.classes", note))
+    found: dict[str, Image | None] = {}
+
+    def image(identifier: str, where: str) -> Image | None:
+        if identifier not in found:
+            wrong = problem_of_id(identifier)
+            names = None if wrong else _annotated_classes(root / "Annotations" / f"{identifier}.xml", note)
+            if wrong:
+                note(f"{where}: image {identifier} {wrong}")
+            if names is None:
+                found[identifier] = None
+            else:
+                mask = root / "SegmentationClass" / f"{identifier}.png"
+                found[identifier] = Image(
+                    identifier,
+                    str(root / "JPEGImages" / f"{identifier}.jpg"),
+                    tuple(sorted(1 + classes.index(name) for name in names & set(classes))),
+                    str(mask) if mask.is_file() else None,
+                )
+        return found[identifier]
+
+    lists = {}
+    for name in LISTS:
+        path = root / "ImageSets/Segmentation" / f"{settings[name]}.txt"
+        images = [image(identifier, f"image list {path}") for identifier in _read_list(path, note)]
+        lists[name] = {image.id: image for image in images if image}
+        if name != "evaluate":  # an image with none of the classes teaches no class and needs no label
+            shown = {i: image for i, image in lists[name].items() if image.classes}
+            if lists[name] and not shown:
+                note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
+            lists[name] = shown
+    values = [IGNORE] * 256
+    values[0] = 0
+    for index, name in enumerate(classes, start=1):
+        values[1 + VOC_CLASSES.index(name)] = index
+    return Dataset(classes, **lists, mask_values=tuple(values), numbering=tuple(VOC_CLASSES))
+
+
+def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
+    """A folder of images with labels.csv (`image,classes`, classes separated by `;`); masks/<id>.png optional."""
+    table = root / "labels.csv"
+    rows = _read_table(table, note)
+    if rows is None:
+        return None
+    classes = tuple(settings["classes"]) or tuple(sorted({name for _, names in rows.values() for name in names}))
+    if len(classes) >= IGNORE:
+        note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
+    images = {}
+    for identifier, (file, names) in rows.items():
+        known = [name for name in names if _known(name, classes, f"{table}: image {file}", note)]
+        mask = root / "masks" / f"{identifier}.png"
+        images[identifier] = Image(
+            identifier,
+            str(root / file),
+            tuple(sorted({1 + classes.index(name) for name in known})),
+            str(mask) if mask.is_file() else None,
+        )
+    ids = {file: identifier for identifier, (file, _) in rows.items()}  # a list may name files or ids
+    lists = {}
+    for name in LISTS:
+        asked = list(rows) if settings[name] == "all" else _read_list(root / settings[name], note)
+        asked = [ids.get(one, one) for one in asked]
+        for unknown in (one for one in asked if one not in images):
+            note(f"{root / settings[name]}: names image {unknown}, which {table} does not list{_hint(unknown, images)}")
+        lists[name] = {one: images[one] for one in asked if one in images}
+    for one in lists["train"] | lists["label"]:  # images to evaluate on need no tags
+        if not rows[one][1]:
+            name = "train" if one in lists["train"] else "label"
+            note(f"{table}: image {rows[one][0]} of list dataset.{name} has no class")
+    return Dataset(classes, **lists, mask_values=mask_values(classes), numbering=classes)
+
+
+def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]]] | None:
+    """A labels.csv as {id: (file, class names)}; None where it cannot be read at all."""
+    if not table.is_file():
+        return note(f"dataset.root: {table} does not exist; a folder data set needs it")
+    text = _read_text(table, note)
+    if text is None:
+        return None
+    reader, rows, lines = csv.DictReader(io.StringIO(text, newline="")), {}, 0
+    try:
+        header = reader.fieldnames or ()
+        if not {"image", "classes"} <= set(header):
+            return note(
+                f"{table}: the header must name the columns image and classes, separated by a comma;"
+                f" it is {','.join(header) or 'empty'}"
+            )
+        for row in reader:
+            lines += 1
+            file = (row["image"] or "").strip()
+            if not file:
+                note(f"{table}: line {reader.line_num} names no image")
+                continue
+            identifier = PurePosixPath(file).stem
+            outside = PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts
+            wrong = "leads out of the data set's folder" if outside else problem_of_id(identifier)
+            if wrong:
+                note(f"{table}: line {reader.line_num}: image {file} {wrong}")
+            elif identifier in rows:
+                other = rows[identifier][0]
+                note(
+                    f"{table}: image {file} stands there twice"
+                    if other == file
+                    else f"{table}: images {other} and {file} have the same name, which is to tell them apart"
+                )
+            else:
+                names = (name.strip() for name in (row["classes"] or "").split(";"))
+                rows[identifier] = file, tuple(name for name in names if name)
+    except csv.Error as error:
+        return note(f"{table}: line {reader.line_num} cannot be read: {error}")
+    if not lines:
+        note(f"{table}: lists no image")
+    return rows or None
+
+
+def problem_of_id(identifier: str) -> str | None:
+    """Why an image id cannot name files of ours, as the end of a sentence; None where it can."""
+    if found := re.search(r"""[/\\{}*?:"<>|\x00-\x1f\x7f]""", identifier):
+        return f'has {found[0]!r} in its name; not allowed are / \\ {{ }} * ? : " < > | and control characters'
+    if identifier.startswith(".") or identifier != identifier.strip():
+        return "has a name that begins with a dot, or begins or ends with a blank"
+    if not 0 < len(identifier.encode(errors="surrogatepass")) <= LONGEST:
+        return f"has a name of no or more than {LONGEST} bytes"
+    return None
+
+
+def _annotated_classes(path: Path, note: Note) -> set[str] | None:
+    """The class names of a VOC annotation's objects."""
+    try:
+        return {element.text.strip() for element in ElementTree.parse(path).iterfind("object/name")}
+    except FileNotFoundError:
+        return note(f"annotation {path} does not exist")
+    except (ElementTree.ParseError, AttributeError, ValueError, OSError) as error:
+        return note(f"annotation {path} cannot be read: {error}")
+
+
+def _read_list(path: Path, note: Note) -> list[str]:
+    """Image ids, one a line, each once."""
+    if not path.is_file():
+        note(f"image list {path} does not exist")
+        return []
+    text = _read_text(path, note)
+    if text is None:
+        return []
+    ids = [line.strip() for line in text.splitlines() if line.strip()]
+    if not ids:
+        note(f"image list {path} is empty")
+    seen = set()
+    for one in ids:
+        if one in seen:
+            note(f"image list {path} names {one} twice")
+        seen.add(one)
+    return list(dict.fromkeys(ids))
+
+
+def _read_text(path: Path, note: Note) -> str | None:
+    """A UTF-8 file, with or without the mark that some programs begin it with."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return note(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8")
+
+
+def _known(name: str, names: Iterable[str], where: str, note: Note) -> bool:
+    """Whether a class is among `names`; a problem with the nearest of them where it is not."""
+    names = list(names)
+    if name not in names:
+        note(f"{where}: unknown class {name}" + (_hint(name, names) or f"; known are {', '.join(names)}"))
+    return name in names
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    by_lower = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""

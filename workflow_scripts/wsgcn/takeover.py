@@ -1,0 +1,56 @@
+"""What a workflow that was killed leaves behind in its folder, and how the next one takes over."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+_held = []  # the open file whose lock tells others that this process lives
+
+
+def take_over(folder: Path) -> None:
+    """Hold a lock in Snakemake's `folder` while this process lives; set aside the locks of one that is dead.
+
+    Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
+    holds one, those of Snakemake are a dead one's. On a file system without locks nothing is done.
+    """
+    folder.mkdir(exist_ok=True)
+    stream = open(folder / "alive", "w")  # noqa: SIM115
+    try:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another workflow is alive here
+            pass
+        else:
+            if any((folder / "locks").glob("*")):
+                shutil.rmtree(folder / "died", ignore_errors=True)
+                (folder / "locks").rename(folder / "died")
+        fcntl.flock(stream, fcntl.LOCK_SH)
+    except OSError:
+        stream.close()
+        return
+    _held.append(stream)
+
+
+def died(folder: Path) -> bool:
+    """Whether `take_over` found a dead workflow that nobody has cleared up after."""
+    return (folder / "died").is_dir()
+
+
+def clear_up(folder: Path, results: Path) -> None:
+    """Delete what a dead workflow had half written under `results`, and forget it."""
+    for path in results.rglob(".[0-9]*-*"):  # of `wsgcn.files.whole_file`
+        writer = path.name[1:].split("-")[0]
+        if path.is_file() and writer.isdigit() and not _lives(int(writer)):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "died", ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,67 @@
+"""What the scripts of the four trainings have in common."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+
+import wsgcn
+from wsgcn.check import problems_of
+from wsgcn.device import pick_device
+from wsgcn.files import whole_file, why_skipped
+from wsgcn.jobs import logged
+from wsgcn.training import Run
+
+
+def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.DataFrame]]) -> None:
+    """Train in a Snakemake job, from its checkpoint if it has one, and write the model and its history of losses.
+
+    job: with inputs `images` and perhaps as many `labels`, outputs `model` and `history`. train(places, run): trains on
+    the images at these places, which are all but the skipped ones. The number of threads is the config's, not that of
+    the job's cores: sums in another order round otherwise, and a training makes much of that.
+    """
+    with logged(job.log[0]):
+        torch.set_num_threads(job.config["training_threads"])
+        checkpoint = Path(f"{job.output.model}.checkpoint")
+        run = Run(
+            job.params.seed,
+            pick_device(job.resources.device),
+            workers=max(1, job.threads - 1),
+            checkpoint=checkpoint,
+            seconds=job.config["checkpoint_seconds"],
+            key=training_key(dict(job.params.items()), list(job.input)),
+        )
+        model, history = train(_usable(job), run)
+        with whole_file(job.output.model) as path, open(path, "wb") as stream:  # torch writes a path's name into it
+            torch.save(model.cpu().state_dict(), stream)
+        with whole_file(job.output.history) as path:
+            history.to_csv(path)
+        checkpoint.unlink(missing_ok=True)
+
+
+def training_key(params: dict, inputs: Sequence[str]) -> str:
+    """A hash of what a training depends on: its parameters, its inputs' sizes and times, this package, torch."""
+    marks = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in inputs]
+    described = json.dumps([params, marks, torch.__version__], default=str)
+    sources = b"".join(path.read_bytes() for path in sorted(Path(wsgcn.__file__).parent.glob("*.py")))
+    return hashlib.sha256(described.encode() + sources).hexdigest()
+
+
+def _usable(job) -> list[int]:
+    """The places of the images that no earlier stage skipped, and, where bad ones are skipped, that can be read."""
+    images, labels = job.input.images, job.input.get("labels")
+    places = list(range(len(images)))
+    if labels:
+        places = [k for k in places if not why_skipped(labels[k])]
+    elif job.config["on_error"] == "skip":
+        places = [k for k in places if not problems_of(images[k], None, ())]
+    if not places:
+        raise ValueError("all of its images were skipped, so there is nothing to train on")
+    if len(places) < len(images):
+        print(f"trains on {len(places)} of {len(images)} images; the others were skipped")
+    return places
