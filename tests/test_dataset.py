@@ -239,7 +239,7 @@ def test_tables_as_spreadsheets_write_them(table, tmp_path):
         ("image,classes\n", "{table}: lists no image"),
         (
             "image,classes\na.jpg,cell\na.png,cell\n",
-            "{table}: images a.jpg and a.png have the same name, which is to tell them apart",
+            "{table}: images a.jpg and a.png have the same name",
         ),
         ("image,classes\na.jpg,cell\nb.jpg,\n", "{table}: image b.jpg of list dataset.train has no class"),
         ("image,classes\na.jpg,cell\nb.jpg\n", "{table}: image b.jpg of list dataset.train has no class"),
@@ -272,7 +272,9 @@ def test_folder_errors_name_lists_ids_and_classes(folder):
     (folder / "some.txt").write_text("x\nw\n")
     with pytest.raises(ValueError, match=r"^.*some\.txt: names image w, which .*labels\.csv does not list"):
         read_folder(folder)
-    with pytest.raises(ValueError, match=r"labels\.csv: unknown class leaf; did you mean leaves\?$"):
+    (folder / "some.txt").write_text("x\n")
+    message = r"^.*labels\.csv: 2 images, the first x\.png: unknown class leaf; did you mean leaves\?$"
+    with pytest.raises(ValueError, match=message):
         read_folder(folder, classes=["leaves", "root", "stem"])
 
 

@@ -13,25 +13,12 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
+from tiny_project import ROOT, TINY, copy_workflow, merge, snakemake
 
 from wsgcn import demo, metrics
 from wsgcn.dataset import read_truth
 from wsgcn.files import read_arrays, read_label, write_label
 from wsgcn.readers import VOC_CLASSES, read_dataset
-
-ROOT = Path(__file__).parents[1]
-
-# Small enough for a minute or two; every stage runs for real.
-TINY = {
-    "batch_size": 4,
-    "classifier": {"epochs": 1, "batch": 4, "crop": 64, "long_side": [64, 96]},
-    "cam": {"scales": [1], "flip": False},
-    "irnet": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 4}},
-    "psa": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 3}},
-    "refine": {"epochs": 12},
-    "segmentation": {"training": {"iterations": 2, "batch": 4, "crop": 64}, "prediction": {"scales": [1]}},
-    "report": {"images": 3},
-}
 
 # Replaces those of config.yaml: one of each kind.
 EXPERIMENTS = {
@@ -62,33 +49,11 @@ AFTER_REFINEMENT = {
 }
 
 
-def merge(base: dict, overlay: dict) -> dict:
-    return base | {k: merge(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in overlay.items()}
-
-
 def write_config(folder: Path, overlay: dict) -> None:
     config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
     replaced = {"experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": {"wsgcn-p": "psa-walk"}}
     config |= {key: overlay.get(key, value) for key, value in replaced.items()}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-def copy_workflow(folder: Path) -> None:
-    """The project as a clone has it: what a run computes stays in `folder`."""
-    for name in ("Snakefile", "rules", "workflow_scripts", "profiles", "envs"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, folder / name)
-
-
-def snakemake(folder: Path, *arguments: str, uri: str | None = None) -> str:
-    """Run Snakemake in `folder`; its whole output. Fails the test where it fails."""
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-    environment |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
-    return done.stdout + done.stderr
 
 
 def planned(folder: Path, *arguments: str, uri: str | None = None) -> set[str]:

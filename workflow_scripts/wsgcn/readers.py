@@ -9,7 +9,7 @@ import difflib
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from wsgcn import demo
@@ -73,7 +73,10 @@ def _read_voc(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     if not (root / "JPEGImages").is_dir():
         return note(f"dataset.root: {root} holds no JPEGImages folder, so it is no VOC devkit root")
     asked = settings["classes"] or VOC_CLASSES
-    classes = tuple(name for name in asked if _known(name, VOC_CLASSES, "dataset.classes", note))
+    for name in asked:
+        if name not in VOC_CLASSES:
+            note(f"dataset.classes: {_unknown(name, VOC_CLASSES)}")
+    classes = tuple(name for name in asked if name in VOC_CLASSES)
     found: dict[str, Image | None] = {}
 
     def image(identifier: str, where: str) -> Image | None:
@@ -120,9 +123,11 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     classes = tuple(settings["classes"]) or tuple(sorted({name for _, names in rows.values() for name in names}))
     if len(classes) >= IGNORE:
         note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
-    images = {}
+    images, unknown = {}, {}
     for identifier, (file, names) in rows.items():
-        known = [name for name in names if _known(name, classes, f"{table}: image {file}", note)]
+        known = [name for name in names if name in classes]
+        for name in set(names) - set(known):
+            unknown.setdefault(name, []).append(file)
         mask = root / "masks" / f"{identifier}.png"
         images[identifier] = Image(
             identifier,
@@ -130,6 +135,9 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
             tuple(sorted({1 + classes.index(name) for name in known})),
             str(mask) if mask.is_file() else None,
         )
+    for name, files in sorted(unknown.items()):
+        where = f"image {files[0]}" if len(files) == 1 else f"{len(files)} images, the first {files[0]}"
+        note(f"{table}: {where}: {_unknown(name, classes)}")
     ids = {file: identifier for identifier, (file, _) in rows.items()}  # a list may name files or ids
     lists = {}
     for name in LISTS:
@@ -238,12 +246,8 @@ def _read_text(path: Path, note: Note) -> str | None:
         return note(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8")
 
 
-def _known(name: str, names: Iterable[str], where: str, note: Note) -> bool:
-    """Whether a class is among `names`; a problem with the nearest of them where it is not."""
-    names = list(names)
-    if name not in names:
-        note(f"{where}: unknown class {name}" + (_hint(name, names) or f"; known are {', '.join(names)}"))
-    return name in names
+def _unknown(name: str, names: Sequence[str]) -> str:
+    return f"unknown class {name}" + (_hint(name, names) or f"; known are {', '.join(names)}")
 
 
 def _hint(name: str, names: Iterable[str]) -> str:

@@ -1,0 +1,43 @@
+"""A clone of the workflow, small enough to run in a test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# Small enough for a minute or two; every stage runs for real.
+TINY = {
+    "batch_size": 4,
+    "classifier": {"epochs": 1, "batch": 4, "crop": 64, "long_side": [64, 96]},
+    "cam": {"scales": [1], "flip": False},
+    "irnet": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 4}},
+    "psa": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 3}},
+    "refine": {"epochs": 12},
+    "segmentation": {"training": {"iterations": 2, "batch": 4, "crop": 64}, "prediction": {"scales": [1]}},
+    "report": {"images": 3},
+}
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    return base | {k: merge(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in overlay.items()}
+
+
+def copy_workflow(folder: Path) -> None:
+    """The project as a clone has it: what a run computes stays in `folder`."""
+    for name in ("Snakefile", "rules", "workflow_scripts", "profiles", "envs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / name)
+
+
+def snakemake(folder: Path, *arguments: str, uri: str | None = None) -> str:
+    """Run Snakemake in `folder`; its whole output. Fails the test where it fails."""
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    environment |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    return done.stdout + done.stderr
