@@ -114,7 +114,19 @@ def test_held_nodes_are_what_makes_it_low_rank(rng, monkeypatch):
     given = features(rng, step, 96)
     assert low_rank_walk(step, 256, given)
     monkeypatch.setattr(walk, "HELD", 2)
-    assert low_rank_walk(step, 256, given) is None
+    assert low_rank_walk(step, 256, given, most=96) is None
+
+
+def test_rows_that_are_alike_are_helped_out(step, rng):
+    """Many features of a network that tells little apart: random rows show what those do not."""
+    given = np.tile(features(rng, step, 1), (200, 1))
+    assert low_rank_walk(step, 256, given, most=200) is None
+    held, low_rank, walked = low_rank_walk(step, 256, given)
+    expected = power(step, 256)
+    probes = rng.standard_normal((200, step.shape[0]))
+    found = held.toarray() + low_rank.basis.T * low_rank.values @ low_rank.basis
+    assert np.linalg.norm(probes @ (found - expected)) < 1.3 * LEFT_OUT * np.linalg.norm(probes)
+    np.testing.assert_allclose(walked, given @ expected, atol=2e-4 * np.linalg.norm(given, axis=1).max())
 
 
 def test_rows_of_zeros_hide_nothing(step):

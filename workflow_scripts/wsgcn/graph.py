@@ -15,12 +15,12 @@ from wsgcn.maximum import LowRankMaximum, sparse_maximum
 from wsgcn.paths import displacements, pair_places, path_maximum
 from wsgcn.propagation import Propagation, Term, term_product
 from wsgcn.stencil import scaled, stencil_matrix
-from wsgcn.walk import ROWS, low_rank_walk, matrix_term, walk_polynomial
+from wsgcn.walk import low_rank_walk, matrix_term, walk_polynomial
 
 CPU = torch.device("cpu")
 
 MOST_ROWS = 1000
-"""So many vectors may make the maximum of a walk."""
+"""So many vectors may make the maximum of a walk, which has no other form."""
 
 
 def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
@@ -137,13 +137,10 @@ def _applied(graph: Graph, features: np.ndarray) -> tuple[Graph, np.ndarray]:
 def _maximum_terms(
     step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, features: np.ndarray
 ) -> tuple[Term, ...]:
-    rng, rows, scale = np.random.default_rng(1), features, float(np.sqrt((features**2).mean())) or 1
-    while not (found := low_rank_walk(step, steps, rows)):
-        if len(rows) > MOST_ROWS:
-            raise ValueError(
-                f"graph.steps: {steps} steps with graph.normalisation: row need more than {MOST_ROWS} vectors; "
-                "take 0, 1 or many steps, or symmetric"
-            )
-        random = rng.standard_normal((len(rows) + ROWS, len(degree)))
-        rows = np.concatenate([rows, (scale * random).astype(step.dtype)])
+    found = low_rank_walk(step, steps, features, MOST_ROWS)
+    if not found:
+        raise ValueError(
+            f"graph.steps: {steps} steps with graph.normalisation: row need more than {MOST_ROWS} vectors; "
+            "take 0, 1 or many steps, or symmetric"
+        )
     return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)

@@ -148,28 +148,40 @@ def _thinned(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.spars
 
 
 def low_rank_walk(
-    step: scipy.sparse.sparray, steps: int, rows: np.ndarray
+    step: scipy.sparse.sparray, steps: int, rows: np.ndarray, most: int | None = None
 ) -> tuple[scipy.sparse.csr_array, LowRank, np.ndarray] | None:
     """Sᵗ as H + Uᵗ diag(v) U with H sparse, from what it makes of some rows X [K, N], and Sᵗ X; None where that fails.
 
     Nyström's approximation of E = Sᵗ - H: with Y = E X, E is about Yᵗ (X Yᵗ)⁺ Y, exact on the rows themselves as far as
     the inverse is. The rows are the node features, so that E is held best where the network sees it, and random ones
-    where those are few. Other random rows tell what is left out.
+    where those are few or too much alike: at most `most` of both, by default as many as cost no more than the
+    polynomial does. Other random rows tell what is left out.
     """
     held, rng = held_walk(step, steps), np.random.default_rng(0)
     if held is None:
         return None
     scale = float(np.linalg.norm(rows)) / (len(rows) * step.shape[0]) ** 0.5 or 1
-    random = rng.standard_normal((max(0, ROWS - len(rows)) + PROBES, step.shape[0])).astype(step.dtype)
-    sources = np.concatenate([rows, (scale * random).astype(step.dtype)])
-    walked = walk_rows(walk_polynomial(step, steps, 1e-4), sources)
-    beyond = walked - (held @ sources.T).T
-    core = (sources[:-PROBES] @ beyond[:-PROBES].T).astype(np.float64)
-    values, vectors = np.linalg.eigh((core + core.T) / 2)
-    kept = np.abs(values) > NEGLIGIBLE * np.abs(values).max()
-    basis = (vectors[:, kept] / np.abs(values[kept]) ** 0.5).T.astype(step.dtype) @ beyond[:-PROBES]
-    signs = np.sign(values[kept]).astype(step.dtype)
-    rest = beyond[-PROBES:] - (sources[-PROBES:] @ basis.T * signs) @ basis
-    if not np.linalg.norm(rest) <= LEFT_OUT * np.linalg.norm(sources[-PROBES:]):
-        return None
-    return held, LowRank(basis, signs), walked[: len(rows)]
+    polynomial = walk_polynomial(step, steps, 1e-4)
+    most = most or len(polynomial.coefficients) * step.nnz // step.shape[0] // 2
+
+    def drawn(count: int) -> np.ndarray:
+        return (scale * rng.standard_normal((count, step.shape[0])).astype(step.dtype)).astype(step.dtype)
+
+    first = np.concatenate([rows, drawn(max(0, ROWS - len(rows)) + PROBES)])
+    walked = walk_rows(polynomial, first)
+    beyond = walked - (held @ first.T).T
+    (sources, probes), (images, probed) = np.split(first, [-PROBES]), np.split(beyond, [-PROBES])
+    while True:
+        core = (sources @ images.T).astype(np.float64)
+        values, vectors = np.linalg.eigh((core + core.T) / 2)
+        kept = np.abs(values) > NEGLIGIBLE * np.abs(values).max()
+        basis = (vectors[:, kept] / np.abs(values[kept]) ** 0.5).T.astype(step.dtype) @ images
+        signs = np.sign(values[kept]).astype(step.dtype)
+        rest = probed - (probes @ basis.T * signs) @ basis
+        if np.linalg.norm(rest) <= LEFT_OUT * np.linalg.norm(probes):
+            return held, LowRank(basis, signs), walked[: len(rows)]
+        if len(sources) + ROWS > most:
+            return None
+        more = drawn(ROWS)
+        sources = np.concatenate([sources, more])
+        images = np.concatenate([images, walk_rows(polynomial, more) - (held @ more.T).T])
