@@ -52,6 +52,7 @@ rule labels:
 onstart:
     after_a_death()
     check_images()
+    check_backbones()
 
 
 onerror:

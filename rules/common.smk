@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import check_once, everything_wrong
+from wsgcn.check import check_networks, check_once, everything_wrong
 from wsgcn.dataset import DatasetError, batches
 from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
 from wsgcn.readers import read_dataset
@@ -154,6 +154,21 @@ def check_images():
                 print(f"will be skipped: {problem}", file=sys.stderr)
         except ValueError as error:
             raise WorkflowError(str(error)) from None
+
+
+def check_backbones():
+    """Build every network of every experiment once, before hours are spent on what comes before it."""
+    found = []
+    for settings in EXPERIMENTS.values():
+        backbones = [
+            ("", settings["backbone"], 16),
+            ("segmentation.training.", settings["segmentation"]["training"]["backbone"], 8),
+        ]
+        found += [backbone for backbone in backbones if backbone not in found]
+    try:
+        check_networks(found, f"{RESULTS}/data/networks.json")
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def after_a_death():

@@ -70,7 +70,7 @@ def test_a_state_dict_that_does_not_fit_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=rf"weights\.pt does not fit: (?s:.*)size mismatch for {first}"):
         build_backbone(SMALL, str(path), 16)
     path.write_bytes(b"no state dict")
-    with pytest.raises(ValueError, match=r"weights\.pt does not fit"):
+    with pytest.raises(ValueError, match=r"weights\.pt is no state dict of PyTorch"):
         build_backbone(SMALL, str(path), 16)
 
 

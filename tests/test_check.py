@@ -4,10 +4,12 @@ import os
 
 import numpy as np
 import pytest
+import timm
+import torch
 from PIL import Image
 
-from wsgcn import check
-from wsgcn.check import check_once, problems_of
+from wsgcn import backbone, check
+from wsgcn.check import check_networks, check_once, problems_of, told
 from wsgcn.files import IGNORE, write_label
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
@@ -81,3 +83,39 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     os.utime(label, ns=(1, 1))
     check_once(files, more, memory)
     assert opened[3:] == [image]
+
+
+def test_images_that_are_to_be_skipped_stop_nothing(tmp_path, image):
+    broken, memory = str(tmp_path / "broken.jpg"), tmp_path / "checked.json"
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    small = mask(tmp_path / "small.png", np.zeros((3, 5)))
+    for _ in range(2):
+        assert len(check_once([(image, None), (broken, None)], VALUES, memory, skips=True)) == 1
+    with pytest.raises(ValueError, match="^2 problems in the data:\nmask .*small"):  # a wrong truth spoils the figures
+        check_once([(image, small), (broken, None)], VALUES, memory, skips=True)
+
+
+def test_many_problems_are_counted():
+    assert told(["one"]) == "one"
+    assert told([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
+
+
+def test_networks_are_built_once(tmp_path, monkeypatch):
+    memory, built = tmp_path / "networks.json", []
+    path = tmp_path / "weights.pt"
+    torch.save(timm.create_model("test_resnet", num_classes=0, global_pool="").state_dict(), path)
+    backbones = [("", {"name": "test_resnet", "weights": str(path)}, 16)]
+    backbones.append(("segmentation.training.", {"name": "test_resnet", "weights": "random"}, 8))
+    real = backbone.build_backbone
+    monkeypatch.setattr(backbone, "build_backbone", lambda *args: built.append(args) or real(*args))
+    for _ in range(2):
+        check_networks(backbones, memory)
+        assert len(built) == 2
+    torch.save({}, path)
+    with pytest.raises(ValueError, match="^backbone.weights: .*weights.pt lacks"):
+        check_networks(backbones, memory)
+    bad = [("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)]
+    with pytest.raises(
+        ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne; .*test_resnet"
+    ):
+        check_networks(bad, memory)

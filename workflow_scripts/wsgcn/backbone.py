@@ -1,5 +1,6 @@
 """Backbones from timm, by name: five stages and a final feature map, at a chosen output stride."""
 
+import difflib
 from pathlib import Path
 
 import timm
@@ -15,7 +16,7 @@ def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
     weights do not fit each other.
     """
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[-1][:6]}*")[:3]
+        near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"backbone.name: timm knows no {name}" + (f"; near are {', '.join(near)}" if near else ""))
     try:
         model = timm.create_model(
@@ -62,9 +63,13 @@ def _load_by_name(model: nn.Module, path: Path) -> None:
         raise ValueError(f"backbone.weights: {path} is neither wheel, hub, random nor a file")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # torch's own words are long, and tell how to run what is in the file
+        raise ValueError(f"backbone.weights: {path} is no state dict of PyTorch, which holds tensors only") from None
+    try:
         result = model.load_state_dict(weights, strict=False)
-    except Exception as error:
-        raise ValueError(f"backbone.weights: {path} does not fit: {error}") from None
+    except (RuntimeError, TypeError, AttributeError) as error:
+        words = " ".join(str(error).split())
+        raise ValueError(f"backbone.weights: {path} does not fit: {words}") from None
     missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
     if missing:
         raise ValueError(f"backbone.weights: {path} lacks {len(missing)} tensors, the first is {missing[0]}")

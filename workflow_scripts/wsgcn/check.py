@@ -1,9 +1,11 @@
 """One look at every image and mask before hours are spent on them; all problems in one list."""
 
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,32 @@ def check_once(
     if stopping:
         raise ValueError(told(problems))
     return problems
+
+
+def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | Path) -> None:
+    """Build what has changed of the backbones since the last call that kept its notes in the file `memory`.
+
+    backbones: where the config names each, its `name` and `weights`, and the output stride. Raises ValueError, one line
+    a problem, where timm knows no such network or the weights do not fit.
+    """
+    marks = {
+        f"{where}: {backbone['name']} at {stride}": [backbone["weights"], _mark(backbone["weights"])]
+        for where, backbone, stride in backbones
+    }
+    if Path(memory).is_file() and read_json(memory) == marks:
+        return
+    from wsgcn.backbone import build_backbone  # which takes seconds
+
+    problems = []
+    for where, backbone, stride in backbones:
+        try:
+            with redirect_stdout(io.StringIO()):
+                build_backbone(backbone["name"], backbone["weights"], stride)
+        except ValueError as error:
+            problems.append(f"{where}{error}" if where else str(error))
+    if problems:
+        raise ValueError("\n".join(dict.fromkeys(problems)))
+    write_json(memory, marks)
 
 
 def everything_wrong(error: DatasetError, threads: int) -> str:

@@ -187,7 +187,9 @@ def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]
                     else f"{table}: images {other} and {file} have the same name, which is to tell them apart"
                 )
             else:
-                names = (name.strip() for name in (row["classes"] or "").split(";"))
+                names = [name.strip() for name in (row["classes"] or "").split(";")]
+                for name in (name for name in names if not name.isprintable()):
+                    note(f"{table}: line {reader.line_num}: class {name!r} holds a character that cannot be printed")
                 rows[identifier] = file, tuple(name for name in names if name)
     except csv.Error as error:
         return note(f"{table}: line {reader.line_num} cannot be read: {error}")

@@ -65,7 +65,8 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     elif kind == "additionalProperties":
         known = list(error.schema["properties"])
         for name in sorted(set(map(str, value)) - set(known)):
-            yield f"unknown key {dot}{name}" + (_hint(name, known) or f"; known are {', '.join(known)}")
+            shown = name if name.isprintable() and name.strip() else json.dumps(name)
+            yield f"unknown key {dot}{shown}" + (_hint(name, known) or f"; known are {', '.join(known)}")
     elif kind == "enum":
         names = list(map(str, wanted))
         yield f"{key}: {value} is none of {', '.join(names)}{_hint(str(value), names)}"
