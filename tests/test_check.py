@@ -116,6 +116,6 @@ def test_networks_are_built_once(tmp_path, monkeypatch):
         check_networks(backbones, memory)
     bad = [("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)]
     with pytest.raises(
-        ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne; .*test_resnet"
+        ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne;"
     ):
         check_networks(bad, memory)

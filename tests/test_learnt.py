@@ -75,9 +75,16 @@ def test_weighted_features_are_each_channel_times_its_weight(of_irnet):
 def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, of_affinitynet):
     found = node_features(of_affinitynet, size, "plain")
     assert found.shape == (5, size[0] * size[1]) and found.dtype == np.float32
-    on_nodes = on_grid(of_affinitynet["features"], size)
+    values = [float(value) for value in of_affinitynet["features"].ravel()]
+    root_mean_square = (sum(value**2 for value in values) / len(values)) ** 0.5
+    on_nodes = on_grid(of_affinitynet["features"].astype(np.float32), size)
     for d, y, x in np.ndindex(5, *size):
-        assert found[d, y * size[1] + x] == on_nodes[d, y, x]
+        assert found[d, y * size[1] + x] == pytest.approx(on_nodes[d, y, x] / root_mean_square, rel=1e-4, abs=1e-6)
+
+
+def test_features_of_zeros_stay_zeros(of_affinitynet):
+    zeros = {"features": np.zeros_like(of_affinitynet["features"])}
+    assert not node_features(zeros, (H, W), "plain").any()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

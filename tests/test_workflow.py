@@ -17,7 +17,7 @@ from tiny_project import ROOT, TINY, copy_workflow, merge, snakemake
 
 from wsgcn import demo, metrics
 from wsgcn.dataset import read_truth
-from wsgcn.files import read_arrays, read_label, write_label
+from wsgcn.files import read_arrays, read_label, why_skipped, write_label
 from wsgcn.readers import VOC_CLASSES, read_dataset
 
 # Replaces those of config.yaml: one of each kind.
@@ -405,27 +405,47 @@ def test_a_rerun_leaves_one_current_run_a_stage(project):
     assert all(run.data.tags["replaced_by"] in ids for run in replaced)
 
 
-def test_a_folder_of_tagged_images_without_masks(tmp_path):
+def test_a_folder_of_photos(tmp_path):
+    """Without masks, in a read-only folder with a blank in its path, among them odd ones and one that cannot be read."""
     copy_workflow(tmp_path)
     root = tmp_path / "my photos"
     root.mkdir()
     rows = ["image,classes"]
-    for image, classes in demo.plan("train", 6, 1).items():
+    for k, (image, classes) in enumerate(demo.plan("train", 6, 1).items()):
         pixels, _ = demo.draw(image, classes, 1, 72)
-        Image.fromarray(pixels).save(root / f"{image}.png")
-        rows.append(f"{image}.png,{';'.join(classes)}")
+        file = f"{image}.png" if k else "my cät.png"
+        Image.fromarray(pixels).save(root / file)
+        rows.append(f"{file},{';'.join(classes)}")
+    Image.new("CMYK", (30, 20)).save(root / "print.tif")
+    Image.new("L", (1, 1)).save(root / "dot.png")
+    (root / "broken.png").write_bytes((root / "my cät.png").read_bytes()[:500])
+    rows += [f"{file},{classes[0]}" for file in ("print.tif", "dot.png", "broken.png")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    root.chmod(0o555)
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     dataset = {"name": "mine", "kind": "folder", "root": "my photos", **lists}
     few = {"experiments": {"cam-only": {"refinement": "none"}}, "sweeps": {}, "against": {}}
-    write_config(tmp_path, {"dataset": dataset, **few})
-    snakemake(tmp_path, "all", "ablations")
-    assert len(list((tmp_path / "results/mine/pseudo/wsgcn-i").glob("*.png"))) == 6
-    assert "no masks" in (tmp_path / "results/mine/report/wsgcn-i.html").read_text()
+    write_config(tmp_path, {"dataset": dataset, "on_error": "skip", **few})
+    output = snakemake(tmp_path, "all", "ablations", "--cores", "8")
+    root.chmod(0o755)
+    results = tmp_path / "results/mine"
+    assert "will be skipped: image my photos/broken.png cannot be read" in output
+
+    labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
+    assert len(labels) == 9 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
+    assert read_label(labels["dot"]).shape == (1, 1) and read_label(labels["print"]).shape == (20, 30)
+    assert read_label(labels["my cät"]).shape == np.array(Image.open(root / "my cät.png")).shape[:2]
+    assert "broken.png cannot be read" in why_skipped(results / "segmentation/wsgcn-i/multi_crf/broken.png")
+    text = (results / "summary/wsgcn-i.txt").read_text()
+    assert "skipped 1 image(s)\nbroken: " in text
+    page = (results / "report/wsgcn-i.html").read_text()
+    assert "no masks" in page and "Skipped images" in page
+
     client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
     assert not any("miou" in name or "difference" in name for run in runs for name in run.data.metrics)
-    assert "cam-only" in (tmp_path / "results/mine/ablations/summary.txt").read_text()
+    assert {run.data.metrics.get("skipped_images") for run in runs if run.data.tags["stage"] == "experiment"} == {1}
+    assert "cam-only" in (results / "ablations/summary.txt").read_text()
 
 
 def failing(folder: Path) -> str:
@@ -447,7 +467,7 @@ def test_bad_images_end_before_anything_runs(tmp_path):
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     write_config(tmp_path, {"dataset": {"name": "bad", "kind": "folder", "root": "images", **lists}})
     output = failing(tmp_path)
-    assert "2 problem(s) in the data:" in output
+    assert "2 problems in the data:" in output
     assert all(f"image images/{name}.png cannot be read" in output for name in "bc")
     assert "Traceback" not in output
     assert not list((tmp_path / "results/bad").glob("*/*.pt"))

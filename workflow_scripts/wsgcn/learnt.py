@@ -28,10 +28,14 @@ def affinities_of(
 def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
     """V as rows over the nodes of a grid of `size`, float32 [D, N].
 
-    which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code);
-    AffinityNet's features, which no such layer follows, are always plain (`experiments` refuses anything else).
+    which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
+    AffinityNet's features, which no such layer follows, are always plain (`experiments` refuses anything else), and
+    divided by their root mean square: IRNet's are normalised by its groups, these are ten times as large and saturate
+    a GCN at its learning rate.
     """
     features = learnt["features"].astype(np.float32)
+    if "boundary" not in learnt:
+        features /= max(float(np.sqrt(np.square(features).mean())), 1e-6)
     if which == "weighted":
         features *= learnt["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
