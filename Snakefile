@@ -50,6 +50,7 @@ rule labels:
 
 
 onstart:
+    schedule_at_leisure()
     after_a_death()
     check_images()
     check_backbones()

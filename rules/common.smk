@@ -14,6 +14,7 @@ from wsgcn.check import check_networks, check_once, everything_wrong
 from wsgcn.dataset import DatasetError, batches
 from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
 from wsgcn.readers import read_dataset
+from wsgcn.sizes import image_sizes, with_smaller_copies
 from wsgcn.takeover import clear_up, died, take_over
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
@@ -30,11 +31,10 @@ except DatasetError as error:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
-# Snakemake 9.27's limit of jobs a second starts one more timer with every job that ends, each of which looks at all
-# ready jobs once a second: after 30 jobs that takes half a core. One machine needs no such limit.
-limit = workflow.scheduling_settings and workflow.scheduling_settings.max_jobs_per_timespan
-if limit and (limit.max_jobs, limit.timespan) == (100, 1):  # the default, not what a user asked for
-    workflow.scheduling_settings.max_jobs_per_timespan = None
+ORIGINALS, LARGE = DATA.images, {}  # LARGE: the sizes of the images that smaller copies stand for
+if config["dataset"]["kind"] != "demo":
+    sizes = image_sizes([image.path for image in ORIGINALS.values()], f"{RESULTS}/data/sizes.json")
+    DATA, LARGE = with_smaller_copies(DATA, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
 
 BASE = config["experiment"]
 SEGMENTED = {"all": list(EXPERIMENTS), "base": [BASE], "none": []}.get(
@@ -102,6 +102,11 @@ def paths(images):
     return [DATA.images[image].path for image in images]
 
 
+def full_sizes(images):
+    """Parameter of a job that writes labels: the sizes that they are to have where images have smaller copies."""
+    return {"full_sizes": [LARGE.get(image) for image in images]} if LARGE.keys() & set(images) else {}
+
+
 def masks(images):
     """The masks of those that have one."""
     return [DATA.images[image].mask for image in images if DATA.images[image].mask]
@@ -147,7 +152,7 @@ def spread(images, count):
 def check_images():
     """Open every image and mask that has changed since this was last done; the demo draws its own."""
     if config["dataset"]["kind"] != "demo":
-        files = [(image.path, image.mask) for image in DATA.images.values()]
+        files = [(image.path, image.mask) for image in ORIGINALS.values()]
         try:
             memory, skips = f"{RESULTS}/data/checked.json", config["on_error"] == "skip"
             for problem in check_once(files, DATA.mask_values, memory, ALL_CORES, skips):
@@ -189,6 +194,17 @@ def end_failed_runs():
         from wsgcn.tracking import end_runs
 
         end_runs(read_json(STORE), "FAILED", workflow=os.environ["WSGCN_WORKFLOW"])
+
+
+def schedule_at_leisure():
+    """Take away Snakemake's default limit of 100 jobs a second, which needs half a core after an hour.
+
+    In Snakemake 9.27 each job that ends starts one more timer under it, and each timer has all ready jobs looked at,
+    with all of their files, once a second. One machine needs no such limit; one that a user asked for stays.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 def show_summary():

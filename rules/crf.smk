@@ -20,6 +20,7 @@ for folder, experiment in OWNERS["pseudo"].items():
             conda:
                 ENVIRONMENT
             params:
+                **full_sizes(ids),
                 ids=ids,
                 settings=settings["pseudo"]["crf"],
             message:

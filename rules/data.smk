@@ -1,4 +1,5 @@
-# The demo's drawing. Images from elsewhere are looked at before anything runs (see onstart in the Snakefile).
+# The demo's drawing, and smaller copies of large images. Images from elsewhere are looked at before anything runs
+# (see onstart in the Snakefile).
 
 if config["dataset"]["kind"] == "demo":
 
@@ -26,3 +27,26 @@ if config["dataset"]["kind"] == "demo":
                 f"drawing {len(ids)} images ({batch})"
             script:
                 f"{SCRIPTS}/draw_demo.py"
+
+
+for batch, ids in batches_of(LARGE).items():
+
+    rule:
+        name:
+            f"shrink_{batch}"
+        input:
+            [ORIGINALS[image].path for image in ids],
+        output:
+            paths(ids),
+        log:
+            f"{RESULTS}/logs/shrink/{batch}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/shrink/{batch}.tsv"
+        conda:
+            ENVIRONMENT
+        params:
+            longest=config["dataset"]["longest_side"],
+        message:
+            f"smaller copies of {len(ids)} images ({batch})"
+        script:
+            f"{SCRIPTS}/shrink_images.py"

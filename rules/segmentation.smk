@@ -58,6 +58,7 @@ for folder, experiment in OWNERS["predict"].items():
                 gpu=GPU,
                 device=config["device"],
             params:
+                **full_sizes(ids),
                 ids=ids,
                 classes=len(CLASSES),
                 backbone=settings["segmentation"]["training"]["backbone"],

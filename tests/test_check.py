@@ -115,7 +115,5 @@ def test_networks_are_built_once(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="^backbone.weights: .*weights.pt lacks"):
         check_networks(backbones, memory)
     bad = [("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)]
-    with pytest.raises(
-        ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne;"
-    ):
+    with pytest.raises(ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne;"):
         check_networks(bad, memory)

@@ -406,7 +406,7 @@ def test_a_rerun_leaves_one_current_run_a_stage(project):
 
 
 def test_a_folder_of_photos(tmp_path):
-    """Without masks, in a read-only folder with a blank in its path, among them odd ones and one that cannot be read."""
+    """Without masks, in a read-only folder with a blank in its path; some are odd, one cannot be read."""
     copy_workflow(tmp_path)
     root = tmp_path / "my photos"
     root.mkdir()
@@ -416,14 +416,15 @@ def test_a_folder_of_photos(tmp_path):
         file = f"{image}.png" if k else "my cät.png"
         Image.fromarray(pixels).save(root / file)
         rows.append(f"{file},{';'.join(classes)}")
+    Image.fromarray(pixels).resize((300, 200)).save(root / "large.jpg")
     Image.new("CMYK", (30, 20)).save(root / "print.tif")
     Image.new("L", (1, 1)).save(root / "dot.png")
     (root / "broken.png").write_bytes((root / "my cät.png").read_bytes()[:500])
-    rows += [f"{file},{classes[0]}" for file in ("print.tif", "dot.png", "broken.png")]
+    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.png")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     root.chmod(0o555)
     lists = {"train": "all", "label": "all", "evaluate": "all"}
-    dataset = {"name": "mine", "kind": "folder", "root": "my photos", **lists}
+    dataset = {"name": "mine", "kind": "folder", "root": "my photos", "longest_side": 100, **lists}
     few = {"experiments": {"cam-only": {"refinement": "none"}}, "sweeps": {}, "against": {}}
     write_config(tmp_path, {"dataset": dataset, "on_error": "skip", **few})
     output = snakemake(tmp_path, "all", "ablations", "--cores", "8")
@@ -432,8 +433,10 @@ def test_a_folder_of_photos(tmp_path):
     assert "will be skipped: image my photos/broken.png cannot be read" in output
 
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
-    assert len(labels) == 9 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
+    assert len(labels) == 10 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
     assert read_label(labels["dot"]).shape == (1, 1) and read_label(labels["print"]).shape == (20, 30)
+    assert read_label(labels["large"]).shape == (200, 300)
+    assert read_label(results / "partial/large.png").shape == (17, 25)  # of 67 x 100 pixels
     assert read_label(labels["my cät"]).shape == np.array(Image.open(root / "my cät.png")).shape[:2]
     assert "broken.png cannot be read" in why_skipped(results / "segmentation/wsgcn-i/multi_crf/broken.png")
     text = (results / "summary/wsgcn-i.txt").read_text()

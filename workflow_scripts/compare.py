@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wsgcn.augment import resize
 from wsgcn.comparison import compare
 from wsgcn.comparison_figures import disagreement_picture
 from wsgcn.dataset import read_truth
@@ -25,7 +26,7 @@ with logged(snakemake.log[0]):
 
     rows = [
         {
-            "image": read_image(inputs.images[k]),
+            "image": resize(read_image(inputs.images[k]), *read_label(inputs.own[k]).shape),
             "base": read_label(inputs.reference[k]),
             "other": read_label(inputs.own[k]),
             "truth": read_truth(p.masks[k], p.mask_values) if p.masks[k] else None,

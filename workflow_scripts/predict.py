@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from wsgcn.augment import at_full_size
 from wsgcn.crf import dense_crf
 from wsgcn.deeplab import build_deeplab, predict
 from wsgcn.device import pick_device
@@ -22,6 +23,7 @@ with logged(snakemake.log[0]):
         multi = predict(model, image, p.settings["scales"], p.settings["flip"], device)
         scores = {"single": single, "multi": multi, "crf": dense_crf(image, multi, p.settings["crf"])}
         for name, values in scores.items():
-            write_label(snakemake.output[name][k], values.argmax(0).astype(np.uint8))
+            label = values.argmax(0).astype(np.uint8)
+            write_label(snakemake.output[name][k], at_full_size(label, p, k))
 
     each_image(snakemake, work)

@@ -1,5 +1,7 @@
 """Random scaling, flipping and cropping of an image and what is drawn on its pixels, from an explicit generator."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from PIL import Image
 
@@ -15,7 +17,15 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_label(label: np.ndarray, height: int, width: int) -> np.ndarray:
     """uint8 label [H, W] to [height, width], nearest neighbour."""
+    if label.shape == (height, width):
+        return label
     return np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
+
+
+def at_full_size(label: np.ndarray, params: Mapping, place: int) -> np.ndarray:
+    """A label of the image at a place of a job, as large as the image if that has been made smaller (`full_sizes`)."""
+    sizes = params.get("full_sizes")
+    return resize_label(label, *sizes[place]) if sizes and sizes[place] else label
 
 
 def rescale(image: np.ndarray, label: np.ndarray | None, scale: float) -> tuple[np.ndarray, np.ndarray | None]:

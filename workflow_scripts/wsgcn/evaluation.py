@@ -18,9 +18,9 @@ THRESHOLDS = tuple(k / 20 for k in range(1, 13))
 
 
 def cam_label(path: str, size: tuple[int, int], background: float) -> np.ndarray:
-    """A CAM file's argmax against a background score, uint8 [H, W]."""
+    """A CAM file's argmax against a background score, nearest at full size, uint8 [H, W]."""
     cam = read_arrays(path)
-    return label_from_cams(cam["high_res"], cam["keys"], background)
+    return resize_label(label_from_cams(cam["high_res"], cam["keys"], background), *size)
 
 
 def refined_label(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -99,7 +99,7 @@ def sweep(
             continue
         cam, truth = read_arrays(path), read_truth(mask, mask_values)
         for threshold in THRESHOLDS:
-            label = label_from_cams(cam["high_res"], cam["keys"], threshold)
+            label = resize_label(label_from_cams(cam["high_res"], cam["keys"], threshold), *truth.shape)
             totals[threshold] = totals[threshold] + metrics.confusion(truth, label, classes)
     return {
         f"{t:.2f}": none_if_nan(metrics.miou(counts)) for t, counts in totals.items() if not isinstance(counts, int)

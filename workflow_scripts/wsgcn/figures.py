@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from wsgcn.augment import resize_label
 from wsgcn.files import IGNORE
 
 if TYPE_CHECKING:
@@ -42,11 +43,11 @@ METHOD_COLOURS = (LINE_COLOUR, "#D55E00", "#009E73", "#000000")  # and others of
 def overlay(image: np.ndarray, label: np.ndarray, palette: np.ndarray, alpha: float = 0.55) -> np.ndarray:
     """Draw a label over its image.
 
-    image uint8 [H, W, 3], label uint8 [H, W], palette uint8 [256, 3], alpha in 0..1 -> uint8
+    image uint8 [H, W, 3], label uint8 [H, W] or of another size, palette uint8 [256, 3], alpha in 0..1 -> uint8
     [H, W, 3]. Classes are blended over the grey image, with a contour of their own full colour
     inside a white line; background is the darkened grey image; unlabelled is a light grey hatch.
     """
-    luma = _luma(image)
+    luma, label = _luma(image), resize_label(label, *image.shape[:2])
     out = np.repeat(BACKGROUND_BASE + BACKGROUND_SHARE * luma, 3, axis=2)
 
     unlabelled = label == IGNORE

@@ -59,7 +59,7 @@ def read_image(path: str | Path) -> np.ndarray:
             return np.array(upright.convert("RGB"))
     except FileNotFoundError:
         raise ValueError(f"image {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"image {path} cannot be read: {error}") from None
 
 

@@ -1,0 +1,15 @@
+"""Smaller copies of images that are too large to work on."""
+
+from PIL import Image
+
+from wsgcn.augment import resize
+from wsgcn.files import read_image, whole_file
+from wsgcn.jobs import logged
+
+with logged(snakemake.log[0]):
+    for source, target in zip(snakemake.input, snakemake.output, strict=True):
+        image = read_image(source)
+        scale = snakemake.params.longest / max(image.shape[:2])
+        small = resize(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
+        with whole_file(target) as path:
+            Image.fromarray(small).save(path, format="JPEG", quality=95, subsampling=0)
