@@ -1,5 +1,6 @@
 """Images of every kind as RGB, labels as class indices, outputs whole or not at all."""
 
+import resource
 import struct
 import zlib
 
@@ -226,3 +227,19 @@ def test_json_roundtrip(tmp_path):
     value = {"miou": 0.5, "names": ["a", "ü"], "none": None}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, rng):
+    """A limit on the size of files stands for the disk."""
+    path, noise = tmp_path / "a.npz", rng.integers(0, 256, (300, 300), np.uint8)
+    write_arrays(path, values=noise[:2])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            write_arrays(path, values=noise)
+        with pytest.raises(OSError):
+            write_label(tmp_path / "b.png", noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -111,6 +111,42 @@ def test_a_store_that_several_make_at_once_is_one(tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
+LOG = """
+import sys
+from wsgcn.tracking import adopt, ensure_experiment, finish_run, log, promote, start_run
+uri, name, artifacts = sys.argv[1:]
+store = {"uri": uri, "experiment_id": ensure_experiment(uri, name, artifacts)}
+what = {"experiment": name, "stage": "experiment"}
+parent = start_run(store, name, what, {"a": 1}, "")
+promote(store, parent, what)
+for k in range(8):
+    what = {"experiment": name, "stage": f"stage {k % 4}"}
+    child = start_run(store, f"{name}/{k}", what, {"k": k}, "")
+    adopt(store, parent, [child])
+    log(store, child, metrics={f"m{i}": i for i in range(30)})
+    finish_run(store, child)
+    promote(store, child, what)
+finish_run(store, parent)
+"""
+
+
+def test_four_workflows_share_a_store(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
+    names = ["a", "a2", "b", "c"]
+    several = [
+        subprocess.Popen([sys.executable, "-c", LOG, uri, name, str(tmp_path)], env=environment) for name in names
+    ]
+    assert [one.wait(timeout=300) for one in several] == [0] * 4
+    client = MlflowClient(uri)
+    for name in names:
+        runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+        assert len(runs) == 9 and {run.info.status for run in runs} == {"FINISHED"}
+        current = [run for run in runs if run.data.tags["current"] == "yes"]
+        assert len(current) == 5
+        assert all(len(run.data.metrics) == 30 for run in runs if run.data.tags["stage"] != "experiment")
+
+
 # Runs
 
 
