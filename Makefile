@@ -7,13 +7,18 @@ CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run test lint bench ui clean
+.PHONY: run test coverage lint bench ui clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/installed-dev lint
 	.venv/bin/python -m pytest
+
+coverage: .venv/installed-dev
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest
+	.venv/bin/python tests/report_coverage.py
 
 bench: .venv/installed
 	.venv/bin/snakemake bench --cores $(CORES) --forcerun benchmark_core $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))

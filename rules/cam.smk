@@ -18,7 +18,7 @@ for folder, experiment in OWNERS["classifier"].items():
             f"{RESULTS}/benchmarks/{folder}classifier.tsv"
         conda:
             ENVIRONMENT
-        threads: ALL_CORES
+        threads: TRAINING_CORES
         resources:
             gpu=GPU,
             device=config["device"],

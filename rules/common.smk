@@ -43,7 +43,9 @@ SEGMENTED = {"all": list(EXPERIMENTS), "base": [BASE], "none": []}.get(
 CLASSES = list(DATA.classes)
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 STARTED = time.time()
-ALL_CORES = workflow.cores or 1  # a training has the machine to itself; a batch job takes one core
+ALL_CORES = workflow.cores or 1
+# A batch job takes one core. A training takes its threads and one more to load its images; on a GPU all, to load them.
+TRAINING_CORES = ALL_CORES if GPU else min(ALL_CORES, config["training_threads"] + 1)
 SCRIPTS = "../workflow_scripts"
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 FILES = {  # of each stage; {folder} is that of the experiments that share it, "" or "name/"

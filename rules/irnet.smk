@@ -47,7 +47,7 @@ for folder, experiment in OWNERS["boundary"].items():
             f"{RESULTS}/benchmarks/{folder}boundary.tsv"
         conda:
             ENVIRONMENT
-        threads: ALL_CORES
+        threads: TRAINING_CORES
         resources:
             gpu=GPU,
             device=config["device"],

@@ -47,7 +47,7 @@ for folder, experiment in OWNERS["affinitynet"].items():
             f"{RESULTS}/benchmarks/{folder}affinitynet.tsv"
         conda:
             ENVIRONMENT
-        threads: ALL_CORES
+        threads: TRAINING_CORES
         resources:
             gpu=GPU,
             device=config["device"],

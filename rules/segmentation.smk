@@ -19,7 +19,7 @@ for folder, experiment in OWNERS["segmentation"].items():
             f"{RESULTS}/benchmarks/{folder}segmentation.tsv"
         conda:
             ENVIRONMENT
-        threads: ALL_CORES
+        threads: TRAINING_CORES
         resources:
             gpu=GPU,
             device=config["device"],

@@ -31,7 +31,7 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
         run = Run(
             job.params.seed,
             pick_device(job.resources.device),
-            workers=max(1, job.threads - 1),
+            workers=max(1, job.threads - job.config["training_threads"]),
             checkpoint=checkpoint,
             seconds=job.config["checkpoint_seconds"],
             key=training_key(dict(job.params.items()), list(job.input)),
