@@ -1,10 +1,8 @@
 # What every stage needs: the checked config, the data set, its batches, and where files lie.
 
-import os
 import shutil
 import sys
 import time
-import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
@@ -20,7 +18,6 @@ from wsgcn.takeover import clear_up, died, take_over
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 if workflow.is_main_process:
     take_over(SNAKEMAKE)
-    os.environ["WSGCN_WORKFLOW"] = uuid.uuid4().hex  # MLflow runs carry it
 
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
@@ -193,9 +190,9 @@ def end_failed_runs():
     """Mark the MLflow runs of this workflow that did not end as failed."""
     if Path(STORE).is_file():
         from wsgcn.files import read_json
-        from wsgcn.tracking import end_runs
+        from wsgcn.tracking import end_runs, whereabouts
 
-        end_runs(read_json(STORE), "FAILED", workflow=os.environ["WSGCN_WORKFLOW"])
+        end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
 
 
 def schedule_at_leisure():

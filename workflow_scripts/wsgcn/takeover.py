@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 _held = []  # the open file whose lock tells others that this process lives
@@ -12,8 +13,10 @@ def take_over(folder: Path) -> None:
     """Hold a lock in Snakemake's `folder` while this process lives; set aside the locks of one that is dead.
 
     Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
-    holds one, those of Snakemake are a dead one's. On a file system without locks nothing is done.
+    holds one, those of Snakemake are a dead one's. On a file system without locks nothing is done. The jobs of this
+    process find in their environment what to call it: MLflow runs carry it.
     """
+    os.environ["WSGCN_WORKFLOW"] = uuid.uuid4().hex
     folder.mkdir(exist_ok=True)
     stream = open(folder / "alive", "w")  # noqa: SIM115
     try:
