@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from wsgcn.training import SampleStream, fit, iterations_for
+from wsgcn.files import IGNORE, write_label
+from wsgcn.training import SampleStream, fit, iterations_for, labelled_crops
 
 
 def drawing(index, rng):
@@ -210,3 +212,20 @@ def test_a_checkpoint_that_does_not_fit_is_not_taken_up(bad, tmp_path, quietly):
     weights, _ = train_noisy(how)
     assert torch.equal(weights, train_noisy(quietly())[0])
     assert "begins anew" in lines[0] and str(path) in lines[0]
+
+
+@pytest.mark.parametrize("size", [None, (5, 3)])
+def test_crops_carry_their_labels(size, tmp_path):
+    """The label is one where the picture is red, in whatever way both are scaled, mirrored and cut."""
+    label = np.zeros((30, 40), np.uint8)
+    label[8:22, 10:24] = 1
+    Image.fromarray(np.stack([label * 255, 0 * label, 0 * label], -1)).save(tmp_path / "image.png")
+    write_label(tmp_path / "label.png", label)
+    files = [str(tmp_path / "image.png")], [str(tmp_path / "label.png")]
+    sample = labelled_crops(*files, {"crop": 20, "scale": [0.5, 2]}, np.zeros(3), size)
+    for seed in range(8):
+        crop, found = sample(0, np.random.default_rng(seed))
+        assert crop.shape == (20, 20, 3) and found.shape == (size or (20, 20)) and crop.dtype == found.dtype == np.uint8
+        if not size:
+            known = found != IGNORE
+            assert ((crop[..., 0] > 128) == (found == 1))[known].mean() > 0.95

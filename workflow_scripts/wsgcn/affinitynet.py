@@ -12,15 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wsgcn.augment import flip_and_crop, rescale, resize_label
 from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.cam import scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf
-from wsgcn.files import IGNORE, read_image, read_label
+from wsgcn.files import IGNORE
 from wsgcn.graph import feature_affinity
 from wsgcn.pairs import three_part_loss
 from wsgcn.partial import scores_with_background
-from wsgcn.training import Run, fit, iterations_for
+from wsgcn.training import Run, fit, iterations_for, labelled_crops
 
 STRIDE = 8
 """Of the features: the finest of the three stages they come from."""
@@ -108,11 +107,6 @@ def train_affinitynet(
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     size = feature_size(settings["crop"], settings["crop"])
 
-    def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        scaled = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*settings["scale"]))
-        crop, label = flip_and_crop(*scaled, settings["crop"], mean, rng)
-        return crop, resize_label(label, *size)
-
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         features = model(batch.contiguous(memory_format=torch.channels_last)).contiguous()
@@ -127,7 +121,7 @@ def train_affinitynet(
         ],
         loss,
         len(images),
-        sample,
+        labelled_crops(images, labels, settings, mean, size),
         run,
         batch=settings["batch"],
         iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wsgcn.augment import flip_and_crop, rescale
 from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.cam import scaled_and_flipped, unflip
-from wsgcn.files import IGNORE, read_image, read_label
-from wsgcn.training import Run, fit
+from wsgcn.files import IGNORE
+from wsgcn.training import Run, fit, labelled_crops
 
 RATES = (6, 12, 18, 24)
 
@@ -80,10 +79,6 @@ def train_deeplab(
     model = build_deeplab(settings["backbone"], classes + 1).to(run.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
-    def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        scaled = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*settings["scale"]))
-        return flip_and_crop(*scaled, settings["crop"], mean, rng)
-
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         return {"loss": multi_scale_loss(model, batch, label.long(), settings["scales"])}
@@ -96,7 +91,7 @@ def train_deeplab(
         ],
         loss,
         len(images),
-        sample,
+        labelled_crops(images, labels, settings, mean),
         run,
         batch=settings["batch"],
         iterations=settings["iterations"],

@@ -12,15 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wsgcn.augment import flip_and_crop, rescale, resize_label
 from wsgcn.backbone import build_backbone, normalise
 from wsgcn.cam import grid_size, scaled_and_flipped, unflip
 from wsgcn.crf import dense_crf_labels
-from wsgcn.files import IGNORE, read_image, read_label
+from wsgcn.files import IGNORE
 from wsgcn.pairs import three_part_loss
 from wsgcn.paths import path_maximum
 from wsgcn.pseudo import label_from_cams
-from wsgcn.training import Run, fit, iterations_for
+from wsgcn.training import Run, fit, iterations_for, labelled_crops
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
@@ -104,11 +103,6 @@ def train_boundary(
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     h, w = grid_size(settings["crop"], settings["crop"])
 
-    def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        scaled = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*settings["scale"]))
-        crop, label = flip_and_crop(*scaled, settings["crop"], mean, rng)
-        return crop, resize_label(label, h, w)
-
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings["radius"])
@@ -118,7 +112,7 @@ def train_boundary(
         [{"params": [p for p in model.parameters() if p.requires_grad], "lr": settings["lr"]}],
         loss,
         len(images),
-        sample,
+        labelled_crops(images, labels, settings, mean, (h, w)),
         run,
         batch=settings["batch"],
         iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),

@@ -4,7 +4,7 @@ A training that was killed goes on from its last checkpoint and ends as it would
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from wsgcn.files import whole_file
+from wsgcn.augment import flip_and_crop, rescale, resize_label
+from wsgcn.files import read_image, read_label, whole_file
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,27 @@ class SampleStream(Dataset):
         epoch, place = divmod(k, self.count)
         index = np.random.default_rng([self.seed, epoch]).permutation(self.count)[place]
         return self.sample(int(index), np.random.default_rng([self.seed, epoch, place + 1]))
+
+
+def labelled_crops(
+    images: Sequence[str],
+    labels: Sequence[str],
+    settings: Mapping,
+    mean: np.ndarray,
+    size: tuple[int, int] | None = None,
+) -> Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    """sample(index, rng) for `fit`: an image and its label (paths), scaled, mirrored and cut at random.
+
+    settings: crop [pixels], scale (range); mean: float [3], 0..255, of what is padded; size: of the label's grid over
+    the crop, None for the crop's own. A sample is uint8 [crop, crop, 3] and uint8 [crop, crop] or of `size`.
+    """
+
+    def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        scaled = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*settings["scale"]))
+        crop, label = flip_and_crop(*scaled, settings["crop"], mean, rng)
+        return crop, resize_label(label, *(size or label.shape))
+
+    return sample
 
 
 def iterations_for(count: int, epochs: float, batch: int) -> int:
