@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from mlflow import MlflowClient
-from tiny_project import ROOT, TINY, copy_workflow, merge, snakemake
+from tiny_project import copy_workflow, snakemake, write_config
 
 KILLS = int(os.environ.get("WSGCN_KILLS", "0"))
 DEMO = {"name": "tiny", "demo_train": 10, "demo_val": 3, "demo_size": 80}
@@ -25,9 +24,7 @@ MADE = "partial pseudo segmentation classifier irnet cam affinity refined".split
 
 def clone(folder: Path, **changed) -> Path:
     copy_workflow(folder)
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config = merge(config, TINY | {"dataset": DEMO, "checkpoint_seconds": 0} | changed)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config | {"experiments": {}, "sweeps": {}, "against": {}}))
+    write_config(folder, {"dataset": DEMO, "checkpoint_seconds": 0} | changed)
     return folder
 
 

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,11 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
-from tiny_project import ROOT, TINY, copy_workflow, merge, snakemake
+from tiny_project import copy_workflow, merge, snakemake, write_config
 
 from wsgcn import demo, metrics
 from wsgcn.dataset import read_truth
-from wsgcn.files import read_arrays, read_label, why_skipped, write_label
+from wsgcn.files import read_arrays, read_label, write_label
 from wsgcn.readers import VOC_CLASSES, read_dataset
 
 # Replaces those of config.yaml: one of each kind.
@@ -30,6 +28,7 @@ EXPERIMENTS = {
 }
 WITHOUT_NETWORKS = ("walk", "psa-walk", "cam-only")
 SWEEPS = {"partial.confident_ratio": [0.3, 0.6]}  # the first is the base's
+AGAINST = {"wsgcn-p": "psa-walk"}
 NAMED = ["wsgcn-i", *EXPERIMENTS, "confident_ratio-0.6"]
 
 AFTER_REFINEMENT = {
@@ -47,13 +46,6 @@ AFTER_REFINEMENT = {
     "summary",
     "all",
 }
-
-
-def write_config(folder: Path, overlay: dict) -> None:
-    config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
-    replaced = {"experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": {"wsgcn-p": "psa-walk"}}
-    config |= {key: overlay.get(key, value) for key, value in replaced.items()}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def planned(folder: Path, *arguments: str, uri: str | None = None) -> set[str]:
@@ -101,7 +93,7 @@ def project(tmp_path_factory) -> Path:
     copy_workflow(folder)
     draw_voc(folder / "data")
     dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
-    write_config(folder, {"dataset": dataset})
+    write_config(folder, {"dataset": dataset, "experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": AGAINST})
     snakemake(folder, "all", "ablations")
     return folder
 
@@ -403,91 +395,3 @@ def test_a_rerun_leaves_one_current_run_a_stage(project):
     assert sorted(run.info.run_name for run in replaced) == ["wsgcn-i", "wsgcn-i/refine"]
     ids = {run.info.run_id for run in current}
     assert all(run.data.tags["replaced_by"] in ids for run in replaced)
-
-
-def test_a_folder_of_photos(tmp_path):
-    """Without masks, in a read-only folder with a blank in its path; some are odd, one cannot be read."""
-    copy_workflow(tmp_path)
-    root = tmp_path / "my photos"
-    root.mkdir()
-    rows = ["image,classes"]
-    for k, (image, classes) in enumerate(demo.plan("train", 6, 1).items()):
-        pixels, _ = demo.draw(image, classes, 1, 72)
-        file = f"{image}.png" if k else "my cät.png"
-        Image.fromarray(pixels).save(root / file)
-        rows.append(f"{file},{';'.join(classes)}")
-    Image.fromarray(pixels).resize((300, 200)).save(root / "large.jpg")
-    Image.new("CMYK", (30, 20)).save(root / "print.tif")
-    Image.new("L", (1, 1)).save(root / "dot.png")
-    (root / "broken.png").write_bytes((root / "my cät.png").read_bytes()[:500])
-    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.png")]
-    (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    root.chmod(0o555)
-    lists = {"train": "all", "label": "all", "evaluate": "all"}
-    dataset = {"name": "mine", "kind": "folder", "root": "my photos", "longest_side": 100, **lists}
-    few = {"experiments": {"cam-only": {"refinement": "none"}}, "sweeps": {}, "against": {}}
-    write_config(tmp_path, {"dataset": dataset, "on_error": "skip", **few})
-    output = snakemake(tmp_path, "all", "ablations", "--cores", "8")
-    root.chmod(0o755)
-    results = tmp_path / "results/mine"
-    assert "will be skipped: image my photos/broken.png cannot be read" in output
-
-    labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
-    assert len(labels) == 10 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
-    assert read_label(labels["dot"]).shape == (1, 1) and read_label(labels["print"]).shape == (20, 30)
-    assert read_label(labels["large"]).shape == (200, 300)
-    assert read_label(results / "partial/large.png").shape == (17, 25)  # of 67 x 100 pixels
-    assert read_label(labels["my cät"]).shape == np.array(Image.open(root / "my cät.png")).shape[:2]
-    assert "broken.png cannot be read" in why_skipped(results / "segmentation/wsgcn-i/multi_crf/broken.png")
-    text = (results / "summary/wsgcn-i.txt").read_text()
-    assert "skipped 1 image(s)\nbroken: " in text
-    page = (results / "report/wsgcn-i.html").read_text()
-    assert "no masks" in page and "Skipped images" in page
-
-    client = MlflowClient(f"sqlite:///{tmp_path}/results/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
-    assert not any("miou" in name or "difference" in name for run in runs for name in run.data.metrics)
-    assert {run.data.metrics.get("skipped_images") for run in runs if run.data.tags["stage"] == "experiment"} == {1}
-    assert "cam-only" in (results / "ablations/summary.txt").read_text()
-
-
-def failing(folder: Path) -> str:
-    """The output of a Snakemake that must fail in `folder`."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode != 0
-    return done.stdout + done.stderr
-
-
-def test_bad_images_end_before_anything_runs(tmp_path):
-    copy_workflow(tmp_path)
-    images = tmp_path / "images"
-    images.mkdir()
-    Image.new("RGB", (40, 30)).save(images / "a.png")
-    (images / "b.png").write_bytes((images / "a.png").read_bytes()[:60])
-    (images / "c.png").write_text("not an image")
-    (images / "labels.csv").write_text("image,classes\na.png,x\nb.png,x\nc.png,y\n")
-    lists = {"train": "all", "label": "all", "evaluate": "all"}
-    write_config(tmp_path, {"dataset": {"name": "bad", "kind": "folder", "root": "images", **lists}})
-    output = failing(tmp_path)
-    assert "2 problems in the data:" in output
-    assert all(f"image images/{name}.png cannot be read" in output for name in "bc")
-    assert "Traceback" not in output
-    assert not list((tmp_path / "results/bad").glob("*/*.pt"))
-
-
-@pytest.mark.parametrize(
-    ("overlay", "sentence"),
-    [
-        ({"refine": {"lambda_entt": 1}}, "config: unknown key refine.lambda_entt; did you mean lambda_ent?"),
-        ({"dataset": {"kind": "voc", "root": "nowhere"}}, "nowhere holds no JPEGImages folder"),
-    ],
-)
-def test_a_bad_config_ends_before_anything_runs(tmp_path, overlay, sentence):
-    copy_workflow(tmp_path)
-    config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), {})
-    for section, values in overlay.items():
-        config[section] |= values
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    assert sentence in failing(tmp_path)
-    assert not (tmp_path / "results").exists()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 
 # Small enough for a minute or two; every stage runs for real.
@@ -41,3 +43,10 @@ def snakemake(folder: Path, *arguments: str, uri: str | None = None) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
     return done.stdout + done.stderr
+
+
+def write_config(folder: Path, overlay: dict) -> None:
+    """config.yaml, made small, with an overlay over it; experiments, sweeps and comparisons are the overlay's alone."""
+    config = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), merge(TINY, overlay))
+    config |= {key: overlay.get(key, {}) for key in ("experiments", "sweeps", "against")}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
