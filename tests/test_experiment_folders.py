@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 import pytest
-from configs import BASE, CONFIG, KINDS, ROOT, SETTINGS, config_with
+from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, config_with
 
 from wsgcn import experiments as module
 from wsgcn.experiments import (
@@ -16,6 +16,7 @@ from wsgcn.experiments import (
     further_pairs,
     merge,
     part_of,
+    read_experiments,
     used,
 )
 from wsgcn.settings import flatten
@@ -157,7 +158,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
 
 
 @pytest.fixture(scope="module")
-def many(experiments) -> dict[str, dict]:
+def many() -> dict[str, dict]:
     """config.yaml's experiments, and more that part elsewhere."""
     smooth, labels = {"pseudo": {"crf": {"iterations": 77}}}, {"psa": {"labels": {"alpha_low": 77}}}
     long = {"segmentation": {"training": {"iterations": 77}}}
@@ -168,7 +169,7 @@ def many(experiments) -> dict[str, dict]:
         "long": long, "seed-77": {"seed": 77}, "more-background": {"background_score": 0.77},
         "cam-psa": NONE | PSA, "cam-more": NONE | {"background_score": 0.77},
     }  # fmt: skip
-    return experiments | {name: merge(SETTINGS, change) for name, change in others.items()}
+    return read_experiments(CONFIG, SCHEMA) | {name: merge(SETTINGS, change) for name, change in others.items()}
 
 
 def test_experiments_share_a_stage_s_folder_just_when_they_agree_on_all_that_it_depends_on(many):
