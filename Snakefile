@@ -6,6 +6,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/functions.smk"
+include: "rules/hooks.smk"
 include: "rules/data.smk"
 include: "rules/cam.smk"
 include: "rules/irnet.smk"

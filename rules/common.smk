@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import check_networks, check_once, everything_wrong
+from wsgcn.check import check_files_of, check_networks, check_once, everything_wrong, missing_images
 from wsgcn.dataset import DatasetError, batches
 from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
 from wsgcn.readers import read_dataset
@@ -19,19 +19,24 @@ SNAKEMAKE = Path(".snakemake")  # its folder for notes
 if workflow.is_main_process:
     take_over(SNAKEMAKE)
 
+MISSING, LARGE = {}, {}  # why images are left out; the sizes of those that smaller copies stand for
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
     RESULTS = f"results/{config['dataset']['name']}"
     DATA = read_dataset(config["dataset"], config["seed"], Path(RESULTS))
+    if config["dataset"]["kind"] != "demo":  # which draws its own
+        MISSING = missing_images(DATA)
+        if MISSING and config["on_error"] == "stop":
+            raise DatasetError([], DATA)
+        DATA = DATA.without(MISSING)
+        ORIGINALS = DATA.images
+        sizes = image_sizes([image.path for image in ORIGINALS.values()], f"{RESULTS}/data/sizes.json")
+        DATA, LARGE = with_smaller_copies(DATA, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
+    check_files_of(EXPERIMENTS, DATA)
 except DatasetError as error:
     raise WorkflowError(everything_wrong(error, workflow.cores or 1)) from None
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-
-ORIGINALS, LARGE = DATA.images, {}  # LARGE: the sizes of the images that smaller copies stand for
-if config["dataset"]["kind"] != "demo":
-    sizes = image_sizes([image.path for image in ORIGINALS.values()], f"{RESULTS}/data/sizes.json")
-    DATA, LARGE = with_smaller_copies(DATA, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
 
 BASE = config["experiment"]
 SEGMENTED = {"all": list(EXPERIMENTS), "base": [BASE], "none": []}.get(
@@ -146,70 +151,3 @@ def spread(images, count):
     ids = sorted(images)
     count = min(count, len(ids))
     return [ids[k * len(ids) // count] for k in range(count)]
-
-
-def check_images():
-    """Open every image and mask that has changed since this was last done; the demo draws its own."""
-    if config["dataset"]["kind"] != "demo":
-        files = [(image.path, image.mask) for image in ORIGINALS.values()]
-        try:
-            memory, skips = f"{RESULTS}/data/checked.json", config["on_error"] == "skip"
-            for problem in check_once(files, DATA.mask_values, memory, ALL_CORES, skips):
-                print(f"will be skipped: {problem}", file=sys.stderr)
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
-
-
-def check_backbones():
-    """Build every network of every experiment once, before hours are spent on what comes before it."""
-    found = []
-    for settings in EXPERIMENTS.values():
-        backbones = [
-            ("", settings["backbone"], 16),
-            ("segmentation.training.", settings["segmentation"]["training"]["backbone"], 8),
-        ]
-        found += [backbone for backbone in backbones if backbone not in found]
-    try:
-        check_networks(found, f"{RESULTS}/data/networks.json")
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def after_a_death():
-    """Clear up after a workflow that was killed here: its half-written files, its MLflow runs that look alive."""
-    if died(SNAKEMAKE):
-        if Path(STORE).is_file():
-            from wsgcn.files import read_json
-            from wsgcn.tracking import end_runs, whereabouts  # which takes seconds
-
-            end_runs(read_json(STORE), "KILLED", folder_id=whereabouts()["folder_id"])
-        clear_up(SNAKEMAKE, Path(RESULTS))
-
-
-def end_failed_runs():
-    """Mark the MLflow runs of this workflow that did not end as failed."""
-    if Path(STORE).is_file():
-        from wsgcn.files import read_json
-        from wsgcn.tracking import end_runs, whereabouts
-
-        end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
-
-
-def schedule_at_leisure():
-    """Take away Snakemake's default limit of 100 jobs a second, which needs half a core after an hour.
-
-    In Snakemake 9.27 each job that ends starts one more timer under it, and each timer has all ready jobs looked at,
-    with all of their files, once a second. One machine needs no such limit; one that a user asked for stays.
-    """
-    limit = workflow.scheduling_settings.max_jobs_per_timespan
-    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
-
-
-def show_summary():
-    """Print the tables that this run has made."""
-    every, tables = Path(RESULTS) / "ablations/summary.txt", [Path(RESULTS) / "benchmark/core.txt"]
-    tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
-    new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
-    for path in [every] if every in new else new:  # which says it all
-        print(path.read_text(), file=sys.stderr)

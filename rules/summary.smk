@@ -76,6 +76,8 @@ for experiment, settings in EXPERIMENTS.items():
                 "MLflow": UI_COMMAND,
             },
             ui_address=UI_ADDRESS,
+            training_labels=of(experiment, f"{settings['affinity']}_label", DATA.train),
+            missing=MISSING,
         message:
             f"completing the MLflow run and the summary of {experiment}"
         script:

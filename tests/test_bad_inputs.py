@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from wsgcn.backbone import build_backbone
-from wsgcn.check import check_once, everything_wrong
+from wsgcn.check import check_files_of, check_once, everything_wrong, missing_images
 from wsgcn.dataset import DatasetError
 from wsgcn.experiments import read_experiments
 from wsgcn.files import read_image, write_label
@@ -92,9 +92,7 @@ CASES = {
         "experiment with an unknown key": set_key("experiments.mine", {"refine": {"sigma": 2}}),
         "sweep of an unknown key": set_key("sweeps", {"refine.sigma3": [1]}),
         "comparison with nobody": set_key("against", {"wsgcn-p": "psa-walk"}),
-        "released features of AffinityNet": set_key(
-            "experiments.mine", {"affinity": "psa", "graph": {"features": "weighted"}}
-        ),
+        "released features of AffinityNet": set_key("experiments.mine", PSA_WEIGHTED),
         "several at once": several(
             set_key("seeds", 1), set_key("refine.epochs", 0), set_key("segmentation.training.batch", 1.5)
         ),
@@ -108,12 +106,14 @@ CASES = {
         "a byte that no text has": write("labels.csv", b"image,classes\na.png,c\0at\nb.png,dog\n"),
         "no rows": table(""),
         "row without an image": table("a.png,cat\n,dog\n"),
+        "classes separated by commas": table("a.png,cat,dog\nb.png,dog\n"),
         "image without a class": table("a.png,cat\nb.png,\n"),
         "image named twice": table(ROWS + "a.png,dog\n"),
         "two images of one name": table(ROWS + "more/a.jpg,dog\n"),
         "path out of the folder": table(ROWS + "../c.png,dog\n"),
         "absolute path": table(ROWS + "/c.png,dog\n"),
         "name with a wildcard": table(ROWS + "{c}.png,dog\n"),
+        "path with a wildcard": table(ROWS + "{more}/c.png,dog\n"),
         "name that is hidden": table(ROWS + ".c.png,dog\n"),
         "name that is too long": table(ROWS + f"{'c' * 250}.png,dog\n"),
         "unknown class": several(set_key("dataset.classes", ["cat", "horse"])),
@@ -125,6 +125,9 @@ CASES = {
     },
     "Images and masks": {
         "missing image": removed("a.png"),
+        "missing images": several(removed("a.png"), removed("b.png")),
+        "missing weights": set_key("backbone.weights", "none.pt"),
+        "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncated("a.png"),
         "file that is no image": write("a.png", "a text"),
         "mask of another size": label("a.png", np.zeros((5, 5), np.uint8)),
@@ -171,8 +174,11 @@ def start(root: Path, change: Callable) -> str | None:
     config["dataset"] |= {"kind": "folder", "root": str(root)} | LISTS
     change(config, root)
     try:
-        read_experiments(config, SCHEMA)
+        experiments = read_experiments(config, SCHEMA)
         data = read_dataset(config["dataset"], 0, root / "results")
+        if missing_images(data):
+            raise DatasetError([], data)
+        check_files_of(experiments, data)
         files = [(image.path, image.mask) for image in data.images.values()]
         check_once(files, data.mask_values, root / "checked.json")
     except DatasetError as error:
@@ -283,9 +289,7 @@ def test_images_of_every_kind_are_taken_as_they_are(kind, root):
     assert pixels.shape == (*image.size[::-1], 3) and pixels.dtype == np.uint8
 
 
-@pytest.mark.parametrize(
-    "name", ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_names_of_every_kind_are_taken_as_they_are(name, root):
     Image.new("RGB", (5, 4)).save(root / f"{name}.png")
     (root / "labels.csv").write_text(f'image,classes\n{ROWS}"{name}.png",cat\n')

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from wsgcn import backbone, check
-from wsgcn.check import check_networks, check_once, problems_of, told
-from wsgcn.files import IGNORE, write_label
+from wsgcn.check import Look, check_networks, check_once, look_at, told
+from wsgcn.files import IGNORE, write_label, write_skipped
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
 
@@ -33,12 +33,12 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    assert problems_of(image, None, VALUES) == problems_of(image, fitting, VALUES) == []
-    assert problems_of(image, small, VALUES) == [f"mask {small} is 5×3, its image 5×4"]
-    assert problems_of(image, unknown, VALUES) == [f"mask {unknown} holds values of no class: 7"]
-    assert problems_of(image, coloured, VALUES)[0].startswith(f"label {coloured} is a RGB image")
-    assert problems_of(broken, fitting, VALUES)[0].startswith(f"image {broken} cannot be read")
-    assert problems_of(missing, None, VALUES) == [f"image {missing} does not exist"]
+    assert look_at(image, None, VALUES) == look_at(image, fitting, VALUES) == Look()
+    assert look_at(image, small, VALUES) == Look(mask=f"mask {small} is 5×3, its image 5×4")
+    assert look_at(image, unknown, VALUES) == Look(mask=f"mask {unknown} holds values of no class: 7")
+    assert look_at(image, coloured, VALUES).mask.startswith(f"label {coloured} is a RGB image")
+    assert look_at(broken, fitting, VALUES).image.startswith(f"image {broken} cannot be read")
+    assert look_at(missing, None, VALUES) == Look(image=f"image {missing} does not exist")
 
 
 def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
@@ -46,7 +46,7 @@ def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"^2 problems in the data:\nimage .*broken.*\nimage .*missing.jpg"):
+        with pytest.raises(ValueError, match=r"^2 problems:\nimage .*broken.*\nimage .*missing.jpg"):
             check_once(files, VALUES, memory, threads=2)
     Image.new("L", (3, 3)).save(broken)
     check_once(files[:2], VALUES, memory)
@@ -69,8 +69,8 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     memory, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
     other = str(tmp_path / "other.png")
     Image.new("RGB", (5, 4)).save(other)
-    opened, look = [], check.problems_of
-    monkeypatch.setattr(check, "problems_of", lambda path, *rest: opened.append(path) or look(path, *rest))
+    opened, look = [], check.look_at
+    monkeypatch.setattr(check, "look_at", lambda path, *rest: opened.append(path) or look(path, *rest))
     files = [(image, label), (other, None)]
     check_once(files, VALUES, memory)
     assert sorted(opened) == sorted([image, other])
@@ -85,13 +85,34 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     assert opened[3:] == [image]
 
 
+def test_black_and_white_masks_are_told_whatever_else_was_wrong(tmp_path, image):
+    """Also once the other problem is mended, or is to be skipped."""
+    binary = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
+    other, memory = tmp_path / "second.png", tmp_path / "checked.json"
+    other.write_text("no image")
+    files = [(image, binary), (str(other), None)]
+    for skips in (True, False):
+        with pytest.raises(ValueError, match="all 1 masks hold 0 and 255 only"):
+            check_once(files, VALUES, memory, skips=skips)
+    Image.new("RGB", (5, 4)).save(other)
+    with pytest.raises(ValueError, match="all 1 masks hold 0 and 255 only"):
+        check_once(files, VALUES, memory)
+
+
+def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
+    write_skipped(tmp_path / "mask.png", "cam: no")
+    assert "a note why an image was skipped: cam: no" in look_at(image, str(tmp_path / "mask.png"), VALUES).mask
+
+
 def test_images_that_are_to_be_skipped_stop_nothing(tmp_path, image):
     broken, memory = str(tmp_path / "broken.jpg"), tmp_path / "checked.json"
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     small = mask(tmp_path / "small.png", np.zeros((3, 5)))
     for _ in range(2):
         assert len(check_once([(image, None), (broken, None)], VALUES, memory, skips=True)) == 1
-    with pytest.raises(ValueError, match="^2 problems in the data:\nmask .*small"):  # a wrong truth spoils the figures
+    with pytest.raises(
+        ValueError, match=r"^2 problems:\nimage .*broken.*\nmask .*small"
+    ):  # a wrong truth spoils the figures
         check_once([(image, small), (broken, None)], VALUES, memory, skips=True)
 
 

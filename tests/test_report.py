@@ -72,6 +72,7 @@ def write(tmp_path):
             "ui_command": "mlflow ui --port 5000",
             "labels_folder": "results/labels",
             "settings": {"gcn.epochs": 250},
+            "skipped": {},
         }
         path = tmp_path / "new" / "report.html"
         report.write_report(path, **(arguments | changes))
@@ -224,3 +225,10 @@ def test_format_ablations_lists_further_comparisons_below():
 def test_format_ablations_of_the_base_alone():
     lines = report.format_ablations([experiment("base")], [], "base", "cats").splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["experiment", "base"]
+
+
+def test_skipped_images_are_told(write):
+    assert "Skipped images" not in write().text
+    page = write(skipped={"a<b": "cam_new_0: cannot & will not"})
+    assert "Skipped images" in page.text and "a<b: cam_new_0: cannot & will not" in page.text
+    assert "a&lt;b" in page.source

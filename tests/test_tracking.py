@@ -133,14 +133,18 @@ finish_run(store, parent)
 def test_four_workflows_share_a_store(tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
-    names = ["a", "a2", "b", "c"]
+    names = ["a", "a", "b", "c"]  # two folders with the same data set and experiment among them
     several = [
-        subprocess.Popen([sys.executable, "-c", LOG, uri, name, str(tmp_path)], env=environment) for name in names
+        subprocess.Popen(
+            [sys.executable, "-c", LOG, uri, name, str(tmp_path)], env=environment | {"WSGCN_FOLDER": f"folder{k}"}
+        )
+        for k, name in enumerate(names)
     ]
     assert [one.wait(timeout=300) for one in several] == [0] * 4
     client = MlflowClient(uri)
-    for name in names:
-        runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    for k, name in enumerate(names):
+        experiment = client.get_experiment_by_name(name).experiment_id
+        runs = client.search_runs([experiment], f"tags.folder = 'folder{k}'")
         assert len(runs) == 9 and {run.info.status for run in runs} == {"FINISHED"}
         current = [run for run in runs if run.data.tags["current"] == "yes"]
         assert len(current) == 5
@@ -166,19 +170,23 @@ def test_a_run_whose_process_died_does_not_run_for_ever(start, client, store):
     assert client.get_run(dead).info.status == "KILLED"
     end_runs(store, "FAILED", workflow="another workflow")
     assert client.get_run(new).info.status == "RUNNING"
-    end_runs(store, "KILLED", folder_id=whereabouts()["folder_id"])
+    end_runs(store, "KILLED", folder=whereabouts()["folder"])
     assert [client.get_run(run).info.status for run in (new, ended)] == ["KILLED", "FINISHED"]
 
 
-def test_a_parent_that_was_killed_runs_again_with_its_next_child(start, client, store, tags, monkeypatch):
-    parent, child = start("mine"), start("mine", "refine")
-    end_runs(store, "KILLED", folder_id=whereabouts()["folder_id"])
-    monkeypatch.setenv("WSGCN_WORKFLOW", "the next")
-    adopt(store, parent, [child])
-    assert client.get_run(parent).info.status == "RUNNING" and tags(parent)["workflow"] == "the next"
-    assert client.get_run(child).info.status == "KILLED"
-    end_runs(store, "FAILED", workflow="the next")
-    assert client.get_run(parent).info.status == "FAILED"
+def test_folders_that_share_a_store_leave_each_other_alone(start, tags, store, monkeypatch):
+    mine, what = start("mine"), {"experiment": "mine", "stage": "experiment"}
+    monkeypatch.setenv("WSGCN_FOLDER", "another")
+    theirs = start("mine")
+    retire_others(store, [])
+    assert current_run(store, what) is None and tags(theirs)["current"] == "no"
+    monkeypatch.undo()
+    assert current_run(store, what) == mine
+
+
+def test_a_store_that_is_gone_is_not_made_by_ending_its_runs(tmp_path):
+    end_runs({"uri": f"sqlite:///{tmp_path / 'gone.db'}", "experiment_id": "1"}, "KILLED", workflow="x")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_carries_settings_tags_and_a_description(start, client, store):

@@ -80,7 +80,7 @@ def test_bad_images_end_before_anything_runs(tmp_path):
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     write_config(tmp_path, {"dataset": {"name": "bad", "kind": "folder", "root": "images", **lists}})
     output = failing(tmp_path)
-    assert "2 problems in the data:" in output
+    assert "2 problems:" in output
     assert all(f"image images/{name}.png cannot be read" in output for name in "bc")
     assert "Traceback" not in output
     assert not list((tmp_path / "results/bad").glob("*/*.pt"))

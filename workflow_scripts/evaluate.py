@@ -7,7 +7,7 @@ from PIL import Image
 from wsgcn import evaluation
 from wsgcn.dataset import read_truth
 from wsgcn.figures import overlay, strip
-from wsgcn.files import read_image, voc_palette, whole_file, write_arrays, write_json
+from wsgcn.files import IGNORE, read_image, voc_palette, whole_file, write_arrays, write_json
 from wsgcn.jobs import logged
 
 READERS = {
@@ -24,7 +24,7 @@ with logged(snakemake.log[0]):
     if p.stage == "cam":
         result["sweep"] = evaluation.sweep(snakemake.input.labels, p.masks, p.mask_values, len(p.classes))
         read = partial(read, background=p.background_score)
-    scores, counts = compare(read)
+    scores, counts = compare(read, IGNORE if p.stage == "partial" else 0)
     result |= scores
     if 0 < result["images"] < len(p.ids):
         result["protocol"] += f", {result['images']} of {len(p.ids)} images have masks"

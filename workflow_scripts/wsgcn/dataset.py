@@ -4,8 +4,8 @@
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -45,6 +45,14 @@ class Dataset:
     def images(self) -> dict[str, Image]:
         """All images of the three lists, each once."""
         return self.train | self.label | self.evaluate
+
+    def without(self, left_out: Collection[str]) -> "Dataset":
+        """The data set without some images. Raises ValueError where a list is left with none."""
+        lists = {name: {i: im for i, im in getattr(self, name).items() if i not in left_out} for name in LISTS}
+        for name, images in lists.items():
+            if not images:
+                raise ValueError(f"dataset.{name}: none of its images exists")
+        return replace(self, **lists)
 
 
 class DatasetError(ValueError):

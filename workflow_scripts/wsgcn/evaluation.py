@@ -10,7 +10,7 @@ import pandas as pd
 from wsgcn import metrics
 from wsgcn.augment import resize_label
 from wsgcn.dataset import read_truth
-from wsgcn.files import IGNORE, read_arrays, read_label, why_skipped
+from wsgcn.files import read_arrays, read_label, why_skipped
 from wsgcn.pseudo import label_from_cams, label_of, upsample
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
@@ -46,13 +46,14 @@ def evaluate(
     mask_values: Sequence[int],
     classes: Sequence[str],
     read: Callable[[str, tuple[int, int]], np.ndarray],
+    missing: int = 0,
 ) -> tuple[dict, np.ndarray]:
     """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
 
-    An image that was skipped counts as unlabelled. Returns `skipped`, {id: why}; `images` (how many were compared),
-    `miou`, `iou` by class name, `coverage` and `precision` (in 0..1, None where there are no masks), `confusion` (see
-    `metrics.confusion`) and `by_image`: id, mIoU and coverage, worst first; and the confusions of those images in the
-    order of `ids`, int64 [images, C + 1, C + 2].
+    An image that was skipped counts as all `missing`: background, or 255 for labels that need not cover an image.
+    Returns `skipped`, {id: why}; `images` (how many were compared), `miou`, `iou` by class name, `coverage` and
+    `precision` (in 0..1, None where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU
+    and coverage, worst first; and the confusions of those images in the order of `ids`, int64 [images, C + 1, C + 2].
     """
     counts_by_image, by_image, skipped = [], [], {}
     for image, path, mask in zip(ids, paths, masks, strict=True):
@@ -61,7 +62,7 @@ def evaluate(
         if mask is None:
             continue
         truth = read_truth(mask, mask_values)
-        label = np.full(truth.shape, IGNORE, np.uint8) if image in skipped else read(path, truth.shape)
+        label = np.full(truth.shape, missing, np.uint8) if image in skipped else read(path, truth.shape)
         counts = metrics.confusion(truth, label, len(classes))
         counts_by_image.append(counts)
         row = {"image": image, "miou": metrics.miou(counts), "coverage": metrics.coverage(counts)}

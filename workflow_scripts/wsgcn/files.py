@@ -13,6 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 IGNORE = 255
 """The label of pixels that carry none (VOC's void)."""
 
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises on files that are no images, or broken ones."""
+
 MARK = "skipped"
 """The array or PNG text that says why there is nothing in a file."""
 
@@ -59,8 +62,8 @@ def read_image(path: str | Path) -> np.ndarray:
             return np.array(upright.convert("RGB"))
     except FileNotFoundError:
         raise ValueError(f"image {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image {path} cannot be read: {error}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"image {path} cannot be read: {error}") from error
 
 
 def read_label(path: str | Path) -> np.ndarray:
@@ -70,21 +73,26 @@ def read_label(path: str | Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if MARK in image.info:
-                raise Skipped(image.info[MARK])
-            if image.mode not in ("P", "L"):
-                raise ValueError(
-                    f"label {path} is a {image.mode} image; class indices need a palette (P) or grey (L) PNG"
-                )
-            if image.mode == "L" and getattr(image, "tile", None) and image.tile[0].args in ("L;2", "L;4", "L;1"):
-                raise ValueError(
-                    f"label {path} is grey with fewer than 8 bits a pixel; save it with 8, or as a palette PNG"
-                )
-            return np.array(image)
+            mode, few = image.mode, image.mode == "L" and _bits(image) < 8
+            skipped, values = image.info.get(MARK), np.array(image)
     except FileNotFoundError:
         raise ValueError(f"label {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"label {path} cannot be read: {error}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"label {path} cannot be read: {error}") from error
+    if skipped:
+        raise Skipped(skipped)
+    if mode not in ("P", "L"):
+        raise ValueError(f"label {path} is a {mode} image; class indices need a palette (P) or grey (L) PNG")
+    if few:
+        raise ValueError(f"label {path} is grey with fewer than 8 bits a pixel; save it with 8, or as a palette PNG")
+    return values
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a pixel of a grey PNG's file, which Pillow spreads over 0 to 255."""
+    tile = getattr(image, "tile", None)
+    raw = tile[0].args if tile else ""
+    return {"L;1": 1, "L;2": 2, "L;4": 4}.get(raw, 8)
 
 
 def write_label(path: str | Path, label: np.ndarray) -> None:

@@ -6,26 +6,35 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from wsgcn.files import Skipped, whole_file, write_skipped
+from wsgcn.takeover import hold
+
+THE_MACHINE_S = {
+    getattr(errno, name) for name in "ENOSPC EDQUOT EFBIG EIO EROFS EMFILE ENFILE ENOMEM ESTALE ETIMEDOUT".split()
+}
+"""Numbers of errors that are no image's fault."""
 
 
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
     """Send what the block prints to the log file at `path`.
 
-    An exception's traceback goes there too; the terminal gets its message in one sentence, and the process ends.
+    An exception's traceback goes there too; the terminal gets its message in one sentence, and the process ends. While
+    it lives no other workflow thinks that this one is dead, should Snakemake alone have been killed.
     """
+    hold(Path(".snakemake"))
     with open(path, "w", buffering=1) as log:
         try:
             with redirect_stdout(log), redirect_stderr(log):
                 yield
         except Exception as error:
-            traceback.print_exc(file=log)
+            with suppress(OSError):  # where the disk is full, the sentence below is what is left
+                traceback.print_exc(file=log)
             sys.exit(f"{str(error) or type(error).__name__} (more in {path})")
 
 
@@ -74,5 +83,10 @@ def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], No
 
 def _spares_none(error: Exception) -> bool:
     """Whether an error is the machine's, so that the next image would meet it too."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-    return full or isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    while error:
+        if getattr(error, "errno", None) in THE_MACHINE_S or isinstance(error, MemoryError):
+            return True
+        if "out of memory" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -36,6 +36,8 @@ def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
     problems: list[str] = []
     if settings["kind"] == "demo":
         data = _read_demo(settings, seed, results, problems.append)
+    elif wrong := _wildcard(settings["root"]):
+        raise DatasetError([f"dataset.root: {settings['root']} {wrong}"])
     else:
         read = {"voc": _read_voc, "folder": _read_folder}[settings["kind"]]
         data = read(settings, Path(settings["root"]), problems.append)
@@ -143,8 +145,8 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     for name in LISTS:
         asked = list(rows) if settings[name] == "all" else _read_list(root / settings[name], note)
         asked = [ids.get(one, one) for one in asked]
-        for unknown in (one for one in asked if one not in images):
-            note(f"{root / settings[name]}: names image {unknown}, which {table} does not list{_hint(unknown, images)}")
+        for one in (one for one in asked if one not in images):
+            note(f"{root / settings[name]}: names image {one}, which {table} does not list{_hint(one, images)}")
         lists[name] = {one: images[one] for one in asked if one in images}
     for one in lists["train"] | lists["label"]:  # images to evaluate on need no tags
         if not rows[one][1]:
@@ -175,8 +177,10 @@ def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]
                 note(f"{table}: line {reader.line_num} names no image")
                 continue
             identifier = PurePosixPath(file).stem
+            if None in row:
+                note(f"{table}: line {reader.line_num} has more fields than the header; separate classes by ;")
             outside = PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts
-            wrong = "leads out of the data set's folder" if outside else problem_of_id(identifier)
+            wrong = "leads out of the data set's folder" if outside else problem_of_id(identifier) or _wildcard(file)
             if wrong:
                 note(f"{table}: line {reader.line_num}: image {file} {wrong}")
             elif identifier in rows:
@@ -207,6 +211,11 @@ def problem_of_id(identifier: str) -> str | None:
     if not 0 < len(identifier.encode(errors="surrogatepass")) <= LONGEST:
         return f"has a name of no or more than {LONGEST} bytes"
     return None
+
+
+def _wildcard(path: str | Path) -> str | None:
+    """What Snakemake would take for a pattern, as the end of a sentence."""
+    return "has { or } in its path, which Snakemake takes for a pattern" if set(str(path)) & set("{}") else None
 
 
 def _annotated_classes(path: Path, note: Note) -> set[str] | None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 _held = []  # the open file whose lock tells others that this process lives
@@ -14,25 +15,39 @@ def take_over(folder: Path) -> None:
 
     Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
     holds one, those of Snakemake are a dead one's. On a file system without locks nothing is done. The jobs of this
-    process find in their environment what to call it: MLflow runs carry it.
+    process find in their environment what to call it and its folder: MLflow runs carry both.
     """
-    os.environ["WSGCN_WORKFLOW"] = uuid.uuid4().hex
     folder.mkdir(exist_ok=True)
+    name = folder / "name"
+    if not name.is_file():
+        name.write_text(uuid.uuid4().hex)
+    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name.read_text()}
+    hold(folder, alone=lambda: _set_aside(folder))
+
+
+def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
+    """Hold the lock too, in a process of a workflow; call `alone` first if no other process holds it."""
+    if not folder.is_dir():
+        return
     stream = open(folder / "alive", "w")  # noqa: SIM115
     try:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another workflow is alive here
-            pass
-        else:
-            if any((folder / "locks").glob("*")):
-                shutil.rmtree(folder / "died", ignore_errors=True)
-                (folder / "locks").rename(folder / "died")
+        if alone:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone()
+            except BlockingIOError:  # another workflow is alive here
+                pass
         fcntl.flock(stream, fcntl.LOCK_SH)
     except OSError:
         stream.close()
         return
     _held.append(stream)
+
+
+def _set_aside(folder: Path) -> None:
+    if any((folder / "locks").glob("*")):
+        shutil.rmtree(folder / "died", ignore_errors=True)
+        (folder / "locks").rename(folder / "died")
 
 
 def died(folder: Path) -> bool:

@@ -5,16 +5,16 @@ child run a stage. A run that is computed again is a new run, and the one it rep
 """
 
 import fcntl
-import hashlib
 import os
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from wsgcn.files import whole_file
 from wsgcn.settings import flatten
@@ -36,7 +36,8 @@ def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
     store = Path(uri.removeprefix("sqlite:///"))
     store.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{store}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if not store.is_file():
             with whole_file(store) as path:
                 MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
@@ -45,7 +46,14 @@ def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
 
 def _found_or_created(client: MlflowClient, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
-    return found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts)
+    if found:
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=artifacts)
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # another was faster
+            return found.experiment_id
+        raise
 
 
 def parameters(settings: Mapping) -> dict[str, str]:
@@ -62,9 +70,9 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
 
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
     """
-    if store["uri"].startswith("sqlite:///") and not Path(store["uri"].removeprefix("sqlite:///")).is_file():
+    if _is_gone(store):
         raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
-    client = MlflowClient(store["uri"])  # it would make an empty file
+    client = MlflowClient(store["uri"])
     about = {"mlflow.note.content": description, "description": description, "current": "no"}
     run = client.create_run(store["experiment_id"], run_name=name, tags={**tags, **about, **whereabouts()})
     log(store, run.info.run_id, params=parameters(settings))
@@ -74,7 +82,7 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
 def promote(store: Mapping, run: str, tags: Mapping[str, str]) -> None:
     """Make a run the current one of its `tags`; those that were are tagged as replaced, and ended if they still run."""
     client = MlflowClient(store["uri"])
-    replaced = [old for old in _runs(client, store, **tags, current="yes") if old.info.run_id != run]
+    replaced = [old for old in _current_runs(client, store, tags) if old.info.run_id != run]
     client.set_tag(run, "current", "yes")
     for old in replaced:
         client.set_tag(old.info.run_id, "current", "no")
@@ -85,21 +93,24 @@ def promote(store: Mapping, run: str, tags: Mapping[str, str]) -> None:
 
 def end_runs(store: Mapping, status: str, **tags: str) -> None:
     """Give a status to those runs with these tags that are still said to be running."""
+    if _is_gone(store):
+        return
     client = MlflowClient(store["uri"])
-    for run in _runs(client, store, **tags):
-        if run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, status)
+    for run in _runs(client, store, tags, "attributes.status = 'RUNNING'"):
+        client.set_terminated(run.info.run_id, status)
 
 
 def whereabouts() -> dict[str, str]:
-    """Tags of the workflow that a run was begun by and of its folder: whoever comes after knows whether it is dead."""
-    folder = hashlib.sha256(f"{socket.gethostname()}:{os.getcwd()}".encode()).hexdigest()[:16]
-    return {"folder_id": folder, "workflow": os.environ.get("WSGCN_WORKFLOW", "")}
+    """Tags of the workflow that a run was begun by and of its folder, as `takeover` names them.
+
+    Whoever comes after knows whether a run is dead, and folders that share a store leave each other's runs alone.
+    """
+    return {"folder": os.environ.get("WSGCN_FOLDER", ""), "workflow": os.environ.get("WSGCN_WORKFLOW", "")}
 
 
 def current_run(store: Mapping, tags: Mapping[str, str]) -> str | None:
     """The id of the current run of these `tags`, or None where there is none."""
-    runs = _runs(MlflowClient(store["uri"]), store, **tags, current="yes")
+    runs = _current_runs(MlflowClient(store["uri"]), store, tags)
     return runs[0].info.run_id if runs else None
 
 
@@ -143,15 +154,10 @@ def finish_run(store: Mapping, run: str) -> None:
 
 
 def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
-    """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent.
-
-    The parent runs again until `finish_run`, whatever had become of it.
-    """
+    """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent."""
     client = MlflowClient(store["uri"])
     for child in children:
         client.set_tag(child, PARENT, parent)
-    client.update_run(parent, status="RUNNING")
-    client.log_batch(parent, tags=[RunTag(*tag) for tag in whereabouts().items()])
 
 
 def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
@@ -168,15 +174,25 @@ def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
 def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
     """Tag current runs of experiments that are no longer among these as not current."""
     client, kept = MlflowClient(store["uri"]), list(experiments)
-    for run in _runs(client, store, current="yes"):
+    for run in _current_runs(client, store, {}):
         if run.data.tags.get("experiment") not in {None, *kept}:
             client.set_tag(run.info.run_id, "current", "no")
 
 
-def _runs(client: MlflowClient, store: Mapping, **tags: str) -> list[Run]:
-    """All runs with these tags."""
-    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[Run]:
+    """The current runs with these tags of this folder."""
+    return _runs(client, store, {**tags, "current": "yes", "folder": whereabouts()["folder"]})
+
+
+def _runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str], *conditions: str) -> list[Run]:
+    query = " and ".join([*(f"tags.{key} = '{value}'" for key, value in tags.items()), *conditions])
     return list(client.search_runs([store["experiment_id"]], query, max_results=50000))
+
+
+def _is_gone(store: Mapping) -> bool:
+    """Whether the store is a file that was deleted; a client would make an empty one."""
+    own = store["uri"].startswith("sqlite:///")
+    return own and not Path(store["uri"].removeprefix("sqlite:///")).is_file()
 
 
 def _chunks(rows: list, size: int) -> Iterable[list]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import wsgcn
-from wsgcn.check import problems_of
+from wsgcn.check import look_at
 from wsgcn.device import pick_device
 from wsgcn.files import whole_file, why_skipped
 from wsgcn.jobs import logged
@@ -23,18 +23,20 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
 
     job: with inputs `images` and perhaps as many `labels`, outputs `model` and `history`. train(places, run): trains on
     the images at these places, which are all but the skipped ones. The number of threads is the config's, not that of
-    the job's cores: sums in another order round otherwise, and a training makes much of that.
+    the job's cores: sums in another order round otherwise, and a training makes much of that. Ends the process with one
+    sentence where it fails, or where all of its images were skipped.
     """
     with logged(job.log[0]):
         torch.set_num_threads(job.config["training_threads"])
         checkpoint = Path(f"{job.output.model}.checkpoint")
+        device = pick_device(job.resources.device)
         run = Run(
             job.params.seed,
-            pick_device(job.resources.device),
+            device,
             workers=max(1, job.threads - job.config["training_threads"]),
             checkpoint=checkpoint,
             seconds=job.config["checkpoint_seconds"],
-            key=training_key(dict(job.params.items()), list(job.input)),
+            key=training_key([dict(job.params.items()), job.config["training_threads"], device.type], list(job.input)),
         )
         model, history = train(_usable(job), run)
         with whole_file(job.output.model) as path, open(path, "wb") as stream:  # torch writes a path's name into it
@@ -44,10 +46,10 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
         checkpoint.unlink(missing_ok=True)
 
 
-def training_key(params: dict, inputs: Sequence[str]) -> str:
-    """A hash of what a training depends on: its parameters, its inputs' sizes and times, this package, torch."""
+def training_key(settings: object, inputs: Sequence[str]) -> str:
+    """A hash of what a training depends on: its settings, its inputs' sizes and times, this package, torch."""
     marks = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in inputs]
-    described = json.dumps([params, marks, torch.__version__], default=str)
+    described = json.dumps([settings, marks, torch.__version__], default=str)
     sources = b"".join(path.read_bytes() for path in sorted(Path(wsgcn.__file__).parent.glob("*.py")))
     return hashlib.sha256(described.encode() + sources).hexdigest()
 
@@ -59,7 +61,7 @@ def _usable(job) -> list[int]:
     if labels:
         places = [k for k in places if not why_skipped(labels[k])]
     elif job.config["on_error"] == "skip":
-        places = [k for k in places if not problems_of(images[k], None, ())]
+        places = [k for k in places if not look_at(images[k], None, ()).image]
     if not places:
         raise ValueError("all of its images were skipped, so there is nothing to train on")
     if len(places) < len(images):

@@ -3,6 +3,7 @@
 A training that was killed goes on from its last checkpoint and ends as it would have without the interruption.
 """
 
+import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,8 +149,13 @@ def fit(
 
 def _write_state(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-    with whole_file(run.checkpoint) as path, open(path, "wb") as stream:
-        torch.save({"key": run.key} | progress | states, stream)
+    raw = io.BytesIO()  # torch's own words on a full disk are none
+    torch.save({"key": run.key} | progress | states, raw)
+    try:
+        with whole_file(run.checkpoint) as path:
+            path.write_bytes(raw.getbuffer())
+    except OSError as error:
+        run.report(f"the checkpoint of step {progress['step']} could not be written: {error}")
 
 
 def _read_state(run: Run) -> dict:

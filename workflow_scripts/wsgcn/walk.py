@@ -34,7 +34,7 @@ MANY = 16
 """So many rows are worth a pool of threads."""
 
 PROBES = 4
-"""How many random vectors measure that."""
+"""How many random vectors measure what a low-rank form leaves out."""
 
 ROWS = 96
 """A low-rank form is made from at least so many vectors."""
@@ -150,7 +150,9 @@ def _thinned(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.spars
 def low_rank_walk(
     step: scipy.sparse.sparray, steps: int, rows: np.ndarray, most: int | None = None
 ) -> tuple[scipy.sparse.csr_array, LowRank, np.ndarray] | None:
-    """Sᵗ as H + Uᵗ diag(v) U with H sparse, from what it makes of some rows X [K, N], and Sᵗ X; None where that fails.
+    """Sᵗ [N, N] as H + Uᵗ diag(v) U, from what it makes of some rows X [K, N], and Sᵗ X; None where that fails.
+
+    H: sparse [N, N]; U: [R, N]; v: [R], signs.
 
     Nyström's approximation of E = Sᵗ - H: with Y = E X, E is about Yᵗ (X Yᵗ)⁺ Y, exact on the rows themselves as far as
     the inverse is. The rows are the node features, so that E is held best where the network sees it, and random ones

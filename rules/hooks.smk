@@ -1,0 +1,74 @@
+# What happens before the first job and after the last.
+
+
+def check_images():
+    """Open every image and mask that has changed since this was last done; the demo draws its own."""
+    if config["dataset"]["kind"] != "demo":
+        files = [(image.path, image.mask) for image in ORIGINALS.values()]
+        try:
+            memory, skips = f"{RESULTS}/data/checked.json", config["on_error"] == "skip"
+            for problem in MISSING.values():
+                print(f"left out: {problem}", file=sys.stderr)
+            for problem in check_once(files, DATA.mask_values, memory, ALL_CORES, skips):
+                print(f"will be skipped: {problem}", file=sys.stderr)
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+
+
+def check_backbones():
+    """Build the networks that are to be trained once, before hours are spent on what comes before them."""
+    running, found = {job.rule.name for job in workflow.dag.needrun_jobs()}, []
+    for stage in ("classifier", "boundary", "affinitynet", "segmentation"):
+        for folder, experiment in OWNERS[stage].items():
+            settings, where, stride = EXPERIMENTS[experiment], "", 16
+            if stage == "segmentation":
+                settings, where, stride = settings["segmentation"]["training"], "segmentation.training.", 8
+            if named(stage, folder) in running:
+                found.append((where, settings["backbone"], stride))
+    try:
+        check_networks(found, f"{RESULTS}/data/networks.json")
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def after_a_death():
+    """Clear up after a workflow that was killed here: half-written files, MLflow runs that look alive."""
+    if died(SNAKEMAKE):
+        for path in Path("results").glob("*/mlflow/store.json"):
+            from wsgcn.files import read_json
+            from wsgcn.tracking import end_runs, whereabouts  # which takes seconds
+
+            try:
+                end_runs(read_json(path), "KILLED", folder=whereabouts()["folder"])
+            except Exception as error:  # a server that is away need not keep this workflow from running
+                print(f"runs of {path} that were killed could not be marked as such: {error}", file=sys.stderr)
+        clear_up(SNAKEMAKE, Path("results"))
+
+
+def end_failed_runs():
+    """Mark the MLflow runs of this workflow that did not end as failed."""
+    if Path(STORE).is_file():
+        from wsgcn.files import read_json
+        from wsgcn.tracking import end_runs, whereabouts
+
+        end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
+
+
+def schedule_at_leisure():
+    """Take away Snakemake's default limit of 100 jobs a second, which needs half a core after an hour.
+
+    In Snakemake 9.27 each job that ends starts one more timer under it, and each timer has all ready jobs looked at,
+    with all of their files, once a second. One machine needs no such limit; one that a user asked for stays.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def show_summary():
+    """Print the tables that this run has made."""
+    every, tables = Path(RESULTS) / "ablations/summary.txt", [Path(RESULTS) / "benchmark/core.txt"]
+    tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
+    new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
+    for path in [every] if every in new else new:  # which says it all
+        print(path.read_text(), file=sys.stderr)
