@@ -8,7 +8,7 @@ import pytest
 from wsgcn.bootstrap import difference, interval, resampled_miou
 from wsgcn.comparison import STAGES, compare, metrics_of, row_of
 from wsgcn.evaluation import evaluate
-from wsgcn.files import read_arrays, read_label, write_arrays, write_label
+from wsgcn.files import read_arrays, read_label, write_arrays, write_label, write_skipped
 from wsgcn.metrics import confusion, miou
 
 EMPTY = [np.zeros((0, 3, 4), np.int64)] * 2  # two classes, no masks
@@ -162,7 +162,11 @@ def test_counts_are_those_of_the_images_that_have_a_mask_in_their_order(tmp_path
 
 
 def test_counts_of_no_masks_keep_their_shape_in_a_file(tmp_path):
-    scores, counts = evaluate(["a", "b"], ["", ""], [None, None], [0, 1, 2], ["cat", "dog"], None)
+    paths = [str(tmp_path / f"{name}.png") for name in "ab"]
+    write_label(paths[0], np.zeros((2, 2), np.uint8))
+    write_skipped(paths[1], "cam: no")
+    scores, counts = evaluate(["a", "b"], paths, [None, None], [0, 1, 2], ["cat", "dog"], None)
+    assert scores["skipped"] == {"b": "cam: no"}
     assert counts.shape == (0, 3, 4) and scores["miou"] is None and in_json(scores)
     write_arrays(tmp_path / "counts.npz", counts=counts)
     read = [read_arrays(tmp_path / "counts.npz")["counts"]] * 2

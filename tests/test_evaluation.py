@@ -1,8 +1,10 @@
-"""Names of metrics."""
+"""Names of metrics, and what becomes of images that were skipped."""
 
+import numpy as np
 import pytest
 
-from wsgcn.evaluation import metric_name
+from wsgcn.evaluation import all_skipped, evaluate, metric_name, pixel_label
+from wsgcn.files import IGNORE, write_label, write_skipped
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,29 @@ from wsgcn.evaluation import metric_name
 )
 def test_a_metric_s_name_holds_its_protocol(what, name):
     assert metric_name({"split": "my/list", "stage": "refined_crf"}, what) == name
+
+
+@pytest.mark.parametrize("missing", [0, IGNORE])
+def test_a_skipped_image_counts_as_what_is_missing(missing, tmp_path):
+    """As its own label would that says nothing: an experiment gains nothing by failing."""
+    truth = np.array([[0, 0, 1, 1], [2, 2, 1, 255]], np.uint8)
+    files = {name: str(tmp_path / f"{name}.png") for name in ("truth", "right", "skipped", "empty")}
+    write_label(files["truth"], truth)
+    write_label(files["right"], np.where(truth == 255, 0, truth))
+    write_label(files["empty"], np.full(truth.shape, missing, np.uint8))
+    write_skipped(files["skipped"], "refine: no")
+
+    def scores(second):
+        labels = [files["right"], files[second]]
+        masks, values = [files["truth"]] * 2, [0, 1, 2, *[-1] * 252, 255]
+        return evaluate(["a", "b"], labels, masks, values, ["cat", "dog"], pixel_label, missing)
+
+    (found, counts), (expected, expected_counts) = scores("skipped"), scores("empty")
+    assert np.array_equal(counts, expected_counts)
+    assert found.pop("skipped") == {"b": "refine: no"} and expected.pop("skipped") == {}
+    assert found == expected and found["images"] == 2
+
+
+def test_what_was_skipped_at_any_stage_is_told_once():
+    evaluations = [{"skipped": {"a": "cam: no"}}, {"skipped": {}}, {"skipped": {"a": "cam: no", "b": "refine: no"}}]
+    assert all_skipped(evaluations) == {"a": "cam: no", "b": "refine: no"}

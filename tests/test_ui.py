@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from wsgcn.tracking import PARENT, adopt, ensure_experiment, finish_run, log, start_run
+from wsgcn.tracking import PARENT, adopt, ensure_experiment, finish_run, log, promote, start_run
 from wsgcn.views import comparison, curves, link_views, save_view
 
 METRICS = [
@@ -196,8 +196,9 @@ def make_up(store: dict) -> None:
         falling = {m: 0.05 * (i + 1) + 0.3 * np.exp(-epochs / (30 + 10 * i + 6 * k)) for i, m in enumerate(LOSSES)}
         log(store, child, metrics={"train/refined/miou": refined}, curves=pd.DataFrame(falling, index=epochs))
         adopt(store, parent, [child])
-        finish_run(store, child)
-        finish_run(store, parent)
+        for run, stage in ((child, "refine"), (parent, "experiment")):
+            finish_run(store, run)
+            promote(store, run, {**tags, "stage": stage})
 
 
 @pytest.fixture(scope="module")

@@ -58,15 +58,16 @@ def _read(schema: Path) -> dict:
 
 
 def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
-    key, value, wanted, kind = error.json_path[2:], error.instance, error.validator_value, error.validator
+    key, value, wanted, kind = _printable(error.json_path[2:]), error.instance, error.validator_value, error.validator
     dot = f"{key}." if key else ""
     if kind == "required":
         yield from (f"{dot}{name}: is missing" for name in wanted if name not in value)
     elif kind == "additionalProperties":
         known = list(error.schema["properties"])
         for name in sorted(set(map(str, value)) - set(known)):
-            shown = name if name.isprintable() and name.strip() else json.dumps(name)
-            yield f"unknown key {dot}{shown}" + (_hint(name, known) or f"; known are {', '.join(known)}")
+            yield f"unknown key {dot}{_printable(name) if name.strip() else json.dumps(name)}" + (
+                _hint(name, known) or f"; known are {', '.join(known)}"
+            )
     elif kind == "enum":
         names = list(map(str, wanted))
         yield f"{key}: {value} is none of {', '.join(names)}{_hint(str(value), names)}"
@@ -75,6 +76,11 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         if kind == "type":  # one, or one beside null
             limit = TYPES[next(name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null")]
         yield f"{key}: {PROBLEMS[kind].format(shown, limit) if kind in PROBLEMS else error.message}"
+
+
+def _printable(name: str) -> str:
+    """A key in one line, whatever is in it."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in name)
 
 
 def _hint(name: str, known: list[str]) -> str:
