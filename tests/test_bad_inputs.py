@@ -244,7 +244,8 @@ def rows():
     if os.environ.get("WSGCN_TABLE"):
         lines = ["# Bad inputs, and what the workflow says to them", ""]
         lines += [
-            "Made by `tests/test_bad_inputs.py`, which tries them all. Nothing has been computed when these appear.",
+            "Made by `tests/test_bad_inputs.py`, which tries them all. They appear before the first job,",
+            "but for those of CAMs from elsewhere, which appear when these are read.",
             "",
         ]
         for section, cases in found.items():
