@@ -14,7 +14,7 @@ from tqdm import tqdm
 from wsgcn.files import Skipped, whole_file, write_skipped
 from wsgcn.takeover import hold
 
-THE_MACHINE_S = {
+OF_THE_MACHINE = {
     getattr(errno, name) for name in "ENOSPC EDQUOT EFBIG EIO EROFS EMFILE ENFILE ENOMEM ESTALE ETIMEDOUT".split()
 }
 """Numbers of errors that are no image's fault."""
@@ -84,7 +84,7 @@ def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], No
 def _spares_none(error: Exception) -> bool:
     """Whether an error is the machine's, so that the next image would meet it too."""
     while error:
-        if getattr(error, "errno", None) in THE_MACHINE_S or isinstance(error, MemoryError):
+        if getattr(error, "errno", None) in OF_THE_MACHINE or isinstance(error, MemoryError):
             return True
         if "out of memory" in str(error).lower():
             return True
