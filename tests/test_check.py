@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsgcn import backbone, check
 from wsgcn.check import Look, check_networks, check_once, look_at, told
-from wsgcn.files import IGNORE, write_label, write_skipped
+from wsgcn.files import IGNORE, read_json, write_label, write_skipped
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
 
@@ -83,6 +83,14 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     os.utime(label, ns=(1, 1))
     check_once(files, more, memory)
     assert opened[3:] == [image]
+
+
+@pytest.mark.parametrize("found", ["", "[1, 2]", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": 0}}'])
+def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
+    memory = tmp_path / "checked.json"
+    memory.write_text(found.replace("IMAGE", image))
+    check_once([(image, None)], VALUES, memory)
+    assert read_json(memory)[image].keys() == {"mark", "black and white"}
 
 
 def test_black_and_white_masks_are_told_whatever_else_was_wrong(tmp_path, image):

@@ -40,13 +40,13 @@ def check_once(
     Raises ValueError, one line a problem, where an image or a mask is missing, broken or of the wrong size. With
     `skips`, problems of images are returned instead, as the workflow goes on without them.
     """
-    known = read_json(memory) if Path(memory).is_file() else {}
+    known = _notes_in(memory)
     marks = {image: [_mark(image), mask, mask and _mark(mask), mask and list(mask_values)] for image, mask in files}
-    notes = {image: known[image] for image, mark in marks.items() if image in known and known[image]["mark"] == mark}
+    notes = {image: known[image] for image, mark in marks.items() if known.get(image) in _notes(mark)}
     changed = [pair for pair in files if pair[0] not in notes]
     looks = dict(zip((image for image, _ in changed), _look(changed, mask_values, threads), strict=True))
     good = {image: look for image, look in looks.items() if not (look.image or look.mask)}
-    notes |= {image: {"mark": marks[image], "black and white": look.black_and_white} for image, look in good.items()}
+    notes |= {image: _notes(marks[image])[look.black_and_white] for image, look in good.items()}
     if changed:
         write_json(memory, {image: note for image, note in known.items() if image not in looks} | notes)
     masked = [image for image, mask in files if mask]
@@ -69,7 +69,7 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
         f"{backbone['name']} at {stride}, {backbone['weights']}": _mark(backbone["weights"])
         for _, backbone, stride in backbones
     }
-    known = read_json(memory) if Path(memory).is_file() else {}
+    known = _notes_in(memory)
     if marks.items() <= known.items():
         return
     try:
@@ -87,6 +87,20 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
     if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
     write_json(memory, known | marks)
+
+
+def _notes(mark: list) -> list[dict]:
+    """What is kept of a good image, its mask not black and white alone, and so."""
+    return [{"mark": mark, "black and white": so} for so in (False, True)]
+
+
+def _notes_in(memory: str | Path) -> dict:
+    """What earlier calls kept, {a file or network: note}; nothing if unreadable: all is looked at again."""
+    try:
+        known = read_json(memory)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def everything_wrong(error: DatasetError, threads: int) -> str:
