@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wsgcn.evaluation import all_skipped, evaluate, metric_name, pixel_label
+from wsgcn.evaluation import all_skipped, evaluate, metric_name, pixel_label, seconds_an_image
 from wsgcn.files import IGNORE, write_label, write_skipped
 
 
@@ -45,3 +45,11 @@ def test_a_skipped_image_counts_as_what_is_missing(missing, tmp_path):
 def test_what_was_skipped_at_any_stage_is_told_once():
     evaluations = [{"skipped": {"a": "cam: no"}}, {"skipped": {}}, {"skipped": {"a": "cam: no", "b": "refine: no"}}]
     assert all_skipped(evaluations) == {"a": "cam: no", "b": "refine: no"}
+
+
+def test_seconds_are_added_up_over_an_image_s_tables_and_skipped_ones_stand_in_none(tmp_path):
+    for name, text in {"a": "one,1\ntwo,2\n", "b": "three,4\n", "c": "one,0.5\n", "d": ""}.items():
+        (tmp_path / name).write_text(f"image,seconds\n{text}")
+    tables = [str(tmp_path / name) for name in "abcd"]
+    assert seconds_an_image(tables) == (1.5 + 2 + 4) / 3
+    assert seconds_an_image(tables[3:]) is None and seconds_an_image([]) is None

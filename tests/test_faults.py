@@ -33,9 +33,9 @@ def fingerprints(project: Path) -> dict[str, str]:
     results, found = project / "results/tiny", {}
     for path in sorted(path for name in MADE for path in (results / name).rglob("*") if path.is_file()):
         found[str(path.relative_to(results))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in sorted((results / "evaluation").glob("*.json")):
+    for path in sorted((results / "evaluation").rglob("*.json")):
         scores = json.loads(path.read_text()) | {"seconds_per_image": None}
-        found[path.name] = hashlib.sha256(json.dumps(scores).encode()).hexdigest()
+        found[str(path.relative_to(results))] = hashlib.sha256(json.dumps(scores).encode()).hexdigest()
     return found
 
 

@@ -6,6 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from wsgcn.files import Skipped, read_arrays, read_label, why_skipped, write_arrays, write_label, write_skipped
@@ -127,6 +128,7 @@ def test_a_bad_image_is_skipped_and_the_others_are_not(tmp_path, capsys):
     why = "refine_train_01: the GCN's scores are not finite"
     assert why_skipped(tmp_path / "b.png") == why_skipped(tmp_path / "b.npz") == why
     assert capsys.readouterr().out == f"skipped image b ({why})\n"
+    assert pd.read_csv(job.output.seconds)["image"].tolist() == ["a", "c"]  # whose time was spent on a result
     for read, file in ((read_label, "b.png"), (read_arrays, "b.npz")):
         with pytest.raises(Skipped, match="not finite"):
             read(tmp_path / file)

@@ -32,12 +32,14 @@ def test_a_folder_of_photos(tmp_path):
     (root / "broken.png").write_bytes((root / "my cät.png").read_bytes()[:500])
     rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.png")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    root.chmod(0o555)
+    root.chmod(0o555)  # which stops nobody who may do anything, hence:
+    before = [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]]
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     dataset = {"name": "mine", "kind": "folder", "root": "my photos", "longest_side": 100, **lists}
     few = {"experiments": {"cam-only": {"refinement": "none"}}}
     write_config(tmp_path, {"dataset": dataset, "on_error": "skip", **few})
     output = snakemake(tmp_path, "all", "ablations", "--cores", "8")
+    assert [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]] == before
     root.chmod(0o755)
     results = tmp_path / "results/mine"
     assert "will be skipped: image my photos/broken.png cannot be read" in output

@@ -6,7 +6,7 @@ import torch
 from wsgcn.augment import resize
 from wsgcn.benchmark import Sample, compare, grid_of, growth, resized, summary
 from wsgcn.figures import growth_curves
-from wsgcn.files import read_arrays, read_image, read_label, whole_file
+from wsgcn.files import read_arrays, read_image, read_label, whole_file, why_skipped
 from wsgcn.jobs import logged
 
 torch.set_num_threads(1)  # a pool of threads would not survive the forks that the methods are measured in
@@ -20,7 +20,9 @@ with logged(snakemake.log[0]):
         whole = Sample(p.ids[k], learnt["boundary"], learnt["features"], partial, image, tuple(p.classes[k]))
         return resized(whole, *grid_of(whole, p.nodes))
 
-    samples = [sample(k) for k in range(len(p.ids))]
+    samples = [sample(k) for k in range(len(p.ids)) if not why_skipped(inputs.labels[k])]
+    if not samples:
+        raise ValueError(f"its images were skipped: {', '.join(p.ids)}")
     rows = compare(samples, p.graph, p.settings, snakemake.threads, print)
     rows += growth(samples[0], p.graph, p.settings, p.sizes, snakemake.threads, print)
     table = pd.DataFrame(rows)

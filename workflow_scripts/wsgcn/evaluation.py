@@ -108,10 +108,13 @@ def sweep(
 
 
 def seconds_an_image(tables: Sequence[str]) -> float | None:
-    """Mean seconds an image over the tables of the batch jobs, added up where an image stands in several."""
-    if not tables:
-        return None
-    return float(pd.concat([pd.read_csv(table) for table in tables]).groupby("image")["seconds"].sum().mean())
+    """Mean seconds an image over the tables of the batch jobs, added up where an image stands in several; None of none.
+
+    Skipped images do not stand in them.
+    """
+    rows = [pd.read_csv(table) for table in tables]
+    seconds = pd.concat(rows).groupby("image")["seconds"].sum() if rows else []
+    return float(seconds.mean()) if len(seconds) else None
 
 
 def all_skipped(evaluations: Iterable[Mapping]) -> dict[str, str]:

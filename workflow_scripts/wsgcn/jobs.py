@@ -49,22 +49,23 @@ def each_image(job, work: Callable[[int], None]) -> None:
 
 
 def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
-    """The same with the places of `size` images at a time; each gets its share of their seconds."""
+    """The same with the places of `size` images at a time; each gets its share of their seconds, skipped ones none."""
     ids, rows = job.params.ids, []
     with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
         for start in range(0, len(ids), size):
             places, started = range(start, min(start + size, len(ids))), time.perf_counter()
-            _work_or_skip(job, places, work)
-            share = (time.perf_counter() - started) / len(places)
-            rows += [(ids[k], f"{share:.4f}") for k in places]
+            done = _work_or_skip(job, places, work)
+            rows += [(ids[k], f"{(time.perf_counter() - started) / len(done):.4f}") for k in done]
             progress.update(len(places))
     with whole_file(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds"), *rows])
 
 
-def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], None]) -> None:
+def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], None]) -> list[int]:
+    """The places of the images that were not skipped."""
     try:
-        return work(places)
+        work(places)
+        return list(places)
     except Exception as error:
         images = [job.params.ids[k] for k in places]
         skipped = isinstance(error, Skipped)
@@ -76,9 +77,9 @@ def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], No
             for name, files in job.output.items():
                 if name != "seconds":
                     write_skipped(files[places[0]], why)
-            return None
-    for place in places:  # one of them is bad: the others are not to suffer
-        _work_or_skip(job, [place], work)
+            return []
+    # one of them is bad: the others are not to suffer
+    return [done for place in places for done in _work_or_skip(job, [place], work)]
 
 
 def _spares_none(error: Exception) -> bool:
