@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pair_losses import TERMS
 from PIL import Image
 
 from wsgcn import affinitynet
@@ -20,7 +21,6 @@ from wsgcn.files import write_label
 from wsgcn.graph import feature_affinity, on_grid
 from wsgcn.pairs import three_part_loss
 
-TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
 SIZES = [(64, 64), (50, 71), (33, 40)]
 
 

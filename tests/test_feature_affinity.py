@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from pair_losses import TERMS, losses_by_loops, values_of
 
 from wsgcn.graph import feature_affinity, feature_affinity_matrix
 from wsgcn.pairs import three_part_loss
-
-TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
-SIZES = [(64, 64), (50, 71), (33, 40)]
 
 
 def alike(features, p, q):
@@ -79,25 +77,9 @@ def loss_of(features, label, radius):
     return three_part_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, radius)
 
 
-def losses_by_loops(features, label, radius, pairs, epsilon=1e-5):
-    """The terms in their order in TERMS, over every pair of labelled points of every image."""
-    costs = {"background": [], "foreground": [], "negative": []}
-    for maps, classes in zip(features, label, strict=True):
-        for p, q in pairs(*classes.shape, radius):
-            if 255 in (classes[p], classes[q]):
-                continue
-            affinity = alike(maps, p, q)
-            if classes[p] != classes[q]:
-                costs["negative"].append(-np.log(1 - affinity + epsilon))
-            else:
-                costs["background" if classes[p] == 0 else "foreground"].append(-np.log(affinity + epsilon))
-    bg, fg, negative = (float(np.mean(values)) if values else 0.0 for values in costs.values())
-    return [(bg / 2 + fg / 2 + negative) / 2, bg, fg, negative]
-
-
-def values_of(losses):
-    assert tuple(losses) == TERMS
-    return [losses[name].item() for name in TERMS]
+def loops(features, label, radius, pairs):
+    pairs_of_one = list(pairs(*label.shape[1:], radius))
+    return losses_by_loops(lambda b, p, q: alike(features[b], p, q), label, pairs_of_one)
 
 
 @pytest.mark.parametrize("radius", [2, 3, 5])
@@ -105,22 +87,21 @@ def values_of(losses):
 def test_loss_of_features_is_the_loop_s(radius, labels, rng, pairs):
     features, label = rng.standard_normal((2, 6, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
     found = values_of(loss_of(torch.tensor(features), torch.tensor(label), radius))
-    np.testing.assert_allclose(found, losses_by_loops(features, label, radius, pairs), rtol=1e-6)
+    np.testing.assert_allclose(found, loops(features, label, radius, pairs), rtol=1e-6)
 
 
 def test_means_are_over_the_batch_s_pairs_not_over_images(rng, pairs):
     features, label = rng.standard_normal((2, 6, 4, 4)), np.zeros((2, 4, 4), np.uint8)
     label[0, 1:] = 255
     found = values_of(loss_of(torch.tensor(features), torch.tensor(label), 3))
-    np.testing.assert_allclose(found, losses_by_loops(features, label, 3, pairs), rtol=1e-6)
+    np.testing.assert_allclose(found, loops(features, label, 3, pairs), rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2)])
 def test_loss_on_a_grid_smaller_than_the_radius(size, rng, pairs):
     features, label = rng.standard_normal((2, 6, *size)), rng.choice([0, 1], (2, *size)).astype(np.uint8)
-    losses = loss_of(torch.tensor(features), torch.tensor(label), 5)
-    expected = losses_by_loops(features, label, 5, pairs)
-    np.testing.assert_allclose([float(losses[name]) for name in TERMS], expected, rtol=1e-6)
+    found = values_of(loss_of(torch.tensor(features), torch.tensor(label), 5))
+    np.testing.assert_allclose(found, loops(features, label, 5, pairs), rtol=1e-6)
 
 
 @pytest.mark.parametrize("radius, counts", [(5, False), (6, True)])

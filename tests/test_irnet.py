@@ -3,34 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from pair_losses import TERMS, losses_by_loops, values_of
 from PIL import Image
 
 from wsgcn import irnet
 from wsgcn.files import write_label
 from wsgcn.irnet import BoundaryNet, affinity_loss, boundary_and_features, label_for_irnet, train_boundary
 
-TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
 SIZES = [(64, 64), (50, 71), (33, 40)]
 
 
-def losses_by_loops(boundary, label, radius, pairs, points_between, epsilon=1e-5):
-    """The terms in their order in TERMS, over every pair of labelled points of every image."""
-    costs = {"background": [], "foreground": [], "negative": []}
-    for lines, classes in zip(boundary, label, strict=True):
-        for p, q in pairs(*classes.shape, radius):
-            if 255 in (classes[p], classes[q]):
-                continue
-            affinity = 1 - max(lines[point] for point in points_between(p, q))
-            if classes[p] != classes[q]:
-                costs["negative"].append(-np.log(1 - affinity + epsilon))
-            else:
-                costs["background" if classes[p] == 0 else "foreground"].append(-np.log(affinity + epsilon))
-    bg, fg, negative = (float(np.mean(values)) if values else 0.0 for values in costs.values())
-    return [(bg / 2 + fg / 2 + negative) / 2, bg, fg, negative]
-
-
-def values_of(losses):
-    return [losses[name].item() for name in TERMS]
+def loops(boundary, label, radius, pairs, points_between):
+    """A line's affinity is one minus the largest boundary on it."""
+    return losses_by_loops(
+        lambda b, p, q: 1 - max(boundary[b][point] for point in points_between(p, q)),
+        label,
+        list(pairs(*label.shape[1:], radius)),
+    )
 
 
 @pytest.mark.parametrize("radius", [2, 3, 5])
@@ -38,14 +27,14 @@ def values_of(losses):
 def test_affinity_loss_is_the_loop_s(radius, labels, rng, pairs, points_between):
     boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
     found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), radius))
-    np.testing.assert_allclose(found, losses_by_loops(boundary, label, radius, pairs, points_between), rtol=1e-6)
+    np.testing.assert_allclose(found, loops(boundary, label, radius, pairs, points_between), rtol=1e-6)
 
 
 def test_means_are_over_the_batch_s_pairs_not_over_images(rng, pairs, points_between):
     boundary, label = rng.random((2, 4, 4)), np.zeros((2, 4, 4), np.uint8)
     label[0, 1:] = 255
     found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), 3))
-    np.testing.assert_allclose(found, losses_by_loops(boundary, label, 3, pairs, points_between), rtol=1e-6)
+    np.testing.assert_allclose(found, loops(boundary, label, 3, pairs, points_between), rtol=1e-6)
 
 
 @pytest.mark.parametrize("radius, counts", [(5, False), (6, True)])
