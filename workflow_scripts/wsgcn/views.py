@@ -7,7 +7,7 @@ return the part of the link that follows the server's address, e.g. `#/experimen
 import json
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from mlflow import MlflowClient
 
@@ -51,29 +51,20 @@ def save_view(
         "columnOrder": [*LEADING, DESCRIPTION, *named],
         "columnWidths": {**LEADING, DESCRIPTION: DESCRIPTION_WIDTH, **widths},
     }
-    query = {"viewStateShareKey": key}
+    # `workflowType` sets the interface to training, else it shows language models; it has to follow other keys
+    query = {"viewStateShareKey": key, "workflowType": "machine_learning"}
     if charts:
         state |= _curves_in_one_section(charts)
-        query["compareRunsMode"] = "CHART"
+        query = {"compareRunsMode": "CHART", **query}
     view = {"name": name, "createdAt": 0, "state": json.dumps(state)}  # without a time, equal views are equal tags
     client.set_experiment_tag(experiment_id, TAG + key, json.dumps(view))
-    return _link(f"#/experiments/{experiment_id}/runs", query)
+    return f"#/experiments/{experiment_id}/runs?{urlencode(query)}"
 
 
 def link_views(client: MlflowClient, experiment_id: str, text: str, links: Mapping[str, str]) -> None:
     """Describe an experiment by `text` and links, name to address; the interface shows both above all its pages."""
     listed = " · ".join(f"[{name}]({address})" for name, address in links.items())
     client.set_experiment_tag(experiment_id, "mlflow.note.content", f"{text} {listed}")
-
-
-def comparison(experiment_id: str, runs: Sequence[str]) -> str:
-    """The link to the page that sets the parameters and metrics of `runs` side by side."""
-    return _link("#/compare-runs", {"runs": json.dumps(list(runs)), "experiments": json.dumps([experiment_id])})
-
-
-def curves(experiment_id: str, run: str) -> str:
-    """The link to the page with a chart of each metric of `run`."""
-    return _link(f"#/experiments/{experiment_id}/runs/{run}/model-metrics", {})
 
 
 def _curves_in_one_section(metrics: Sequence[str]) -> dict:
@@ -85,11 +76,6 @@ def _curves_in_one_section(metrics: Sequence[str]) -> dict:
         "compareRunSections": [section],
         "compareRunCharts": [{"uuid": m, "metricKey": m, "displayName": m, "range": {}, **chart} for m in metrics],
     }
-
-
-def _link(page: str, query: Mapping[str, str]) -> str:
-    """`workflowType` sets the interface to training, else it shows language models; it has to follow other keys."""
-    return f"{page}?{urlencode({**query, 'workflowType': 'machine_learning'}, quote_via=quote)}"
 
 
 def _column(kind: str, name: str) -> str:
