@@ -75,7 +75,6 @@ def several(*changes: Callable) -> Callable:
     return lambda config, root: [change(config, root) for change in changes]
 
 
-PSA_WEIGHTED = {"affinity": "psa", "graph": {"features": "weighted"}}
 NAMES = ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
 ROWS = "a.png,cat\nb.png,dog;cat\n"
 CASES = {
@@ -92,7 +91,6 @@ CASES = {
         "experiment with an unknown key": set_key("experiments.mine", {"refine": {"sigma": 2}}),
         "sweep of an unknown key": set_key("sweeps", {"refine.sigma3": [1]}),
         "comparison with nobody": set_key("against", {"wsgcn-p": "psa-walk"}),
-        "released features of AffinityNet": set_key("experiments.mine", PSA_WEIGHTED),
         "several at once": several(
             set_key("seeds", 1), set_key("refine.epochs", 0), set_key("segmentation.training.batch", 1.5)
         ),

@@ -66,17 +66,22 @@ def test_a_part_stands_for_the_whole(sample, monkeypatch):
     assert found == {"seconds": {"operator": 1 + 8 * 10, "training": 5 + 1 + 20 * 2}}
 
 
-def test_tables_and_figure(sample, monkeypatch):
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
+def test_tables_and_figure(normalisation, sample, monkeypatch):
+    graph = GRAPH | {"normalisation": normalisation}
     monkeypatch.setattr(benchmark, "WHOLE", 60)
     monkeypatch.setattr(benchmark, "LARGEST_DENSE", 200)
     said = []
-    rows = compare([sample], GRAPH, SETTINGS, 1, said.append)
-    rows += growth(sample, GRAPH, SETTINGS, [50, 100, 300], 1, said.append)
+    rows = compare([sample], graph, SETTINGS, 1, said.append)
+    rows += growth(sample, graph, SETTINGS, [50, 100, 300], 1, said.append)
     table = pd.DataFrame(rows)
     assert set(table.method) == {"one step", "256 steps", "dense, one step", "dense, 256 steps"}
     whole = table[table.image == "a"].set_index("method")
     assert whole.loc["dense, 256 steps", "mb_on_disk"] == pytest.approx(4 * 120**2 / 1e6)
-    assert (whole.loc[["one step", "256 steps"], "equal_percent"] > 99).all()
+    methods = ["one step", "256 steps"]
+    assert (whole.loc[methods, "equal_percent_small"] > 99).all()
+    exact = whole.loc[methods, "equal_percent"]
+    assert (exact > 99).tolist() == exact.notna().tolist() == [True, normalisation == "symmetric"]
     assert (whole.peak_mb > 50).all() and (whole.seconds > 0).all()
     lines = table[table.image == "growth"].groupby("method", sort=False)
     assert {name: list(line.extrapolated) for name, line in lines} == {
@@ -89,7 +94,7 @@ def test_tables_and_figure(sample, monkeypatch):
     assert ratio["one step"] == pytest.approx(whole.seconds["dense, one step"] / whole.seconds["one step"])
     assert ratio.isna()["dense, 256 steps"]
     text = benchmark.summary(table.assign(nodes=table.nodes * 100), 1)
-    assert "256 steps" in text and "MB kept" in text and "nodes^" in text
+    assert "256 steps" in text and "MB kept" in text and "nodes^" in text and "nan" not in text
     axes = growth_curves(table).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert {t.get_text() for t in axes.texts} == set(table.method)

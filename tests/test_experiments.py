@@ -118,8 +118,6 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("experiments", {"a": {"refine": {"sigma": 1}}}, "experiment a: unknown key refine.sigma; did you mean ..."),
         ("experiments", {"a": {"refine": {"lr": -1}}}, "experiment a: refine.lr: -1 is not above 0"),
         ("experiments", {"a": {"refine": 3}}, "experiment a: refine: 3 is not a section of keys"),
-        ("experiments", {"a": {"affinity": "psa", "graph": {"features": "weighted"}}},
-            "experiment a: graph.features: AffinityNet has no boundary layer to weight its features; take plain"),
         ("experiments", {2: {}}, "experiments: 2 is not text"),
         ("experiments", {"a": 3}, "experiments.a: 3 is not ..."),
         ("sweeps", {"refin.lambda_ent": [1]}, "experiment lambda_ent-1: unknown key refin; did you mean refine?"),
@@ -145,12 +143,6 @@ def test_what_is_wrong_is_told_in_a_line(key, value, sentence):
     (line,) = complaints(**{key: value})
     assert line.startswith(f"config: {sentence.removesuffix('...')}")
     assert sentence.endswith("...") or line == f"config: {sentence}"
-
-
-def test_only_a_gcn_minds_features_that_affinitynet_cannot_weight():
-    change = {"affinity": "psa", "graph": {"features": "weighted"}}
-    walks = {name: change | {"refinement": name} for name in ("random_walk", "none")}
-    assert list(read_experiments(config_with(walks), SCHEMA)) == [BASE, *walks]
 
 
 @pytest.mark.parametrize("asked", ["base", "all", "none", [], [BASE], ["a", "sigma1-7"]], ids=str)

@@ -71,9 +71,10 @@ def test_weighted_features_are_each_channel_times_its_weight(of_irnet):
         assert found[d, y * W + x] == pytest.approx(float(of_irnet["features"][d, y, x] * of_irnet["weight"][d]))
 
 
+@pytest.mark.parametrize("which", ["plain", "weighted"])
 @pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
-def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, of_affinitynet):
-    found = node_features(of_affinitynet, size, "plain")
+def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, which, of_affinitynet):
+    found = node_features(of_affinitynet, size, which)
     assert found.shape == (5, size[0] * size[1]) and found.dtype == np.float32
     values = [float(value) for value in of_affinitynet["features"].ravel()]
     root_mean_square = (sum(value**2 for value in values) / len(values)) ** 0.5
@@ -94,18 +95,18 @@ def test_what_was_read_stays_as_it_is(dtype, of_irnet, of_affinitynet):
         learnt = {name: values.astype(dtype) for name, values in learnt.items()}
         before = {name: values.copy() for name, values in learnt.items()}
         affinities_of(learnt, size, 3, 2)
-        node_features(learnt, size, "weighted" if "weight" in learnt else "plain")[:] = 7
+        node_features(learnt, size, "weighted")[:] = 7
         for name, values in learnt.items():
             np.testing.assert_array_equal(values, before[name])
 
 
 def test_both_files_as_they_are_written_and_read(tmp_path, of_irnet, of_affinitynet):
-    for learnt, which in ((of_irnet, "weighted"), (of_affinitynet, "plain")):
+    for learnt in (of_irnet, of_affinitynet):
         write_arrays(tmp_path / "x.npz", **learnt)
         read = read_arrays(tmp_path / "x.npz")
         for found, expected in (
             (affinities_of(read, (H, W), 3, 2).toarray(), affinities_of(learnt, (H, W), 3, 2).toarray()),
-            (node_features(read, (H, W), which), node_features(learnt, (H, W), which)),
+            (node_features(read, (H, W), "weighted"), node_features(learnt, (H, W), "weighted")),
         ):
             np.testing.assert_array_equal(found, expected)
 

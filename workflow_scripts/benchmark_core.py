@@ -8,6 +8,7 @@ from wsgcn.benchmark import Sample, compare, grid_of, growth, resized, summary
 from wsgcn.figures import growth_curves
 from wsgcn.files import read_arrays, read_image, read_label, whole_file, why_skipped
 from wsgcn.jobs import logged
+from wsgcn.learnt import node_features
 
 torch.set_num_threads(1)  # a pool of threads would not survive the forks that the methods are measured in
 
@@ -17,7 +18,8 @@ with logged(snakemake.log[0]):
     def sample(k: int) -> Sample:
         learnt, partial = read_arrays(inputs.affinities[k]), read_label(inputs.labels[k])
         image = resize(read_image(inputs.images[k]), *partial.shape)
-        whole = Sample(p.ids[k], learnt["boundary"], learnt["features"], partial, image, tuple(p.classes[k]))
+        features = node_features(learnt, partial.shape, p.graph["features"]).reshape(-1, *partial.shape)
+        whole = Sample(p.ids[k], learnt["boundary"], features, partial, image, tuple(p.classes[k]))
         return resized(whole, *grid_of(whole, p.nodes))
 
     samples = [sample(k) for k in range(len(p.ids)) if not why_skipped(inputs.labels[k])]

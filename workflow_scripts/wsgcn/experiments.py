@@ -71,7 +71,6 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
         settings = merge(config, changes)
         try:
             check_settings(settings, schema, where)
-            _check_together(settings, where)
         except ValueError as error:
             problems.append(str(error))
         experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
@@ -85,14 +84,6 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
     if problems:
         raise ValueError("\n".join(problems))
     return experiments
-
-
-def _check_together(settings: Mapping, where: str) -> None:
-    """Raise ValueError where settings that are right one by one do not go together."""
-    if settings["affinity"] == "psa" and settings["refinement"] == "gcn" and settings["graph"]["features"] != "plain":
-        raise ValueError(
-            f"{where}: graph.features: AffinityNet has no boundary layer to weight its features; take plain"
-        )
 
 
 def further_pairs(config: Mapping) -> list[tuple[str, str]]:

@@ -29,14 +29,13 @@ def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which
     """V as rows over the nodes of a grid of `size`, float32 [D, N].
 
     which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
-    AffinityNet's features, which no such layer follows, are always plain (`experiments` refuses anything else), and
-    divided by their root mean square: IRNet's are normalised by its groups, these are ten times as large and saturate
-    a GCN at its learning rate.
+    AffinityNet's features, which no such layer follows, are always plain, and divided by their root mean square:
+    IRNet's are normalised by its groups, these are ten times as large and saturate a GCN at its learning rate.
     """
     features = learnt["features"].astype(np.float32)
     if "boundary" not in learnt:
         features /= max(float(np.sqrt(np.square(features).mean())), 1e-6)
-    if which == "weighted":
+    elif which == "weighted":
         features *= learnt["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
         features = on_grid(features, size)
