@@ -6,7 +6,7 @@ import torch
 
 from wsgcn.dense import dense_operator
 from wsgcn.graph import affinity_matrix, propagation_graph
-from wsgcn.maximum import LowRankMaximum
+from wsgcn.maximum import Dense, LowRankMaximum
 from wsgcn.propagation import Propagation
 from wsgcn.walk import LowRank, Polynomial
 
@@ -86,6 +86,7 @@ def test_a_closed_boundary_cuts_the_graph():
         (256, "symmetric", True, [Polynomial], 1e-5),
         (256, "symmetric", False, [Polynomial, LowRank], 3e-3),
         (256, "row", False, [Polynomial, LowRankMaximum], 5e-3),
+        (256, "row", True, [Dense], 1e-4),
     ],
 )
 def test_propagation_graph_is_the_dense_matrix(steps, normalisation, exact, kinds, tolerance, affinity, rng, cpu):
@@ -97,7 +98,7 @@ def test_propagation_graph_is_the_dense_matrix(steps, normalisation, exact, kind
     np.testing.assert_allclose(found, expected, atol=tolerance)
     np.testing.assert_allclose(transpose, expected.T, atol=tolerance)
     assert propagated.dtype == np.float32
-    low_rank_only = normalisation == "row" and steps > 1
+    low_rank_only = LowRankMaximum in kinds
     np.testing.assert_allclose(propagated, features @ expected.T, atol=10 * tolerance if low_rank_only else 1e-3)
 
 
@@ -166,7 +167,12 @@ def test_features_that_are_not_finite_are_an_error(normalisation, affinity):
         propagation_graph(affinity, np.full((3, 63), np.inf), settings_of(256, normalisation))
 
 
-def test_a_maximum_that_needs_too_many_vectors_is_an_error(rng):
-    affinity = affinity_matrix(np.full((40, 60), 0.3, np.float32), 5, 10)
-    with pytest.raises(ValueError, match="graph.steps: 2 steps with graph.normalisation: row need more than 1000"):
-        propagation_graph(affinity, rng.random((3, 2400)), settings_of(2, "row"))
+def test_a_maximum_that_has_no_other_form_is_dense_as_far_as_it_fits(rng, cpu, monkeypatch):
+    affinity = affinity_matrix(np.full((30, 50), 0.3, np.float32), 5, 10)  # 1,500 nodes, half held: no sparse walk
+    features = rng.random((3, 1500), np.float32)
+    graph, propagated = propagation_graph(affinity, features, settings_of(2, "row"))
+    assert str(graph) == "1500 nodes, a dense matrix"
+    np.testing.assert_allclose(propagated, features @ dense_graph(affinity, 2, "row").T, atol=1e-5)
+    monkeypatch.setattr("wsgcn.graph.LARGEST_DENSE", 1499)
+    with pytest.raises(ValueError, match="^graph.steps: 2 steps .* too large for its 1500 nodes"):
+        propagation_graph(affinity, features, settings_of(2, "row"))

@@ -5,8 +5,10 @@ import pytest
 import scipy.sparse
 import torch
 
-from wsgcn.maximum import LowRankMaximum, sparse_maximum
+from wsgcn.graph import affinity_matrix
+from wsgcn.maximum import LowRankMaximum, dense_maximum, sparse_maximum
 from wsgcn.propagation import term_product
+from wsgcn.stencil import scaled
 from wsgcn.walk import LowRank
 
 
@@ -46,7 +48,21 @@ def test_low_rank_maximum_of_few_nodes_beside_many(rng, cpu):
     terms = [random_term(rng, 300), random_term(rng, 900)]
     block = torch.from_numpy(rng.standard_normal((2, 3, 900), np.float32))
     block[0, :, 300:] = 0
-    found = term_product(terms, cpu)(block).numpy()
+    found = term_product(terms, cpu)(block)
     for k, (term, nodes) in enumerate(zip(terms, (300, 900), strict=True)):
+        alone = term_product([term], cpu)(block[k : k + 1, :, :nodes])[0]
+        torch.testing.assert_close(found[k, :, :nodes], alone, rtol=1e-5, atol=1e-3)  # of about 1000
         expected = block[k, :, :nodes].numpy() @ explicit(term.low_rank.basis.T @ term.low_rank.basis, term.degree)
-        assert np.linalg.norm(found[k, :, :nodes] - expected) < 2e-2 * np.linalg.norm(expected)
+        assert np.linalg.norm(alone.numpy() - expected) < 2e-2 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 256])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-11)])
+def test_dense_maximum(steps, dtype, tolerance, rng):
+    affinity = affinity_matrix(rng.random((5, 8), np.float32), 3, 4).astype(dtype)
+    degree = affinity.sum(axis=1)
+    step = scaled(affinity, degree**-0.5, degree**-0.5)
+    found = dense_maximum(step, steps, degree).matrix
+    expected = explicit(np.linalg.matrix_power(step.toarray().astype(float), steps), degree.astype(float))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, atol=tolerance)

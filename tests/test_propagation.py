@@ -44,6 +44,8 @@ def test_stacked_fills_up_with_zeros(cpu):
         (256, "symmetric", True, 1e-4),
         (256, "symmetric", False, 8e-3),
         (256, "row", False, 1.5e-2),
+        (5, "row", True, 1e-5),
+        (256, "row", True, 1e-4),
     ],
 )
 def test_a_batch_is_the_dense_matrices(steps, normalisation, exact, tolerance, rng, cpu):

@@ -17,7 +17,6 @@ from wsgcn.graph import Graph
 from wsgcn.laplacian import window_laplacian
 from wsgcn.loss_names import LOSSES
 from wsgcn.losses import Targets, gcn_losses
-from wsgcn.maximum import LowRankMaximum
 from wsgcn.propagation import Propagation, stacked
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -121,8 +120,7 @@ def refine(
     groups = {}
     for place, image in enumerate(images):
         kinds = tuple(type(term) for term in image.graph.terms)
-        alone = device.type == "cpu" or LowRankMaximum in kinds  # whose groups of nodes depend on the largest graph
-        key = place if alone else (len(image.classes), len(image.propagated), kinds)
+        key = place if device.type == "cpu" else (len(image.classes), len(image.propagated), kinds)
         groups.setdefault(key, []).append(place)
     results = {}
     for places in groups.values():

@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 import torch.nn.functional as F
 
-from wsgcn.maximum import LowRankMaximum, sparse_maximum
+from wsgcn.maximum import LowRankMaximum, dense_maximum, sparse_maximum
 from wsgcn.paths import displacements, pair_places, path_maximum
 from wsgcn.propagation import Propagation, Term, term_product
 from wsgcn.stencil import scaled, stencil_matrix
@@ -20,7 +20,10 @@ from wsgcn.walk import low_rank_walk, matrix_term, walk_polynomial
 CPU = torch.device("cpu")
 
 MOST_ROWS = 1000
-"""So many vectors may make the maximum of a walk, which has no other form."""
+"""So many vectors may make the maximum of a walk, whose other form is a dense matrix."""
+
+LARGEST_DENSE = 20_000
+"""Nodes up to which it may be one, of 1.6 GB."""
 
 
 def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
@@ -90,11 +93,11 @@ def propagation_graph(
     - normalisation `row` (released code): W = (D^-1 A)^t, M its elementwise maximum with Wᵗ and Â = D'^-1 (M + I),
     with D' the row sums of what stands in the bracket, so that about half of a node's weight stays with itself for
     t > 0. (The symmetric walk is its own maximum with its transpose.) A walk of more than one step is held as a sparse
-    matrix and one of low rank where that holds it (`walk.low_rank_walk`), else, or if `exact`, as a polynomial; the
-    maximum of a walk only as the former. ÂV [D, N] differs from the dense one by rounding, for a walk held in two parts
-    by 1e-4 of its norm. All is computed in the dtype of A.
+    matrix and one of low rank where that holds it (`walk.low_rank_walk`), else, or if `exact`, as a polynomial, or its
+    maximum as a dense matrix. ÂV [D, N] differs from the dense one by rounding, for a walk held in two parts by 1e-4 of
+    its norm. All is computed in the dtype of A.
 
-    Raises ValueError where the features are not finite, or where no two such matrices hold the maximum of a walk.
+    Raises ValueError where the features are not finite, or where the maximum of a walk were too large a dense matrix.
     """
     steps, row = settings["steps"], settings["normalisation"] == "row"
     features, degree = features.astype(affinity.dtype), affinity.sum(axis=1)
@@ -102,7 +105,8 @@ def propagation_graph(
         raise ValueError("the node features are not finite")
     step = scaled(affinity, degree**-0.5, degree**-0.5)
     if row and steps > 1:
-        return _applied(_row_normalised(_maximum_terms(step, degree, steps, features)), features)
+        found = None if exact else low_rank_walk(step, steps, features, MOST_ROWS)
+        return _applied(_row_normalised(_maximum_terms(step, degree, steps, found)), features)
     if steps > 1:
         walk = (walk_polynomial(step, steps),)
     else:
@@ -135,12 +139,14 @@ def _applied(graph: Graph, features: np.ndarray) -> tuple[Graph, np.ndarray]:
 
 
 def _maximum_terms(
-    step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, features: np.ndarray
+    step: scipy.sparse.dia_array, degree: np.ndarray, steps: int, found: tuple | None
 ) -> tuple[Term, ...]:
-    found = low_rank_walk(step, steps, features, MOST_ROWS)
-    if not found:
+    if found:
+        return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)
+    if len(degree) > LARGEST_DENSE:
         raise ValueError(
-            f"graph.steps: {steps} steps with graph.normalisation: row need more than {MOST_ROWS} vectors; "
-            "take 0, 1 or many steps, or symmetric"
+            f"graph.steps: {steps} steps with graph.normalisation: row take a dense matrix on this image's boundaries, "
+            f"too large for its {len(degree)} nodes; take 0, 1 or more steps, symmetric, or a smaller "
+            "dataset.longest_side"
         )
-    return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)
+    return (dense_maximum(step, steps, degree),)

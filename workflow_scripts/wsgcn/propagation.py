@@ -7,11 +7,11 @@ import scipy.sparse
 import torch
 import torch.nn.functional as F
 
-from wsgcn.maximum import LowRankMaximum
+from wsgcn.maximum import Dense, LowRankMaximum
 from wsgcn.walk import LowRank, Polynomial, evaluate, walk_rows
 
 Product = Callable[[torch.Tensor], torch.Tensor]
-Term = Polynomial | LowRank | LowRankMaximum
+Term = Polynomial | LowRank | LowRankMaximum | Dense
 
 GROUPS = 64
 """So many groups of like degree stand for the nodes in `LowRankMaximum`; within one it takes the mean of the two."""
@@ -64,6 +64,9 @@ def term_product(terms: Sequence[Term], device: torch.device) -> Product:
     if kind is LowRank:
         basis, values = _low_rank(terms, device)
         return lambda block: (block @ basis.mT * values) @ basis
+    if kind is Dense:
+        matrices = stacked([term.matrix for term in terms], device)
+        return lambda block: block @ matrices
     basis, values = _low_rank([term.low_rank for term in terms], device)
     return _maximum_product(basis, values, [term.degree for term in terms], device)
 
@@ -75,19 +78,23 @@ def _low_rank(terms: Sequence[LowRank], device: torch.device) -> tuple[torch.Ten
 
 def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequence[np.ndarray], device) -> Product:
     """Sums over the nodes of smaller degree and over those of larger degree, by groups of nodes in their order."""
-    degree = stacked(degrees, device)
-    degree = degree.where(degree > 0, 2 * degree.max())[:, None]  # padding comes last
-    count, nodes = len(degree), basis.shape[2]
+    count, nodes = len(degrees), basis.shape[2]
     size = -(-nodes // GROUPS)
-    order = degree.argsort(dim=2, stable=True)
-    back = order.argsort(2)
+    node_at = torch.full((count, 1, GROUPS * size), nodes)  # the node of each place in the groups; `nodes` is none
+    place_of = torch.zeros((count, 1, nodes), dtype=torch.int64)
+    for degree, node, place in zip(degrees, node_at, place_of, strict=True):
+        order, own = torch.from_numpy(degree).argsort(stable=True), -(-len(degree) // GROUPS)
+        rank = torch.arange(len(degree))
+        place[0, order] = rank // own * size + rank % own  # in the groups that the graph alone would have
+        node[0, place[0, order]] = order
+    node_at, place_of = node_at.to(device), place_of.to(device)
 
     def grouped(rows: torch.Tensor, fill: float = 0) -> torch.Tensor:  # [B, R, N] to [B, G, R, N / G]
-        in_order = rows.gather(2, order.expand_as(rows))
-        padded = F.pad(in_order, (0, GROUPS * size - nodes), value=fill)
-        return padded.view(count, -1, GROUPS, size).transpose(1, 2)
+        padded = F.pad(rows, (0, 1), value=fill)
+        in_order = padded.gather(2, node_at.expand(-1, rows.shape[1], -1))
+        return in_order.view(count, -1, GROUPS, size).transpose(1, 2)
 
-    bases, root = grouped(basis).contiguous(), grouped(degree, 1).sqrt()
+    bases, root = grouped(basis).contiguous(), grouped(stacked(degrees, device)[:, None], 1).sqrt()
 
     def product(block: torch.Tensor) -> torch.Tensor:
         rows = grouped(block)
@@ -95,7 +102,7 @@ def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequenc
         below, above = below.cumsum(1) - below / 2, above.flip(1).cumsum(1).flip(1) - above / 2
         rows = root * (below @ bases) + (above @ bases) / root
         rows = rows.transpose(1, 2).reshape(count, -1, GROUPS * size)
-        return rows.gather(2, back.expand(-1, rows.shape[1], -1))
+        return rows.gather(2, place_of.expand(-1, rows.shape[1], -1))
 
     return product
 
