@@ -236,9 +236,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, rng):
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=r"too large: '.*/a\.npz'$"):
             write_arrays(path, values=noise)
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=r"too large: '.*/b\.png'$"):
             write_label(tmp_path / "b.png", noise)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

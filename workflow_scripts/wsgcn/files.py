@@ -36,7 +36,10 @@ def voc_palette() -> np.ndarray:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place once the block ends without an error."""
+    """Yield a temporary path beside `path` that takes its place once the block ends without an error.
+
+    An OSError that names no file, as of a full disk, names `path`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
@@ -45,6 +48,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())  # a machine that stops now must not leave an empty file of this name
         temporary.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """What the scripts of the four trainings have in common."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -39,8 +40,10 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
             key=training_key([dict(job.params.items()), job.config["training_threads"], device.type], list(job.input)),
         )
         model, history = train(_usable(job), run)
-        with whole_file(job.output.model) as path, open(path, "wb") as stream:  # torch writes a path's name into it
-            torch.save(model.cpu().state_dict(), stream)
+        raw = io.BytesIO()  # to a path, torch writes its name too, and hides why it cannot
+        torch.save(model.cpu().state_dict(), raw)
+        with whole_file(job.output.model) as path:
+            path.write_bytes(raw.getbuffer())
         with whole_file(job.output.history) as path:
             history.to_csv(path)
         checkpoint.unlink(missing_ok=True)
