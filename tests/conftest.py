@@ -2,12 +2,14 @@
 
 import os
 from fractions import Fraction
+from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy reads it when it is imported
 
 import numpy as np
 import pytest
 import torch
+from tiny_voc import make_project
 
 from wsgcn.backbone import build_backbone
 from wsgcn.training import Run
@@ -102,3 +104,16 @@ def wheel():
 def backbone():
     """A small ImageNet network at output stride 16; not to be trained."""
     return build_backbone(**WHEEL, output_stride=16).eval()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Path:
+    """A clone in which all experiments have run once on a tiny VOC tree; tests leave it as they find it."""
+    folder = tmp_path_factory.mktemp("project")
+    make_project(folder)
+    return folder
+
+
+@pytest.fixture
+def results(project) -> Path:
+    return project / "results/tiny"

@@ -1,9 +1,7 @@
-"""The real workflow on a tiny VOC tree: its files, its MLflow store, and what it plans after a change."""
+"""The real workflow on a tiny VOC tree: its files and its MLflow store."""
 
-import os
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,100 +9,13 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
-from tiny_project import copy_workflow, merge, snakemake, write_config
+from tiny_project import merge, snakemake, write_config
+from tiny_voc import LABEL, NAMED, NAMES, WITHOUT_NETWORKS, planned
 
-from wsgcn import demo, metrics
+from wsgcn import metrics
 from wsgcn.dataset import read_truth
-from wsgcn.files import read_arrays, read_label, write_label
+from wsgcn.files import read_arrays, read_label
 from wsgcn.readers import VOC_CLASSES, read_dataset
-
-# Replaces those of config.yaml: one of each kind.
-EXPERIMENTS = {
-    "wsgcn-p": {"affinity": "psa"},
-    "walk": {"refinement": "random_walk"},
-    "psa-walk": {"affinity": "psa", "refinement": "random_walk", "random_walk": {"background": "channel"}},
-    "cam-only": {"refinement": "none"},
-    "no-entropy": {"refine": {"lambda_ent": 0}},
-}
-WITHOUT_NETWORKS = ("walk", "psa-walk", "cam-only")
-SWEEPS = {"partial.confident_ratio": [0.3, 0.6]}  # the first is the base's
-AGAINST = {"wsgcn-p": "psa-walk"}
-NAMED = ["wsgcn-i", *EXPERIMENTS, "confident_ratio-0.6"]
-
-AFTER_REFINEMENT = {
-    "evaluate_refined",
-    "evaluate_refined_crf",
-    "segmentation",
-    "predict",
-    "evaluate_segmentation_single",
-    "evaluate_segmentation_multi",
-    "evaluate_segmentation_multi_crf",
-    "track_refine",
-    "track_pseudo",
-    "track_segmentation",
-    "report",
-    "summary",
-    "all",
-}
-
-
-def planned(folder: Path, *arguments: str, uri: str | None = None) -> set[str]:
-    """The names of the rules that a dry run would execute."""
-    output = snakemake(folder, "--dry-run", *arguments, uri=uri)
-    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", output, re.DOTALL)
-    return {line.split()[0] for line in table[1].splitlines()} if table else set()
-
-
-def stages(rules: set[str]) -> set[str]:
-    """Rules without their experiment and batch: refine_walk_train_01 and refine_train_1 are both refine."""
-    names = "|".join([*NAMED, "no-laplacian"])
-    return {re.sub(rf"(_with)?_({names})(?=_|$)|_(train|new)_(all|[01]+)$", "", rule) for rule in rules}
-
-
-# The demo's classes under names of VOC's.
-NAMES = dict(zip(demo.CLASSES, ("boat", "car", "cat", "chair", "person"), strict=True))
-IDS = list(demo.plan("train", 13, 0))
-TRAIN, LABEL, MORE = IDS[:10], IDS[:12], IDS[12:]
-
-
-def draw_voc(root: Path) -> None:
-    """A VOC tree of drawn images: ten to train on, two more to label, one in no list yet, four to evaluate."""
-    values = np.arange(256, dtype=np.uint8)
-    for k, name in enumerate(demo.CLASSES, start=1):
-        values[k] = 1 + VOC_CLASSES.index(NAMES[name])
-    val = demo.plan("val", 4, 0)
-    for image, classes in (demo.plan("train", 13, 0) | val).items():
-        demo.write(root, image, classes, seed=0, size=80)
-        mask, annotation = root / f"SegmentationClass/{image}.png", root / f"Annotations/{image}.xml"
-        write_label(mask, values[read_label(mask)])
-        annotation.write_text(
-            re.sub(r"<name>(\w+)</name>", lambda m: f"<name>{NAMES[m[1]]}</name>", annotation.read_text())
-        )
-    lists = root / "ImageSets/Segmentation"
-    lists.mkdir(parents=True)
-    for name, ids in (("train", TRAIN), ("label", LABEL), ("val", val)):
-        (lists / f"{name}.txt").write_text("\n".join(ids) + "\n")
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A clone in which all experiments have run once on a tiny VOC tree; tests leave it as they find it."""
-    folder = tmp_path_factory.mktemp("project")
-    copy_workflow(folder)
-    draw_voc(folder / "data")
-    dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
-    write_config(folder, {"dataset": dataset, "experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": AGAINST})
-    snakemake(folder, "all", "ablations")
-    return folder
-
-
-@pytest.fixture
-def results(project) -> Path:
-    return project / "results/tiny"
-
-
-def test_a_second_run_does_nothing(project):
-    assert planned(project, "all", "ablations") == set()
 
 
 def test_every_image_has_every_file(project, results):
@@ -217,30 +128,6 @@ def test_experiments_share_what_they_agree_on(results):
     assert sorted(path.name for path in (results / "segmentation").iterdir()) == ["wsgcn-i"]
 
 
-def test_a_new_ablation_plans_its_refinement_and_what_follows(project):
-    before = (project / "config.yaml").read_text()
-    more = {**EXPERIMENTS, "no-laplacian": {"refine": {"lambda_lap": 0}}}
-    write_config(project, yaml.safe_load(before) | {"experiments": more})
-    try:
-        one, every = planned(project, "no-laplacian"), planned(project, "ablations")
-    finally:
-        (project / "config.yaml").write_text(before)
-    own = {"refine", "pseudo", "evaluate_refined", "evaluate_refined_crf", "track_refine", "track_pseudo", "experiment"}
-    assert stages(one) == own | {"report", "summary", "no-laplacian"}
-    assert stages(every) == own | {"report", "summary", "compare", "ablations"}
-
-
-@pytest.mark.parametrize(("chosen", "count"), [("none", 0), ("all", 6), (["walk", "no-entropy"], 2)])
-def test_which_segmentation_networks_are_trained_is_a_setting(project, chosen, count):
-    before = (project / "config.yaml").read_text()
-    write_config(project, yaml.safe_load(before) | {"segmentation_for": chosen})
-    try:
-        output = snakemake(project, "--dry-run", "ablations")
-    finally:
-        (project / "config.yaml").write_text(before)
-    assert len(set(re.findall(r"^segmentation_\S+(?= +1$)", output, re.MULTILINE))) == count
-
-
 def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp_path):
     """Ours as IRN writes them: another source of CAMs, and all that follows."""
     clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
@@ -278,94 +165,6 @@ def test_the_table_and_the_report_are_there(results):
     assert "http" not in re.sub(r"https?://www\.w3\.org\S*", "", page)
 
 
-def test_a_changed_lambda_reruns_refinement_and_what_follows(project):
-    before = (project / "config.yaml").read_text()
-    write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_ent": 0.123}}))
-    try:
-        rules = planned(project)
-    finally:
-        (project / "config.yaml").write_text(before)
-    assert stages(rules) == AFTER_REFINEMENT | {"refine", "pseudo", "experiment"}
-
-
-def test_a_touched_image_reruns_nothing(project):
-    image = next((project / "data/JPEGImages").glob("train_0000.jpg"))
-    times = os.stat(image)
-    os.utime(image)
-    try:
-        assert planned(project) == set()
-    finally:
-        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def test_a_deleted_label_reruns_its_batch_and_what_follows(project, results):
-    label = results / "pseudo/wsgcn-i/train_0003.png"
-    away = label.with_suffix(".away")
-    label.rename(away)
-    try:
-        rules = planned(project)
-    finally:
-        away.rename(label)
-    pseudo = {rule for rule in rules if rule.startswith("pseudo_wsgcn-i_")}
-    assert len(pseudo) == 1
-    assert stages(rules) == AFTER_REFINEMENT - {"evaluate_refined", "track_refine"} | {"pseudo"}
-
-
-def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
-    label_list = project / "data/ImageSets/Segmentation/label.txt"
-    before = label_list.read_text()
-    label_list.write_text(before + "\n".join(MORE) + "\n")
-    try:
-        rules = planned(project)
-    finally:
-        label_list.write_text(before)
-    batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
-    shared = {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial")}
-    assert batches == shared | {f"{s}_wsgcn-i_new_all" for s in ("refine", "pseudo", "predict")}
-    evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
-    per_image = {"cam", "irnet_affinity", "partial", "refine", "pseudo"}
-    assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
-
-
-def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
-    image = project / "data/JPEGImages/train_0002.jpg"
-    before, times = image.read_bytes(), os.stat(image)
-    Image.open(image).rotate(180).save(image, quality=90)
-    try:
-        rules = planned(project)
-    finally:
-        image.write_bytes(before)
-        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
-    trained = {"classifier", "cam", "irnet_label", "boundary", "irnet_affinity", "partial", "refine", "pseudo"}
-    tracked = {"evaluate_cam", "evaluate_partial", "track_classifier", "track_cam", "track_boundary", "track_partial"}
-    assert stages(rules) == AFTER_REFINEMENT | trained | tracked
-
-
-def test_two_images_that_swap_their_tags_rerun_the_classifier(project):
-    """Their paths and their classes are the same sets as before."""
-    annotations = [project / f"data/Annotations/{image}.xml" for image in TRAIN]
-    texts = [path.read_text() for path in annotations]
-    other = next(k for k, text in enumerate(texts) if re.findall("<name>.*", text) != re.findall("<name>.*", texts[0]))
-    annotations[0].write_text(texts[other])
-    annotations[other].write_text(texts[0])
-    try:
-        rules = planned(project)
-    finally:
-        annotations[0].write_text(texts[0])
-        annotations[other].write_text(texts[other])
-    assert "classifier" in rules
-
-
-def test_another_device_reruns_nothing(project):
-    assert planned(project, "--config", "device=cpu") == set()
-
-
-def test_another_tracking_store_gets_runs_of_its_own(project, tmp_path):
-    rules = planned(project, uri=f"sqlite:///{tmp_path}/other.db")
-    runs = {f"track_{s}" for s in ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")}
-    assert stages(rules) == runs | {"store", "views", "experiment", "report", "summary", "all"}
-
-
 def test_labels_do_not_depend_on_the_batch(project, results, tmp_path):
     """One image alone, in a job of its own, gets the very label that it got in a batch."""
     clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
@@ -375,23 +174,3 @@ def test_labels_do_not_depend_on_the_batch(project, results, tmp_path):
     write_config(clone, merge(yaml.safe_load((clone / "config.yaml").read_text()), {"batch_size": 1}))
     snakemake(clone, label, "--rerun-triggers", "mtime")
     assert (clone / label).read_bytes() == (project / label).read_bytes()
-
-
-# The last test of this project: it changes the store.
-def test_a_rerun_leaves_one_current_run_a_stage(project):
-    before = (project / "config.yaml").read_text()
-    write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_lap": 0.02}}))
-    try:
-        snakemake(project, "results/tiny/mlflow/wsgcn-i/refine.json", "results/tiny/mlflow/wsgcn-i/parent.json")
-    finally:
-        (project / "config.yaml").write_text(before)
-    client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
-    experiment = client.get_experiment_by_name("tiny").experiment_id
-    current = client.search_runs([experiment], "tags.current = 'yes'")
-    names = [run.info.run_name for run in current]
-    assert len(set(names)) == len(names)
-    assert set(NAMED) <= set(names)
-    replaced = client.search_runs([experiment], "tags.current = 'no'")
-    assert sorted(run.info.run_name for run in replaced) == ["wsgcn-i", "wsgcn-i/refine"]
-    ids = {run.info.run_id for run in current}
-    assert all(run.data.tags["replaced_by"] in ids for run in replaced)
