@@ -45,7 +45,7 @@ rule bench:
         ENVIRONMENT
     params:
         uri=TRACKING_URI,
-        settings={"graph": {k: config["graph"][k] for k in ("radius", "beta")}, "refine": config["refine"]},
+        settings={"graph": {k: v for k, v in config["graph"].items() if k != "steps"}, "refine": config["refine"]},
         description=f"the GCN core beside the dense algorithm, on images of {config['dataset']['name']}",
     message:
         "logging the benchmark to MLflow"

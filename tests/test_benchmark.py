@@ -70,7 +70,7 @@ def test_a_part_stands_for_the_whole(sample, monkeypatch):
 def test_tables_and_figure(normalisation, sample, monkeypatch):
     graph = GRAPH | {"normalisation": normalisation}
     monkeypatch.setattr(benchmark, "WHOLE", 60)
-    monkeypatch.setattr(benchmark, "LARGEST_DENSE", 200)
+    monkeypatch.setattr(benchmark, "LARGEST_BESIDE", 200)
     said = []
     rows = compare([sample], graph, SETTINGS, 1, said.append)
     rows += growth(sample, graph, SETTINGS, [50, 100, 300], 1, said.append)
@@ -98,6 +98,16 @@ def test_tables_and_figure(normalisation, sample, monkeypatch):
     axes = growth_curves(table).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert {t.get_text() for t in axes.texts} == set(table.method)
+
+
+def test_growth_leaves_out_what_is_too_large(sample, monkeypatch):
+    monkeypatch.setattr("wsgcn.graph.low_rank_walk", lambda *_: None)
+    monkeypatch.setattr("wsgcn.graph.LARGEST_DENSE", 60)
+    said = []
+    rows = growth(sample, GRAPH | {"normalisation": "row"}, SETTINGS, [50, 100], 1, said.append)
+    own = [(row["nodes"], row["method"]) for row in rows if "dense" not in row["method"]]
+    assert own == [(48, "one step"), (48, "256 steps"), (99, "one step")]
+    assert said[-1].startswith("left out: graph.normalisation: row with 256 steps")
 
 
 def test_exponent_is_the_slope_of_the_larger_sizes():

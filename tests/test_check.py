@@ -85,7 +85,7 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     assert opened[3:] == [image]
 
 
-@pytest.mark.parametrize("found", ["", "[1, 2]", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": 0}}'])
+@pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": 0}}'])
 def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
     memory = tmp_path / "checked.json"
     memory.write_text(found.replace("IMAGE", image))

@@ -174,5 +174,5 @@ def test_a_maximum_that_has_no_other_form_is_dense_as_far_as_it_fits(rng, cpu, m
     assert str(graph) == "1500 nodes, a dense matrix"
     np.testing.assert_allclose(propagated, features @ dense_graph(affinity, 2, "row").T, atol=1e-5)
     monkeypatch.setattr("wsgcn.graph.LARGEST_DENSE", 1499)
-    with pytest.raises(ValueError, match="^graph.steps: 2 steps .* too large for its 1500 nodes"):
+    with pytest.raises(ValueError, match="^graph.normalisation: row with 2 steps .* 1500 nodes"):
         propagation_graph(affinity, features, settings_of(2, "row"))

@@ -228,3 +228,5 @@ def test_voc2012_has_the_values_that_the_comments_ascribe_to_the_paper():
                 assert str(config[".".join(sections)]) == str(yaml.safe_load(paper[1])), line
                 compared += 1
     assert compared > 30
+    paper = flatten(read(ROOT / "config.yaml")["experiments"]["paper-settings"])
+    assert {key: config[key] for key in paper} == paper

@@ -22,9 +22,10 @@ with logged(snakemake.log[0]):
         whole = Sample(p.ids[k], learnt["boundary"], features, partial, image, tuple(p.classes[k]))
         return resized(whole, *grid_of(whole, p.nodes))
 
-    samples = [sample(k) for k in range(len(p.ids)) if not why_skipped(inputs.labels[k])]
+    files = zip(inputs.affinities, inputs.labels, strict=True)
+    samples = [sample(k) for k, pair in enumerate(files) if not any(map(why_skipped, pair))]
     if not samples:
-        raise ValueError(f"its images were skipped: {', '.join(p.ids)}")
+        raise ValueError(f"all images of the benchmark were skipped: {', '.join(p.ids)}")
     rows = compare(samples, p.graph, p.settings, snakemake.threads, print)
     rows += growth(samples[0], p.graph, p.settings, p.sizes, snakemake.threads, print)
     table = pd.DataFrame(rows)

@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
     tags = {"stage": "benchmark"}
     run = start_run(store, "benchmark", tags, p.settings, p.description)
     means = averages(pd.read_csv(inputs.table)).set_index("method")
-    columns = ("seconds", "peak_mb", "equal_percent", "ratio")
+    columns = ("seconds", "peak_mb", "equal_percent", "equal_percent_small", "ratio")
     log(
         store,
         run,

@@ -17,6 +17,7 @@ from wsgcn.graph import Graph
 from wsgcn.laplacian import window_laplacian
 from wsgcn.loss_names import LOSSES
 from wsgcn.losses import Targets, gcn_losses
+from wsgcn.maximum import Dense
 from wsgcn.propagation import Propagation, stacked
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -114,13 +115,14 @@ def refine(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Train a GCN on each image and return what each says of its nodes, as `train` does.
 
-    On a GPU all images that fit each other are trained together; on a CPU one after the other is fastest, and makes a
-    result the same to the bit in any company.
+    On a GPU all images that fit each other are trained together, but for those with dense matrices; on a CPU one after
+    the other is fastest, and makes a result the same to the bit in any company.
     """
     groups = {}
     for place, image in enumerate(images):
         kinds = tuple(type(term) for term in image.graph.terms)
-        key = place if device.type == "cpu" else (len(image.classes), len(image.propagated), kinds)
+        alone = device.type == "cpu" or Dense in kinds
+        key = place if alone else (len(image.classes), len(image.propagated), kinds)
         groups.setdefault(key, []).append(place)
     results = {}
     for places in groups.values():

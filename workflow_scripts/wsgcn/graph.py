@@ -1,6 +1,7 @@
 """The graph of an image: a sparse affinity matrix from a boundary map, and the operator that a GCN propagates with.
 
-No N×N dense matrix is ever formed. N = h·w nodes, node i is row i // w, column i % w of the grid.
+No N×N dense matrix is formed, but where no other form holds a walk's maximum. N = h·w nodes, node i is row i // w,
+column i % w of the grid.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,8 @@ CPU = torch.device("cpu")
 MOST_ROWS = 1000
 """So many vectors may make the maximum of a walk, whose other form is a dense matrix."""
 
-LARGEST_DENSE = 20_000
-"""Nodes up to which it may be one, of 1.6 GB."""
+LARGEST_DENSE = 30_000
+"""Nodes up to which it may be one, of 3.6 GB."""
 
 
 def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
@@ -145,8 +146,7 @@ def _maximum_terms(
         return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)
     if len(degree) > LARGEST_DENSE:
         raise ValueError(
-            f"graph.steps: {steps} steps with graph.normalisation: row take a dense matrix on this image's boundaries, "
-            f"too large for its {len(degree)} nodes; take 0, 1 or more steps, symmetric, or a smaller "
-            "dataset.longest_side"
+            f"graph.normalisation: row with {steps} steps needs a dense matrix for this image, of {len(degree)} nodes "
+            f"where {LARGEST_DENSE} is the limit; take symmetric, graph.steps: 1 or a smaller dataset.longest_side"
         )
     return (dense_maximum(step, steps, degree),)

@@ -55,7 +55,8 @@ def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
         for start in range(0, len(ids), size):
             places, started = range(start, min(start + size, len(ids))), time.perf_counter()
             done = _work_or_skip(job, places, work)
-            rows += [(ids[k], f"{(time.perf_counter() - started) / len(done):.4f}") for k in done]
+            seconds = time.perf_counter() - started
+            rows += [(ids[k], f"{seconds / len(done):.4f}") for k in done]
             progress.update(len(places))
     with whole_file(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds"), *rows])

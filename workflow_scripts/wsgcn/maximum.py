@@ -1,8 +1,8 @@
-"""The elementwise maximum of a random walk with its transpose, as WSGCN's released code takes it, without forming it.
+"""The elementwise maximum of a random walk with its transpose, as WSGCN's released code takes it.
 
 The walk W = D^-½ S D^½ of a symmetric S >= 0 differs from its transpose by the degrees d alone, so that
 max(w_ij, w_ji) = s_ij · max(√(d_j / d_i), √(d_i / d_j)): for a sparse S another sparse matrix, for a low-rank one sums
-over the nodes of smaller and of larger degree. Only where S is neither is the maximum formed.
+over the nodes of smaller and of larger degree. Only where S is neither is the maximum formed as a dense matrix.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ import numpy as np
 import scipy.sparse
 
 from wsgcn.walk import LowRank, walk_polynomial, walk_rows
+
+AT_ONCE = 500
+"""Rows of a dense maximum that are computed together."""
 
 
 def sparse_maximum(matrix: scipy.sparse.sparray, degree: np.ndarray) -> scipy.sparse.sparray:
@@ -33,11 +36,15 @@ class Dense:
 
 
 def dense_maximum(step: scipy.sparse.sparray, steps: int, degree: np.ndarray) -> Dense:
-    """max(W, Wᵗ) of W = D^-½ Sᵗ D^½; step: S, sparse and symmetric [N, N]; degree: d [N]. Takes 2 N² numbers."""
-    matrix = walk_rows(walk_polynomial(step, steps), np.eye(step.shape[0], dtype=step.dtype))
-    root = np.sqrt(degree).astype(step.dtype)
-    for row, own in zip(matrix, root, strict=True):
-        row *= np.maximum(root / own, own / root)
+    """max(W, Wᵗ) of W = D^-½ Sᵗ D^½; step: S, sparse and symmetric [N, N]; degree: d [N]."""
+    polynomial, root = walk_polynomial(step, steps), np.sqrt(degree).astype(step.dtype)
+    nodes = len(root)
+    matrix = np.zeros((nodes, nodes), step.dtype)
+    for start in range(0, nodes, AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        np.fill_diagonal(matrix[rows, rows], 1)
+        ratio = root / root[rows, None]
+        matrix[rows] = walk_rows(polynomial, matrix[rows]) * np.maximum(ratio, 1 / ratio)
     return Dense(matrix)
 
 

@@ -65,6 +65,9 @@ def term_product(terms: Sequence[Term], device: torch.device) -> Product:
         basis, values = _low_rank(terms, device)
         return lambda block: (block @ basis.mT * values) @ basis
     if kind is Dense:
+        if len(terms) == 1:  # without a copy of what may be large
+            matrix = torch.from_numpy(terms[0].matrix).to(device)
+            return lambda block: block @ matrix
         matrices = stacked([term.matrix for term in terms], device)
         return lambda block: block @ matrices
     basis, values = _low_rank([term.low_rank for term in terms], device)

@@ -40,7 +40,7 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
             key=training_key([dict(job.params.items()), job.config["training_threads"], device.type], list(job.input)),
         )
         model, history = train(_usable(job), run)
-        raw = io.BytesIO()  # to a path, torch writes its name too, and hides why it cannot
+        raw = io.BytesIO()  # torch writes a path's name into the file, and hides why it cannot be written
         torch.save(model.cpu().state_dict(), raw)
         with whole_file(job.output.model) as path:
             path.write_bytes(raw.getbuffer())
