@@ -1,5 +1,6 @@
 """The look at every image and mask before anything runs."""
 
+import json
 import os
 
 import numpy as np
@@ -85,10 +86,12 @@ def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     assert opened[3:] == [image]
 
 
-@pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": 0}}'])
+@pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": MARK}}'])
 def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
     memory = tmp_path / "checked.json"
-    memory.write_text(found.replace("IMAGE", image))
+    check_once([(image, None)], VALUES, memory)
+    mark = json.dumps(read_json(memory)[image]["mark"])
+    memory.write_text(found.replace("IMAGE", image).replace("MARK", mark))
     check_once([(image, None)], VALUES, memory)
     assert read_json(memory)[image].keys() == {"mark", "black and white"}
 
