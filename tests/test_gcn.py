@@ -173,10 +173,12 @@ def test_dropout_mask_keeps_the_asked_share():
     np.testing.assert_allclose(columns, 0.7, atol=0.01)
 
 
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 @pytest.mark.parametrize("steps", [1, 5, 256])
-def test_images_of_a_batch_do_not_touch_each_other(steps, rng, cpu):
+def test_images_of_a_batch_do_not_touch_each_other(steps, normalisation, rng, cpu):
     """Trained together, as on a GPU, images of different sizes get what each gets alone."""
-    images = [random_input(rng, h, w, steps=steps)[-1] for h, w in ((5, 6), (8, 7), (3, 9))]
+    sizes = (5, 6), (8, 7), (3, 9)
+    images = [random_input(rng, h, w, steps=steps, normalisation=normalisation)[-1] for h, w in sizes]
     images = [replace(image, seed=seed) for seed, image in enumerate(images)]
     settings = SETTINGS | {"dropout": 0.3}
     for image, (scores, losses) in zip(images, train(images, settings, cpu), strict=True):
