@@ -1,6 +1,7 @@
 """Backbones by name, with their weights counted; the range they were trained on."""
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -72,6 +73,21 @@ def test_a_state_dict_that_does_not_fit_is_an_error(tmp_path):
     path.write_bytes(b"no state dict")
     with pytest.raises(ValueError, match=r"weights\.pt is no state dict of PyTorch"):
         build_backbone(SMALL, str(path), 16)
+
+
+def test_hub_weights_are_complete_or_an_error(monkeypatch, capsys):
+    """timm's own loader passes over what is missing where the network has another head than the weights."""
+    weights = timm.create_model(SMALL).state_dict()
+    monkeypatch.setattr(timm.models._builder, "_resolve_pretrained_source", lambda cfg: ("state_dict", dict(weights)))
+    model, bare = build_backbone(SMALL, "hub", 16), build_backbone(SMALL, "random", 16)
+    assert capsys.readouterr().out == f"backbone: {len(bare.state_dict())} tensors loaded from timm's hub, 0 missing\n"
+    assert list(model.state_dict()) == list(bare.state_dict())
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+    images = torch.zeros(1, 3, 64, 96)
+    assert model.eval()(images).shape == bare.eval()(images).shape == (1, 512, 4, 6)
+    del weights["layer3.0.conv1.weight"]
+    with pytest.raises(ValueError, match=rf"hub weights of {SMALL} cannot be had: .*layer3\.0\.conv1\.weight"):
+        build_backbone(SMALL, "hub", 16)
 
 
 @pytest.mark.parametrize(

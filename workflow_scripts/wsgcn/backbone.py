@@ -19,13 +19,16 @@ def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"backbone.name: timm knows no {name}" + (f"; near are {', '.join(near)}" if near else ""))
     try:
-        model = timm.create_model(
-            name, pretrained=weights == "hub", num_classes=0, global_pool="", output_stride=output_stride
-        )
+        if weights == "hub":  # with its head, or timm would load what there is and pass over what is missing
+            model = timm.create_model(name, pretrained=True, output_stride=output_stride)
+            model.reset_classifier(0, global_pool="")
+        else:
+            model = timm.create_model(name, num_classes=0, global_pool="", output_stride=output_stride)
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"backbone.name: {name} cannot run at output stride {output_stride}: {error}") from None
     except Exception as error:  # whatever the hub's client raises
-        raise ValueError(f"backbone.weights: {weights} weights of {name} cannot be had: {error}") from None
+        words = " ".join(str(error).split())
+        raise ValueError(f"backbone.weights: {weights} weights of {name} cannot be had: {words}") from None
     if weights == "hub":
         print(f"backbone: {len(model.state_dict())} tensors loaded from timm's hub, 0 missing")
     elif weights == "wheel":
