@@ -12,6 +12,7 @@ for folder, experiment in OWNERS["classifier"].items():
         output:
             model=one_file("classifier", folder),
             history=one_file("classifier_history", folder),
+            seconds=f"{RESULTS}/seconds/{folder}classifier.json",
         log:
             f"{RESULTS}/logs/{folder}classifier.log",
         benchmark:
@@ -93,6 +94,7 @@ for folder, experiment in OWNERS["cam"].items():
             conda:
                 ENVIRONMENT
             params:
+                **full_sizes(ids),
                 ids=ids,
                 labels=classes(ids),
                 names=CLASSES,

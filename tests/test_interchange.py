@@ -142,6 +142,16 @@ def test_another_grid_is_resized_and_full_maps_come_from_it_directly(rng, tmp_pa
         np.testing.assert_allclose(array, slow_bilinear(given, size), atol=1e-6)
 
 
+def test_maps_are_of_the_image_s_own_size_where_a_smaller_copy_is_worked_on(rng, tmp_path):
+    content, small = irn(rng), (5, 7)
+    path = save(tmp_path / "a.npy", content)
+    cam, full = read_foreign_cams(path, small, (3, 7), MOST, SIZE)
+    np.testing.assert_allclose(cam, slow_bilinear(content["cam"], grid_size(*small)), atol=1e-6)
+    np.testing.assert_allclose(full, slow_bilinear(content["high_res"], small), atol=1e-6)
+    with pytest.raises(ValueError, match="of shape 2×10×14 where its keys and the image ask for 2×5×7"):
+        read_foreign_cams(path, small, (3, 7), MOST)
+
+
 def test_rounding_is_clipped_and_zeros_stay(tmp_path):
     maps = np.zeros((2, *SIZE))
     maps[0, 0, :2] = -0.0009, 1.0009

@@ -12,7 +12,8 @@ with logged(snakemake.log[0]):
     def work(k: int) -> None:
         size = read_image(snakemake.input.images[k]).shape[:2]
         numbers = [p.numbering.index(p.names[c - 1]) for c in p.labels[k]]
-        cam, high_res = read_foreign_cams(snakemake.input.cams[k], size, numbers, len(p.numbering))
+        full = full_sizes[k] if (full_sizes := p.get("full_sizes")) else None  # else the size it is worked on
+        cam, high_res = read_foreign_cams(snakemake.input.cams[k], size, numbers, len(p.numbering), full)
         keys = np.array(p.labels[k], np.uint8)
         arrays = {"keys": keys, "cam": cam.astype(np.float16), "high_res": high_res.astype(np.float16)}
         write_arrays(snakemake.output.cams[k], **arrays)

@@ -261,17 +261,18 @@ def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_foreign_cams(
-    path: str | Path, size: tuple[int, int], keys: Sequence[int], most: int
+    path: str | Path, size: tuple[int, int], keys: Sequence[int], most: int, full_size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Another method's maps of an image's own classes, in IRN's or PSA's style.
 
-    size: the image's (H, W); keys: the file's numbers, from 0, of the classes wanted (at least one); most: how many
-    classes the file's numbering has. Returns float32 in 0..1, in the order of keys, on the graph's grid [K, h, w] and
-    at [K, H, W]; what the file lacks is interpolated from what it holds. Raises ValueError, naming the file, where it
+    size: (H, W) as the image is worked on; keys: the file's numbers, from 0, of the classes wanted (at least one);
+    most: how many classes the file's numbering has; full_size: the image's own (H, W), which the file's is, where a
+    smaller copy is worked on. Returns float32 in 0..1, in the order of keys, on the graph's grid [K, h, w] and at
+    [K, H, W]; what the file lacks is interpolated from what it holds. Raises ValueError, naming the file, where it
     is missing or broken, holds what is no array or tensor, or maps of another size, other classes, or outside of 0..1.
     """
     try:
-        maps = _chosen(_content(Path(path)), tuple(size), keys, most)
+        maps = _chosen(_content(Path(path)), tuple(full_size or size), keys, most)
     except ValueError as error:
         raise ValueError(f"CAM file {path}: {str(error)[:300]}") from None
     return _resize(maps[0], grid_size(*size)), _resize(maps[-1], tuple(size))
