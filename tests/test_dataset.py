@@ -249,6 +249,8 @@ def test_tables_as_spreadsheets_write_them(table, tmp_path):
             "image,classes\na.jpg," + ";".join(map(str, range(300))),
             "{table}: 300 classes; a label PNG holds at most 254",
         ),
+        ("image,classes\na.jpg,background;cell\n", "{table}: class background: that is what is left, value 0 of every"),
+        ("image,classes\na.jpg,a/b;a.b\n", "{table}: classes a.b and a/b would both be a_b among the metrics"),
         ("image,classes\na{0}.jpg,cell\n", "{table}: line 2: image a{0}.jpg has '{' in its name; not allowed are"),
     ],
 )

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +15,11 @@ import numpy as np
 from wsgcn.files import IGNORE, read_label
 
 LISTS = ("train", "label", "evaluate")
+
+
+def metric_part(name: str) -> str:
+    """A class's name as a part of a metric's: characters that MLflow does not take become underscores, and / and ."""
+    return re.sub(r"[^\w\- ]", "_", name)
 
 
 @dataclass(frozen=True)

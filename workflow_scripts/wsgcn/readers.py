@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from wsgcn import demo
-from wsgcn.dataset import LISTS, Dataset, DatasetError, Image, mask_values
+from wsgcn.dataset import LISTS, Dataset, DatasetError, Image, mask_values, metric_part
 from wsgcn.files import IGNORE
 
 VOC_CLASSES = (
@@ -123,6 +123,7 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     if rows is None:
         return None
     classes = tuple(settings["classes"]) or tuple(sorted({name for _, names in rows.values() for name in names}))
+    _check_names(classes, str(table), note)
     if len(classes) >= IGNORE:
         note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
     images, unknown = {}, {}
@@ -153,6 +154,16 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
             name = "train" if one in lists["train"] else "label"
             note(f"{table}: image {rows[one][0]} of list dataset.{name} has no class")
     return Dataset(classes, **lists, mask_values=mask_values(classes), numbering=classes)
+
+
+def _check_names(classes: Sequence[str], where: str, note: Note) -> None:
+    if "background" in classes:
+        note(f"{where}: class background: that is what is left, value 0 of every mask, and no tag")
+    metrics = {}
+    for name in classes:
+        first = metrics.setdefault(metric_part(name), name)
+        if first != name:
+            note(f"{where}: classes {first} and {name} would both be {metric_part(name)} among the metrics")
 
 
 def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]]] | None:
