@@ -52,7 +52,7 @@ for evaluated, (stage, files, list_name) in EVALUATED.items():
                 masks=[image.mask for image in images.values()],
                 mask_values=list(DATA.mask_values),
                 classes=CLASSES,
-                background_score=settings["background_score"] if evaluated == "cam" else None,
+                background_score=compared_with(evaluated, settings),
                 pictures=spread(images, min(9, config["report"]["images"])),
             message:
                 f"evaluating {evaluated} on {len(images)} images ({experiment})"

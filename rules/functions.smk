@@ -25,9 +25,28 @@ def protocol(evaluated, settings):
     }[evaluated]
 
 
+def compared_with(evaluated, settings):
+    """The background score that an evaluation's maps compete with, beside which it tries others; None without one."""
+    walk = settings["random_walk"]
+    against_constant = settings["refinement"] == "random_walk" and walk["background"] == "constant"
+    return {
+        "cam": settings["background_score"],
+        "refined": walk["background_score"] if against_constant else None,
+    }.get(evaluated)
+
+
 def segmented(folder):
     """Whether an experiment that shares this folder of pseudo labels trains a segmentation network."""
     return any(FOLDERS["predict"][experiment] == folder for experiment in SEGMENTED)
+
+
+def trainings(experiment):
+    """What an experiment's trainings took, its own and those it shares."""
+    return [
+        f"{RESULTS}/seconds/{FOLDERS[stage][experiment]}{stage}.json"
+        for stage in ("classifier", "boundary", "affinitynet", "segmentation")
+        if experiment in FOLDERS[stage] and (stage != "segmentation" or segmented(FOLDERS[stage][experiment]))
+    ]
 
 
 def evaluations(experiment, suffix="json", wanted=None):

@@ -1,10 +1,24 @@
 """Names of metrics, and what becomes of images that were skipped."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from wsgcn.evaluation import all_skipped, evaluate, metric_name, pixel_label, seconds_an_image
-from wsgcn.files import IGNORE, write_label, write_skipped
+from wsgcn.evaluation import (
+    THRESHOLDS,
+    all_skipped,
+    cam_label,
+    cam_labels,
+    evaluate,
+    metric_name,
+    pixel_label,
+    refined_label,
+    seconds_an_image,
+    sweep,
+    walk_labels,
+)
+from wsgcn.files import IGNORE, write_arrays, write_label, write_skipped
 
 
 @pytest.mark.parametrize(
@@ -40,6 +54,32 @@ def test_a_skipped_image_counts_as_what_is_missing(missing, tmp_path):
     assert np.array_equal(counts, expected_counts)
     assert found.pop("skipped") == {"b": "refine: no"} and expected.pop("skipped") == {}
     assert found == expected and found["images"] == 2
+
+
+@pytest.mark.parametrize("kind", ["cam", "walk"])
+def test_a_sweep_tries_background_scores_as_an_evaluation_does(kind, rng, tmp_path):
+    """A skipped image counts as background there too; an image without a mask does not count."""
+    masks = [str(tmp_path / f"{k}.png") for k in range(3)]
+    for mask in masks:
+        write_label(mask, rng.choice([0, 1, 2, 255], (6, 8)).astype(np.uint8))
+    paths = [str(tmp_path / f"{k}.npz") for k in range(4)]
+    for path in paths:
+        maps = rng.random((2, 6, 8)).astype(np.float32)
+        arrays = {"high_res": maps} if kind == "cam" else {"scores": np.concatenate([np.full((1, 6, 8), 0.35), maps])}
+        write_arrays(path, keys=np.array([1, 2], np.uint8), **arrays)
+    write_skipped(paths[1], "no")
+    values, truths = [0, 1, 2, *[-1] * 252, 255], [*masks, None]
+    found = sweep(paths, truths, values, 2, cam_labels if kind == "cam" else walk_labels)
+    assert list(found) == [f"{threshold:.2f}" for threshold in THRESHOLDS] and len(set(found.values())) > 5
+    for threshold in THRESHOLDS:
+        scores, _ = (
+            evaluate("abcd", paths, truths, values, ["cat", "dog"], partial(cam_label, background=threshold))
+            if kind == "cam"
+            else evaluate("abcd", paths, truths, values, ["cat", "dog"], refined_label)
+        )
+        if kind == "cam" or threshold == 0.35:
+            assert found[f"{threshold:.2f}"] == scores["miou"]
+    assert sweep(paths, [None] * 4, values, 2, cam_labels) == {}
 
 
 def test_what_was_skipped_at_any_stage_is_told_once():

@@ -22,8 +22,10 @@ with logged(snakemake.log[0]):
     compare = partial(evaluation.evaluate, p.ids, snakemake.input.labels, p.masks, p.mask_values, p.classes)
     result = {"stage": p.stage, "split": p.split, "protocol": p.protocol}
     if p.stage == "cam":
-        result["sweep"] = evaluation.sweep(snakemake.input.labels, p.masks, p.mask_values, len(p.classes))
         read = partial(read, background=p.background_score)
+    if p.background_score is not None:
+        labels = evaluation.cam_labels if p.stage == "cam" else evaluation.walk_labels
+        result["sweep"] = evaluation.sweep(snakemake.input.labels, p.masks, p.mask_values, len(p.classes), labels)
     scores, counts = compare(read, IGNORE if p.stage == "partial" else 0)
     result |= scores
     if 0 < result["images"] < len(p.ids):

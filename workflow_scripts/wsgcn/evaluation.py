@@ -9,18 +9,30 @@ import pandas as pd
 
 from wsgcn import metrics
 from wsgcn.augment import resize_label
-from wsgcn.dataset import read_truth
+from wsgcn.dataset import metric_part, read_truth
 from wsgcn.files import read_arrays, read_label, why_skipped
 from wsgcn.pseudo import label_from_cams, label_of, upsample
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
-"""Background scores that the CAMs are evaluated at, beside the configured one."""
+"""Background scores that CAMs, and random walks against a constant, are evaluated at, beside the configured one."""
+
+
+def cam_labels(path: str, size: tuple[int, int]) -> Callable[[float], np.ndarray]:
+    """A CAM file's argmax against a background score, nearest at full size: {score: uint8 [H, W]} as a function."""
+    cam = read_arrays(path)
+    return lambda background: resize_label(label_from_cams(cam["high_res"], cam["keys"], background), *size)
+
+
+def walk_labels(path: str, size: tuple[int, int]) -> Callable[[float], np.ndarray]:
+    """As `cam_labels`, of a refined file's scores without their background, which was a constant."""
+    refined = read_arrays(path)
+    scores = upsample(refined["scores"][1:], *size)
+    return lambda background: label_from_cams(scores, refined["keys"], background)
 
 
 def cam_label(path: str, size: tuple[int, int], background: float) -> np.ndarray:
-    """A CAM file's argmax against a background score, nearest at full size, uint8 [H, W]."""
-    cam = read_arrays(path)
-    return resize_label(label_from_cams(cam["high_res"], cam["keys"], background), *size)
+    """A CAM file's label at one background score, uint8 [H, W]."""
+    return cam_labels(path, size)(background)
 
 
 def refined_label(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -91,20 +103,26 @@ def none_if_nan(value):
 
 
 def sweep(
-    paths: Sequence[str], masks: Sequence[str | None], mask_values: Sequence[int], classes: int
+    paths: Sequence[str],
+    masks: Sequence[str | None],
+    mask_values: Sequence[int],
+    classes: int,
+    labels: Callable[[str, tuple[int, int]], Callable[[float], np.ndarray]],
 ) -> dict[str, float | None]:
-    """mIoU of CAM files at each of `THRESHOLDS`, as {"0.25": mIoU}; empty where there are no masks."""
-    totals = dict.fromkeys(THRESHOLDS, 0)
+    """mIoU of files at each of `THRESHOLDS`, as {"0.25": mIoU}; empty where there are no masks.
+
+    labels: `cam_labels` or `walk_labels`. An image that was skipped counts as background, as in `evaluate`.
+    """
+    totals = {}
     for path, mask in zip(paths, masks, strict=True):
-        if mask is None or why_skipped(path):
+        if mask is None:
             continue
-        cam, truth = read_arrays(path), read_truth(mask, mask_values)
+        truth = read_truth(mask, mask_values)
+        label_at = None if why_skipped(path) else labels(path, truth.shape)
         for threshold in THRESHOLDS:
-            label = resize_label(label_from_cams(cam["high_res"], cam["keys"], threshold), *truth.shape)
-            totals[threshold] = totals[threshold] + metrics.confusion(truth, label, classes)
-    return {
-        f"{t:.2f}": none_if_nan(metrics.miou(counts)) for t, counts in totals.items() if not isinstance(counts, int)
-    }
+            label = label_at(threshold) if label_at else np.zeros_like(truth)
+            totals[threshold] = totals.get(threshold, 0) + metrics.confusion(truth, label, classes)
+    return {f"{threshold:.2f}": none_if_nan(metrics.miou(counts)) for threshold, counts in totals.items()}
 
 
 def seconds_an_image(tables: Sequence[str]) -> float | None:
@@ -125,8 +143,8 @@ def all_skipped(evaluations: Iterable[Mapping]) -> dict[str, str]:
 def metric_name(evaluation: Mapping, what: str = "miou") -> str:
     """A metric's name with its protocol: split, stage, what, e.g. train/refined_crf/miou or train/refined_crf/iou/cat.
 
-    Characters that MLflow does not take become underscores, and slashes and dots in a class's name.
+    Characters that MLflow does not take become underscores; of a class's name see `dataset.metric_part`.
     """
     what, *name = what.split("/", 1)
     parts = [re.sub(r"[^\w\-. ]", "_", part) for part in (evaluation["split"], evaluation["stage"], what)]
-    return "/".join([*parts, *(re.sub(r"[^\w\- ]", "_", part) for part in name)])
+    return "/".join([*parts, *map(metric_part, name)])
