@@ -41,6 +41,7 @@ for folder, experiment in OWNERS["boundary"].items():
         output:
             model=one_file("boundary", folder),
             history=one_file("boundary_history", folder),
+            seconds=f"{RESULTS}/seconds/{folder}boundary.json",
         log:
             f"{RESULTS}/logs/{folder}boundary.log",
         benchmark:

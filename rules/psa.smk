@@ -41,6 +41,7 @@ for folder, experiment in OWNERS["affinitynet"].items():
         output:
             model=one_file("affinitynet", folder),
             history=one_file("affinitynet_history", folder),
+            seconds=f"{RESULTS}/seconds/{folder}affinitynet.json",
         log:
             f"{RESULTS}/logs/{folder}affinitynet.log",
         benchmark:

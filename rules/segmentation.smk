@@ -13,6 +13,7 @@ for folder, experiment in OWNERS["segmentation"].items():
         output:
             model=one_file("segmentation", folder),
             history=one_file("segmentation_history", folder),
+            seconds=f"{RESULTS}/seconds/{folder}segmentation.json",
         log:
             f"{RESULTS}/logs/{folder}segmentation.log",
         benchmark:

@@ -54,6 +54,7 @@ for experiment, settings in EXPERIMENTS.items():
             pictures=evaluations(experiment, "png"),
             runs=runs(experiment, own=True),
             shared_runs=runs(experiment, own=False),
+            trainings=trainings(experiment),
             report=f"{RESULTS}/report/{experiment}.html",
         output:
             f"{RESULTS}/summary/{experiment}.txt",
@@ -65,11 +66,6 @@ for experiment, settings in EXPERIMENTS.items():
             dataset=config["dataset"]["name"],
             experiment=experiment,
             uri=TRACKING_URI,
-            trainings={
-                stage: f"{RESULTS}/benchmarks/{FOLDERS[stage][experiment]}{stage}.tsv"
-                for stage in ("classifier", "boundary", "affinitynet", "segmentation")
-                if experiment in FOLDERS[stage] and (stage != "segmentation" or experiment in SEGMENTED)
-            },
             places={
                 "labels": f"{RESULTS}/pseudo/{FOLDERS['pseudo'][experiment]}",
                 "report": f"{RESULTS}/report/{experiment}.html",

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from wsgcn.files import write_label, write_skipped
+from wsgcn.files import read_json, write_label, write_skipped
 from wsgcn.train_job import train_job, training_key
 from wsgcn.training import fit
 
@@ -39,7 +39,11 @@ def job(tmp_path, monkeypatch):
         write_label(labels[-1], np.zeros((4, 5), np.uint8))
     return SimpleNamespace(
         input=Named(images=images, labels=labels),
-        output=Named(model=str(tmp_path / "model.pt"), history=str(tmp_path / "history.csv")),
+        output=Named(
+            model=str(tmp_path / "model.pt"),
+            history=str(tmp_path / "history.csv"),
+            seconds=str(tmp_path / "seconds.json"),
+        ),
         params=Named(seed=0, settings={"lr": 1}),
         config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop"},
         resources=SimpleNamespace(device="cpu"),
@@ -78,12 +82,15 @@ def test_a_job_that_is_killed_goes_on_where_it_was(job, tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(Killed):
         train_job(job, trainer(kill=8))
-    assert (tmp_path / "model.pt.checkpoint").is_file() and not (tmp_path / "model.pt").exists()
+    checkpoint = tmp_path / "model.pt.checkpoint"
+    assert not (tmp_path / "model.pt").exists()
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save(state | {"seconds": state["seconds"] + 1000}, checkpoint)  # as if it had been slow
     steps = []
     train_job(job, trainer(steps=steps))
     assert len(steps) == 12 - 7 and "goes on after step 7/12" in (tmp_path / "job.log").read_text()
     assert [(tmp_path / name).read_bytes() for name in ("model.pt", "history.csv")] == expected
-    assert not (tmp_path / "model.pt.checkpoint").exists()
+    assert 1000 < read_json(tmp_path / "seconds.json")["seconds"] < 1100 and not checkpoint.exists()
 
 
 @pytest.mark.parametrize("changed", ["settings", "threads", "image", "label"])

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from wsgcn.evaluation import all_skipped, metric_name
 from wsgcn.files import read_json, whole_file, why_skipped
 from wsgcn.jobs import logged
@@ -21,11 +19,7 @@ with logged(snakemake.log[0]):
         metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in ("coverage", "precision")
     }
     metrics |= {metric_name(e, "seconds_per_image"): e["seconds_per_image"] for e in evaluations}
-    minutes = {
-        stage: pd.read_csv(path, sep="\t")["s"].mean() / 60
-        for stage, path in p.trainings.items()
-        if Path(path).is_file()
-    }
+    minutes = {Path(path).stem: read_json(path)["seconds"] / 60 for path in inputs.trainings}
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
     metrics |= {metric_name(e, f"iou/{n}"): v for e in evaluations for n, v in e["iou"].items()}
     protocols = {f"protocol.{e['stage']}": e["protocol"] for e in evaluations}

@@ -11,21 +11,21 @@ import pandas as pd
 import torch
 from torch import nn
 
-import wsgcn
 from wsgcn.check import look_at
 from wsgcn.device import pick_device
-from wsgcn.files import whole_file, why_skipped
+from wsgcn.files import whole_file, why_skipped, write_json
 from wsgcn.jobs import logged
+from wsgcn.provenance import code_mark
 from wsgcn.training import Run
 
 
 def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.DataFrame]]) -> None:
     """Train in a Snakemake job, from its checkpoint if it has one, and write the model and its history of losses.
 
-    job: with inputs `images` and perhaps as many `labels`, outputs `model` and `history`. train(places, run): trains on
-    the images at these places, which are all but the skipped ones. The number of threads is the config's, not that of
-    the job's cores: sums in another order round otherwise, and a training makes much of that. Ends the process with one
-    sentence where it fails, or where all of its images were skipped.
+    job: with inputs `images` and perhaps as many `labels`, outputs `model`, `history` and `seconds`. train(places,
+    run): trains on the images at these places, which are all but the skipped ones. The number of threads is the
+    config's, not that of the job's cores: sums in another order round otherwise, and a training makes much of that.
+    Ends the process with one sentence where it fails, or where all of its images were skipped.
     """
     with logged(job.log[0]):
         torch.set_num_threads(job.config["training_threads"])
@@ -46,15 +46,15 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
             path.write_bytes(raw.getbuffer())
         with whole_file(job.output.history) as path:
             history.to_csv(path)
+        write_json(job.output.seconds, {"seconds": history.attrs["seconds"]})
         checkpoint.unlink(missing_ok=True)
 
 
 def training_key(settings: object, inputs: Sequence[str]) -> str:
     """A hash of what a training depends on: its settings, its inputs' sizes and times, this package, torch."""
     marks = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in inputs]
-    described = json.dumps([settings, marks, torch.__version__], default=str)
-    sources = b"".join(path.read_bytes() for path in sorted(Path(wsgcn.__file__).parent.glob("*.py")))
-    return hashlib.sha256(described.encode() + sources).hexdigest()
+    described = json.dumps([settings, marks, torch.__version__, code_mark()], default=str)
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def _usable(job) -> list[int]:

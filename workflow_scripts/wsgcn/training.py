@@ -100,13 +100,14 @@ def fit(
     groups: SGD parameter groups with their `lr`, scaled by (1 - step / iterations)^power; sample(index, rng): tuple of
     arrays of image `index` of `count`; loss(*batch): the terms by name, of which `loss` is minimised. A line with loss
     and time left is reported every minute and every twentieth of the way. Returns the means over those twentieths,
-    indexed by step.
+    indexed by step; its `attrs` hold the `seconds` that all steps took, also those before a restart.
     Raises FloatingPointError, with the step, where the loss is not finite.
     """
     optimizer = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
     state = _read_state(run)
     first, rows, stretch = state.get("step", 0), state.get("rows", []), state.get("stretch", [])
+    before = state.get("seconds", 0)
     loader = DataLoader(
         Subset(SampleStream(count, iterations * batch, run.seed, sample), range(first * batch, iterations * batch)),
         batch_size=batch,
@@ -142,9 +143,12 @@ def fit(
                 rows.append({"step": step} | mean.to_dict())
                 stretch = []
         if run.checkpoint and now - kept >= run.seconds:
-            _write_state(run, step=step, rows=rows, stretch=stretch, model=model, optimizer=optimizer)
+            taken = before + time.monotonic() - started
+            _write_state(run, step=step, rows=rows, stretch=stretch, seconds=taken, model=model, optimizer=optimizer)
             kept = time.monotonic()
-    return pd.DataFrame(rows).set_index("step")
+    history = pd.DataFrame(rows).set_index("step")
+    history.attrs["seconds"] = before + time.monotonic() - started
+    return history
 
 
 def _write_state(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
