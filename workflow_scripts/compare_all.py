@@ -8,8 +8,9 @@ from wsgcn.comparison import STAGES, metrics_of, row_of
 from wsgcn.comparison_figures import ablation_chart, class_chart
 from wsgcn.files import read_arrays, read_json, whole_file
 from wsgcn.jobs import logged
+from wsgcn.provenance import differing_code
 from wsgcn.report import format_ablations
-from wsgcn.tracking import log, log_files, retire_others
+from wsgcn.tracking import current_tags, log, log_files, retire_others
 
 with logged(snakemake.log[0]):
     p, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
@@ -23,7 +24,12 @@ with logged(snakemake.log[0]):
         counts = [read_arrays(path)["counts"] for path in p.counts[name]]
         rows.append(row_of(name, stages, counts, found.get((name, p.base), {}), p.descriptions[name]))
         by_class[name] = stages["refined_crf"]["iou"]
-        log(store, parents[name], metrics=metrics_of(rows[-1], stages), tags={"base": p.base})
+        log(
+            store,
+            parents[name],
+            metrics=metrics_of(rows[-1], stages),
+            tags={"base": p.base, "base_run": parents[p.base]},
+        )
         if (name, p.base) in pictures:
             log_files(store, parents[name], [pictures[name, p.base]], folder="disagreement")
     further = [
@@ -44,5 +50,6 @@ with logged(snakemake.log[0]):
             figure.savefig(path, format="png", dpi=200)
     log_files(store, parents[p.base], [*tables, outputs.chart, outputs.classes])
     retire_others(store, list(parents))
+    text = format_ablations(rows, further, p.base, p.dataset) + differing_code(current_tags(store, "refine", "code"))
     with whole_file(outputs.text) as path:
-        path.write_text(format_ablations(rows, further, p.base, p.dataset), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")

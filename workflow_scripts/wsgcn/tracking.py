@@ -171,6 +171,12 @@ def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
     ]
 
 
+def current_tags(store: Mapping, stage: str, tag: str) -> dict[str, str]:
+    """What the current runs of a stage are tagged with, {experiment: value}; those without the tag are left out."""
+    runs = _current_runs(MlflowClient(store["uri"]), store, {"stage": stage})
+    return {run.data.tags["experiment"]: run.data.tags[tag] for run in runs if tag in run.data.tags}
+
+
 def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
     """Tag current runs of experiments that are no longer among these as not current."""
     client, kept = MlflowClient(store["uri"]), list(experiments)
