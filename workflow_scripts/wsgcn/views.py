@@ -37,6 +37,7 @@ def save_view(
 
     order_by: the metric to sort by, the largest first. Sorted by time, which is the interface's default, the runs'
     parents would come along. charts: metrics whose curves the link opens, all runs in one chart, instead of the table.
+    (The interface's own choice would be to draw the first ten.)
     A view of the same `name` is replaced, its link stays as it was.
     """
     key = re.sub(r"\W+", "-", name.lower())
@@ -45,6 +46,7 @@ def save_view(
     widths = {column: max(NARROWEST, LETTER * len(title) + MARGIN) for column, title in named.items()}
     state = {
         "searchFilter": search_filter,
+        "runsHiddenMode": "SHOW_ALL",
         "orderByKey": _column("metrics", order_by),
         "orderByAsc": False,
         "selectedColumns": [DESCRIPTION, *named],
