@@ -10,7 +10,15 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from snakemake.exceptions import WorkflowError
 from wsgcn.check import check_files_of, check_networks, check_once, everything_wrong, missing_images
 from wsgcn.dataset import DatasetError, batches
-from wsgcn.experiments import describe, folders, further_pairs, part_of, read_experiments, used
+from wsgcn.experiments import (
+    describe,
+    folders,
+    further_pairs,
+    read_of,
+    read_experiments,
+    segmented_experiments,
+    used,
+)
 from wsgcn.readers import read_dataset
 from wsgcn.sizes import image_sizes, with_smaller_copies
 from wsgcn.takeover import clear_up, died, take_over
@@ -39,9 +47,7 @@ except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 BASE = config["experiment"]
-SEGMENTED = {"all": list(EXPERIMENTS), "base": [BASE], "none": []}.get(
-    str(config["segmentation_for"]), config["segmentation_for"]
-)
+SEGMENTED = segmented_experiments(config, EXPERIMENTS)
 CLASSES = list(DATA.classes)
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
 STARTED = time.time()

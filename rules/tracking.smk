@@ -133,7 +133,7 @@ for tracked, (stage, keys, evaluated) in TRACKED.items():
                 experiment=experiment,
                 stage=tracked,
                 uri=TRACKING_URI,
-                settings=part_of(settings, keys or REFINED_BY[settings["refinement"]]),
+                settings=read_of(settings, keys or REFINED_BY[settings["refinement"]]),
                 description=f"stage {tracked} on {config['dataset']['name']}",
             message:
                 f"logging {tracked} to MLflow ({experiment})"

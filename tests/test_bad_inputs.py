@@ -81,8 +81,9 @@ CASES = {
     "Settings": {
         "unknown key": set_key("refine.lamda_ent", 1),
         "unknown section": set_key("refinment", {}),
-        "wrong type": set_key("batch_size", "32"),
+        "wrong type": set_key("batch_size", 32.5),
         "number that is none": set_key("refine.lr", float("nan")),
+        "text for a number": set_key("refine.lr", "high"),
         "out of range": set_key("refine.dropout", 1.5),
         "descending range": set_key("irnet.training.scale", [1.5, 0.5]),
         "none of the choices": set_key("affinity", "irn"),
@@ -115,6 +116,7 @@ CASES = {
         "name that is hidden": table(ROWS + ".c.png,dog\n"),
         "name that is too long": table(ROWS + f"{'c' * 250}.png,dog\n"),
         "unknown class": several(set_key("dataset.classes", ["cat", "horse"])),
+        "class called background": table("a.png,cat;background\nb.png,dog\n"),
         "class in the wrong case": several(set_key("dataset.classes", ["Cat", "dog"])),
         "list that is missing": set_key("dataset.train", "none.txt"),
         "empty list": named_in_list("\n"),

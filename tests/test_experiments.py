@@ -131,8 +131,9 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("sweeps", {"dataset.root": ["a/b"]}, "experiment root-a/b: letters, digits, '.', '_' and '-' make a name"),
         ("sweeps", {"seed": 3}, "sweeps.seed: 3 is not a list"),
         ("sweeps", {3: [1]}, "sweeps..."),
-        ("segmentation_for", "some", "segmentation_for: ..."),
-        ("segmentation_for", [BASE, "nope"], "segmentation_for: no experiment is called nope"),
+        ("segmentation_for", "bse", "segmentation_for: no experiment is called bse; did you mean base?"),
+        ("segmentation_for", 3, "segmentation_for: 3 is not ..."),
+        ("segmentation_for", [BASE, "xyz"], "segmentation_for: no experiment is called xyz"),
         ("against", {BASE: "nope"}, "against: no experiment is called nope"),
         ("against", {"nope": BASE}, "against: no experiment is called nope"),
         ("against", {BASE: "nope"}, "against: no experiment is called nope"),
@@ -145,7 +146,7 @@ def test_what_is_wrong_is_told_in_a_line(key, value, sentence):
     assert sentence.endswith("...") or line == f"config: {sentence}"
 
 
-@pytest.mark.parametrize("asked", ["base", "all", "none", [], [BASE], ["a", "sigma1-7"]], ids=str)
+@pytest.mark.parametrize("asked", ["base", "all", "none", "sigma1-7", [], [BASE], ["a", "sigma1-7"]], ids=str)
 def test_segmentation_for_and_against_may_name_any_experiment(asked):
     others = {"segmentation_for": asked, "against": {"a": "sigma1-7", BASE: "a"}}
     found = read_experiments(config_with({"a": {}}, {"refine.sigma1": [7]}, **others), SCHEMA)

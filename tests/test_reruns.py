@@ -41,13 +41,14 @@ def test_which_segmentation_networks_are_trained_is_a_setting(project, chosen, c
 
 
 def test_a_changed_lambda_reruns_refinement_and_what_follows(project):
-    before = (project / "config.yaml").read_text()
-    write_config(project, merge(yaml.safe_load(before), {"refine": {"lambda_ent": 0.123}}))
-    try:
-        rules = planned(project)
-    finally:
-        (project / "config.yaml").write_text(before)
+    rules = planned(project, "--config", "refine={lambda_ent: 0.123}")
     assert stages(rules) == AFTER_REFINEMENT | {"refine", "pseudo", "experiment"}
+
+
+def test_a_stage_is_computed_again_by_the_names_of_its_rules(project):
+    """As README.md tells those who have edited the library."""
+    names = re.findall(r"^refine_\S+", snakemake(project, "--list"), re.MULTILINE)
+    assert stages(planned(project, "all", "--forcerun", *names)) == AFTER_REFINEMENT | {"refine", "pseudo"}
 
 
 def test_a_touched_image_reruns_nothing(project):

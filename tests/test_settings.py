@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from wsgcn.settings import check_settings, flatten
+from wsgcn.settings import check_settings, flatten, numbers_from_text
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
@@ -87,6 +87,34 @@ GOOD = [
 @pytest.mark.parametrize("changes", GOOD, ids=str)
 def test_good_values(changes):
     check_settings(changed(**changes), SCHEMA)
+
+
+def test_numbers_written_as_text():
+    """What Snakemake makes of `--config 'refine={lr: 0.2}'`, and YAML of 1e-4; text stays where text is wanted."""
+    config = changed(
+        refine__lr="1e-4",
+        refine__epochs="20",
+        refine__lambda_ent="0.2",
+        cam__flip="false",
+        cam__scales=["1", "0.5"],
+        dataset__name="2012",
+    )
+    numbers_from_text(config, SCHEMA)
+    numbers = {"lr": 1e-4, "epochs": 20, "lambda_ent": 0.2}
+    assert config == changed(
+        **{f"refine__{key}": value for key, value in numbers.items()},
+        cam__flip=False,
+        cam__scales=[1, 0.5],
+        dataset__name="2012",
+    )
+    assert type(config["refine"]["epochs"]) is int
+
+
+@pytest.mark.parametrize("text", ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1"])
+def test_text_that_is_no_such_number_stays(text):
+    config = changed(batch_size=text)
+    numbers_from_text(config, SCHEMA)
+    assert config["batch_size"] == text
 
 
 FOLDER = "names folders, so it holds letters, digits, '.', '_' and '-' only, the first a letter or digit"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from wsgcn.settings import check_settings, flatten
+from wsgcn.settings import check_settings, flatten, hint, numbers_from_text
 
 COMMON = (
     "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size "
@@ -58,17 +58,19 @@ def changes_by_name(config: Mapping) -> dict[str, Mapping]:
     return dict(named)
 
 
-def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
+def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     """The settings of every experiment by name, the base first, without what all have in common.
 
-    Raises ValueError with a line for each setting that the schema refuses or that experiments cannot change.
+    Numbers that are written as text in `config` are made numbers there. Raises ValueError with a line for each setting
+    that the schema refuses or that experiments cannot change.
     """
+    numbers_from_text(config, schema)
     check_settings(config, schema)
     experiments, problems = {}, []
     for name, changes in changes_by_name(config).items():
         where = f"config: experiment {name}"
         problems += [f"{where}: {key} cannot differ between experiments" for key in COMMON if key in changes]
-        settings = merge(config, changes)
+        numbers_from_text(settings := merge(config, changes), schema)
         try:
             check_settings(settings, schema, where)
         except ValueError as error:
@@ -77,13 +79,24 @@ def read_experiments(config: Mapping, schema: str | Path) -> dict[str, dict]:
     pairs = further_pairs(config)
     asked = {"against": [name for pair in config["against"].items() if pair[1] is not None for name in pair]}
     problems += [f"config: against: {own} is compared with itself" for own, other in pairs if own == other]
-    if not isinstance(config["segmentation_for"], str):
-        asked["segmentation_for"] = config["segmentation_for"]
+    asked["segmentation_for"] = segmented_experiments(config, experiments)
     for key, names in asked.items():
-        problems += [f"config: {key}: no experiment is called {name}" for name in names if name not in experiments]
+        words = ["base", "all", "none"] if key == "segmentation_for" else []
+        problems += [
+            f"config: {key}: no experiment is called {name}{hint(name, [*experiments, *words])}"
+            for name in names
+            if name not in experiments
+        ]
     if problems:
         raise ValueError("\n".join(problems))
     return experiments
+
+
+def segmented_experiments(config: Mapping, experiments: Iterable[str]) -> list[str]:
+    """The experiments whose labels train a segmentation network, as `segmentation_for` names them."""
+    asked = config["segmentation_for"]
+    groups = {"base": [config["experiment"]], "all": list(experiments), "none": []}
+    return groups.get(asked, [asked]) if isinstance(asked, str) else asked
 
 
 def further_pairs(config: Mapping) -> list[tuple[str, str]]:
@@ -136,10 +149,18 @@ def part_of(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
     return {key: _value(settings, key) for key in keys}
 
 
+def read_of(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+    """As `part_of`, one by one, without those that no stage reads beside the others."""
+    background = settings["random_walk"]["background"]
+    idle = {"random_walk.alpha" if background == "constant" else "random_walk.background_score"}
+    idle |= {"graph.features"} if settings["affinity"] == "psa" else set()
+    return {key: value for key, value in flatten(part_of(settings, keys)).items() if key not in idle}
+
+
 def used(settings: Mapping) -> dict[str, object]:
-    """The settings that an experiment's stages depend on, by their dotted keys, in the order of the config."""
-    keys = {key for stage in dependencies(settings).values() for key in stage}
-    return part_of(settings, sorted(keys, key=lambda key: (list(settings).index(key.split(".")[0]), key)))
+    """The settings that an experiment's stages read, by their dotted keys, in the order of the config."""
+    found = read_of(settings, {key for stage in dependencies(settings).values() for key in stage})
+    return {key: found[key] for key in flatten(settings) if key in found}
 
 
 def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ import functools
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -52,6 +53,31 @@ def check_settings(config: Mapping, schema: str | Path, where: str = "config") -
         raise ValueError("\n".join(sorted(problems)))
 
 
+def numbers_from_text(config: dict, schema: str | Path) -> None:
+    """Make of a text, in place, the number, true, false or null that it reads as, where the schema wants one.
+
+    Snakemake leaves text within `--config 'refine={lambda_ent: 0.2}'`, and YAML in a file takes 1e-4 for one.
+    """
+    for error in list(VALIDATOR(_read(Path(schema))).iter_errors(config)):
+        if error.validator == "type" and isinstance(error.instance, str) and _is(_read_text(error.instance), error):
+            *sections, last = error.absolute_path
+            functools.reduce(lambda part, key: part[key], sections, config)[last] = _read_text(error.instance)
+
+
+def _is(value: object, error: jsonschema.ValidationError) -> bool:
+    """Whether a value has the type, or one of those, that was asked for."""
+    return VALIDATOR({"type": error.validator_value}).is_valid(value)
+
+
+def _read_text(text: str) -> object:
+    with suppress(ValueError):
+        return int(text) if text.strip("-").isdecimal() else float(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
 @functools.cache
 def _read(schema: Path) -> dict:
     return yaml.safe_load(schema.read_text())
@@ -66,11 +92,11 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         known = list(error.schema["properties"])
         for name in sorted(set(map(str, value)) - set(known)):
             yield f"unknown key {dot}{_printable(name) if name.strip() else json.dumps(name)}" + (
-                _hint(name, known) or f"; known are {', '.join(known)}"
+                hint(name, known) or f"; known are {', '.join(known)}"
             )
     elif kind == "enum":
         names = list(map(str, wanted))
-        yield f"{key}: {value} is none of {', '.join(names)}{_hint(str(value), names)}"
+        yield f"{key}: {value} is none of {', '.join(names)}{hint(str(value), names)}"
     else:
         shown, limit = json.dumps(value, default=str), wanted
         if kind == "type":  # one, or one beside null
@@ -83,7 +109,8 @@ def _printable(name: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in name)
 
 
-def _hint(name: str, known: list[str]) -> str:
+def hint(name: str, known: list[str]) -> str:
+    """The end of a sentence that names the nearest known name, if one is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 
