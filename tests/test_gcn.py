@@ -198,8 +198,11 @@ def test_company_and_order_change_no_bit_on_a_cpu(rng, cpu):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_gpu_trains_the_same(rng, cpu):
-    images = [random_input(rng, h, 6, classes=c)[-1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
+@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
+@pytest.mark.parametrize("steps", [1, 256])
+def test_the_gpu_trains_the_same(steps, normalisation, rng, cpu):
+    kinds = (5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,))
+    images = [random_input(rng, h, 6, classes=c, steps=steps, normalisation=normalisation)[-1] for h, c in kinds]
     settings = SETTINGS | {"dropout": 0.3}
     for (found, _), (expected, _) in zip(
         refine(images, settings, torch.device("cuda")), refine(images, settings, cpu), strict=True

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wsgcn.dataset import Dataset, DatasetError, read_truth
-from wsgcn.files import IGNORE, Skipped, read_image, read_json, read_label, write_json
+from wsgcn.files import IGNORE, Skipped, notes_in, read_image, read_label, write_json
 
 Files = Sequence[tuple[str, str | None]]
 """Image paths, each with its mask's path or None."""
@@ -40,7 +40,7 @@ def check_once(
     Raises ValueError, one line a problem, where an image or a mask is missing, broken or of the wrong size. With
     `skips`, problems of images are returned instead, as the workflow goes on without them.
     """
-    known = _notes_in(memory)
+    known = notes_in(memory)
     marks = {image: [_mark(image), mask, mask and _mark(mask), mask and list(mask_values)] for image, mask in files}
     notes = {image: known[image] for image, mark in marks.items() if known.get(image) in _notes(mark)}
     changed = [pair for pair in files if pair[0] not in notes]
@@ -69,7 +69,7 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
         f"{backbone['name']} at {stride}, {backbone['weights']}": _mark(backbone["weights"])
         for _, backbone, stride in backbones
     }
-    known = _notes_in(memory)
+    known = notes_in(memory)
     if marks.items() <= known.items():
         return
     try:
@@ -92,15 +92,6 @@ def check_networks(backbones: Sequence[tuple[str, Mapping, int]], memory: str | 
 def _notes(mark: list) -> list[dict]:
     """What is kept of a good image, its mask not black and white alone, and so."""
     return [{"mark": mark, "black and white": so} for so in (False, True)]
-
-
-def _notes_in(memory: str | Path) -> dict:
-    """What earlier calls kept, {a file or network: note}; nothing if unreadable: all is looked at again."""
-    try:
-        known = read_json(memory)
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def everything_wrong(error: DatasetError, threads: int) -> str:

@@ -144,6 +144,15 @@ def why_skipped(path: str | Path) -> str | None:
         return image.info.get(MARK)
 
 
+def notes_in(memory: str | Path) -> dict:
+    """What earlier calls kept in a file, {a file or network: note}; nothing where it cannot be read."""
+    try:
+        known = read_json(memory)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def write_json(path: str | Path, value: object) -> None:
     """Write JSON, indented by one space."""
     with whole_file(path) as temporary:

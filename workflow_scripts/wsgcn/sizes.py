@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from wsgcn.dataset import LISTS, Dataset
-from wsgcn.files import UNREADABLE, read_json, write_json
+from wsgcn.files import UNREADABLE, notes_in, write_json
 
 ORIENTATION = 0x0112
 """EXIF's tag; from 5 on an upright image's sides are exchanged."""
@@ -20,7 +20,7 @@ def image_sizes(paths: Iterable[str], memory: str | Path) -> dict[str, tuple[int
 
     The notes go by the files' sizes and times, so that only what is new or has changed is opened.
     """
-    known = read_json(memory) if Path(memory).is_file() else {}
+    known = notes_in(memory)
     marks = {path: _mark(path) for path in paths}
     found = {path: known[path] for path, mark in marks.items() if path in known and known[path][:2] == mark}
     new = [path for path in marks if path not in found]
