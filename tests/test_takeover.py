@@ -49,6 +49,19 @@ def test_locks_of_a_living_workflow_stay(notes, other):
     assert not takeover.died(notes) and list((notes / "locks").iterdir())
 
 
+def test_jobs_that_outlive_their_workflow_are_named(notes, other, capsys):
+    takeover.take_over(notes)
+    assert capsys.readouterr().err == ""  # `other` leads, and lives
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    (notes / "leader").write_text(str(gone.pid))
+    takeover.take_over(notes)
+    assert capsys.readouterr().err == (
+        f"jobs of a workflow that died still run here: wait for them, or kill {other.pid}\n"
+    )
+    assert list((notes / "locks").iterdir())
+
+
 def test_a_process_that_was_killed_holds_nothing(notes, other):
     other.kill()
     other.wait()

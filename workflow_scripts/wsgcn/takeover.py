@@ -3,8 +3,10 @@
 import fcntl
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 _held = []  # the open file whose lock tells others that this process lives
@@ -14,8 +16,9 @@ def take_over(folder: Path) -> None:
     """Hold a lock in Snakemake's `folder` while this process lives; set aside the locks of one that is dead.
 
     Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
-    holds one, those of Snakemake are a dead one's. On a file system without locks nothing is done. The jobs of this
-    process find in their environment what to call it and its folder: MLflow runs carry both.
+    holds one, those of Snakemake are a dead one's. Where jobs of a dead one still run, a line on stderr names their
+    processes, as Snakemake only says that the folder is locked. On a file system without locks nothing is done. The
+    jobs of this process find in their environment what to call it and its folder: MLflow runs carry both.
     """
     folder.mkdir(exist_ok=True)
     name = folder / "name"
@@ -23,6 +26,9 @@ def take_over(folder: Path) -> None:
         name.write_text(uuid.uuid4().hex)
     os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name.read_text()}
     hold(folder, alone=lambda: _set_aside(folder))
+    if orphans := _orphans(folder):
+        processes = " ".join(map(str, orphans))
+        print(f"jobs of a workflow that died still run here: wait for them, or kill {processes}", file=sys.stderr)
 
 
 def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
@@ -45,9 +51,23 @@ def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
 
 
 def _set_aside(folder: Path) -> None:
+    (folder / "leader").write_text(str(os.getpid()))
     if any((folder / "locks").glob("*")):
         shutil.rmtree(folder / "died", ignore_errors=True)
         (folder / "locks").rename(folder / "died")
+
+
+def _orphans(folder: Path) -> list[int]:
+    """The processes that hold our lock although the workflow that they are of is dead."""
+    leader, alive = folder / "leader", (folder / "alive").resolve()
+    if not leader.is_file() or _lives(int(leader.read_text())):
+        return []
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # not ours, or gone
+            if link.readlink() == alive:
+                found.add(int(link.parts[2]))
+    return sorted(found - {os.getpid()})
 
 
 def died(folder: Path) -> bool:
