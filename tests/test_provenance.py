@@ -11,6 +11,7 @@ from wsgcn.provenance import circumstances, code_mark, differing_code
 def test_circumstances_name_code_torch_and_machine():
     found = circumstances(CONFIG | {"device": "cpu", "training_threads": 3})
     torch = importlib.metadata.version("torch")
+    assert circumstances(CONFIG | {"device": "auto"})["device"] in ("cpu", "cuda")
     assert found == {"code": code_mark(), "torch": torch, "device": "cpu", "training_threads": "3"}
 
 

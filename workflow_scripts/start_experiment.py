@@ -2,13 +2,12 @@
 
 from wsgcn.files import read_json, write_json
 from wsgcn.jobs import logged
-from wsgcn.provenance import circumstances
 from wsgcn.tracking import promote, start_run
 
 with logged(snakemake.log[0]):
     p = snakemake.params
     tags = {"experiment": p.experiment, "stage": "experiment"}
     store = read_json(snakemake.input.store)
-    run = start_run(store, p.experiment, tags | circumstances(snakemake.config), p.settings, p.description)
+    run = start_run(store, p.experiment, tags, p.settings, p.description)
     promote(store, run, tags)
     write_json(snakemake.output[0], {"run_id": run})

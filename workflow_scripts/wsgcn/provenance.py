@@ -1,6 +1,7 @@
 """What a result was computed by, beside its settings: the sources of this package, torch, the device."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +14,12 @@ def code_mark() -> str:
 
 
 def circumstances(config: Mapping) -> dict[str, str]:
-    """Tags of a run: `code`, `torch`, `device` and `training_threads`, the last two as the config has them."""
-    kept = {key: str(config[key]) for key in ("device", "training_threads")}
-    return {"code": code_mark(), "torch": version("torch"), **kept}
+    """Tags of a stage's run: `code`, `torch`, `device` (cpu or cuda) and `training_threads`."""
+    device = config["device"]
+    if device == "auto":  # as the rules tell it, without torch, whose import takes seconds
+        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
+    threads = str(config["training_threads"])
+    return {"code": code_mark(), "torch": version("torch"), "device": device, "training_threads": threads}
 
 
 def differing_code(codes: Mapping[str, str]) -> str:
