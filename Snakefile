@@ -55,6 +55,8 @@ onstart:
     after_a_death()
     check_images()
     check_backbones()
+    tell_classes()
+    warn_of_short_trainings()
 
 
 onerror:

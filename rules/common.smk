@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
@@ -14,6 +15,7 @@ from wsgcn.experiments import (
     describe,
     folders,
     further_pairs,
+    part_of,
     read_of,
     read_experiments,
     segmented_experiments,
@@ -21,6 +23,7 @@ from wsgcn.experiments import (
 )
 from wsgcn.readers import read_dataset
 from wsgcn.sizes import image_sizes, with_smaller_copies
+from wsgcn.steps import FEW, iterations_for
 from wsgcn.takeover import clear_up, died, take_over
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes

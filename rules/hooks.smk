@@ -31,6 +31,29 @@ def check_backbones():
         raise WorkflowError(str(error)) from None
 
 
+def tell_classes():
+    """The classes of a folder with how many images show each: a misspelt tag is a class of its own."""
+    if config["dataset"]["kind"] == "folder":
+        shown = Counter(CLASSES[index - 1] for image in DATA.images.values() for index in image.classes)
+        print(f"classes: {', '.join(f'{name} ({shown[name]} images)' for name in CLASSES)}", file=sys.stderr)
+
+
+def warn_of_short_trainings():
+    """Before time is spent on networks that see too little to learn anything."""
+    running = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    count = len(DATA.train)
+    for stage, key in {"classifier": "classifier", "boundary": "irnet.training", "affinitynet": "psa.training"}.items():
+        for folder, experiment in OWNERS[stage].items():
+            training = part_of(EXPERIMENTS[experiment], [key])[key]
+            epochs, batch = training["epochs"], training["batch"]
+            if named(stage, folder) in running and (steps := iterations_for(count, epochs, batch)) < FEW:
+                print(
+                    f"{key}: {epochs} epochs over {count} images are {steps} steps of {batch} images; "
+                    f"a network hardly learns in fewer than {FEW}, so more epochs may help",
+                    file=sys.stderr,
+                )
+
+
 def after_a_death():
     """Clear up after a workflow that was killed here: half-written files, MLflow runs that look alive."""
     if died(SNAKEMAKE):

@@ -8,7 +8,8 @@ from PIL import Image
 from torch import nn
 
 from wsgcn.files import IGNORE, write_label
-from wsgcn.training import SampleStream, fit, iterations_for, labelled_crops
+from wsgcn.steps import iterations_for
+from wsgcn.training import SampleStream, fit, labelled_crops
 
 
 def drawing(index, rng):

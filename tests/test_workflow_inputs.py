@@ -1,5 +1,6 @@
 """The real workflow on data as users have them: photos of every kind, and what is wrong with them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_a_folder_of_photos(tmp_path):
     root.chmod(0o755)
     results = tmp_path / "results/mine"
     assert "will be skipped: image my photos/broken.png cannot be read" in output
+    shown = dict(re.findall(r"(\w+) \((\d+) images\)", re.search("^classes: (.*)$", output, re.MULTILINE)[1]))
+    assert list(shown) == sorted(shown) and sum(map(int, shown.values())) == sum(row.count(";") + 1 for row in rows[1:])
+    assert "classifier: 1 epochs over 10 images are 2 steps of 4 images; a network hardly learns" in output
 
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
     assert len(labels) == 10 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}

@@ -8,6 +8,9 @@ from wsgcn.jobs import logged
 from wsgcn.report import format_table
 from wsgcn.tracking import adopt, finish_run, log, log_files, orphans
 
+MANY = 0.2
+"""A share of partial labels without background that is told: more than close-ups explain."""
+
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store, parent = read_json(inputs.store), read_json(inputs.parent)["run_id"]
@@ -15,9 +18,8 @@ with logged(snakemake.log[0]):
     own, shared = ([read_json(path)["run_id"] for path in paths] for paths in (inputs.runs, inputs.shared_runs))
     adopt(store, parent, own + orphans(store, shared))
     metrics = {metric_name(e): e["miou"] for e in evaluations}
-    metrics |= {
-        metric_name(e, w): e[w] for e in evaluations if e["stage"] == "partial" for w in ("coverage", "precision")
-    }
+    partial = [e for e in evaluations if e["stage"] == "partial"]
+    metrics |= {metric_name(e, w): e[w] for e in partial for w in ("coverage", "precision", "without_background")}
     metrics |= {metric_name(e, "seconds_per_image"): e["seconds_per_image"] for e in evaluations}
     minutes = {Path(path).stem: read_json(path)["seconds"] / 60 for path in inputs.trainings}
     metrics |= {f"minutes/{stage}": value for stage, value in minutes.items()}
@@ -30,6 +32,10 @@ with logged(snakemake.log[0]):
 
     trained = ", ".join(f"{stage} {value:.1f}" for stage, value in minutes.items())
     lines = [f"{p.experiment} on {p.dataset}", "", format_table(evaluations), "", f"minutes of training: {trained}", ""]
+    bare = max((e["without_background"] for e in partial), default=0)
+    if bare > MANY:
+        lines += [f"{bare:.0%} of the partial labels hold no background, so what is made of them hardly will:"]
+        lines += ["too few images, a classifier trained too little, or too high a partial.alpha_high", ""]
     lines += [f"{what:<10}{where}" for what, where in p.places.items()]
     lines.append(f"{'table':<10}{p.ui_address}/{read_json(inputs.views)['table']}")
     if skipped:

@@ -19,7 +19,8 @@ from wsgcn.files import IGNORE
 from wsgcn.graph import feature_affinity
 from wsgcn.pairs import three_part_loss
 from wsgcn.partial import scores_with_background
-from wsgcn.training import Run, fit, iterations_for, labelled_crops
+from wsgcn.steps import iterations_for
+from wsgcn.training import Run, fit, labelled_crops
 
 STRIDE = 8
 """Of the features: the finest of the three stages they come from."""

@@ -11,7 +11,8 @@ from torch import nn
 from wsgcn.augment import flip_and_crop, rescale, resize
 from wsgcn.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.files import read_image
-from wsgcn.training import Run, fit, iterations_for
+from wsgcn.steps import iterations_for
+from wsgcn.training import Run, fit
 
 STRIDE = 4
 """The graph's grid has one node for each 4×4 pixels."""

@@ -19,7 +19,8 @@ from wsgcn.files import IGNORE
 from wsgcn.pairs import three_part_loss
 from wsgcn.paths import path_maximum
 from wsgcn.pseudo import label_from_cams
-from wsgcn.training import Run, fit, iterations_for, labelled_crops
+from wsgcn.steps import iterations_for
+from wsgcn.training import Run, fit, labelled_crops
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:

@@ -76,11 +76,6 @@ def labelled_crops(
     return sample
 
 
-def iterations_for(count: int, epochs: float, batch: int) -> int:
-    """Steps of `batch` samples in so many epochs over `count` images, at least one."""
-    return max(1, int(count * epochs) // batch)
-
-
 def fit(
     model: nn.Module,
     groups: list[dict],
