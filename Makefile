@@ -34,6 +34,7 @@ ui: .venv/installed
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
 
 .venv/installed: envs/requirements.txt pyproject.toml
+	@echo "Installing into .venv, 7 GB with PyTorch: a few minutes."
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --editable .
 	touch $@
