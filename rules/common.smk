@@ -1,6 +1,5 @@
 # What every stage needs: the checked config, the data set, its batches, and where files lie.
 
-import shutil
 import sys
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from wsgcn.experiments import (
     segmented_experiments,
     used,
 )
+from wsgcn.provenance import device_of
 from wsgcn.readers import read_dataset
 from wsgcn.sizes import image_sizes, with_smaller_copies
 from wsgcn.steps import FEW, iterations_for
@@ -52,7 +52,7 @@ except ValueError as error:
 BASE = config["experiment"]
 SEGMENTED = segmented_experiments(config, EXPERIMENTS)
 CLASSES = list(DATA.classes)
-GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and shutil.which("nvidia-smi") is not None))
+GPU = int(device_of(config) == "cuda")
 STARTED = time.time()
 ALL_CORES = workflow.cores or 1
 # A batch job takes one core. A training takes its threads and one more to load its images; on a GPU all, to load them.

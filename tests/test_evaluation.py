@@ -17,6 +17,7 @@ from wsgcn.evaluation import (
     seconds_an_image,
     sweep,
     walk_labels,
+    without_background,
 )
 from wsgcn.files import IGNORE, write_arrays, write_label, write_skipped
 
@@ -80,6 +81,15 @@ def test_a_sweep_tries_background_scores_as_an_evaluation_does(kind, rng, tmp_pa
         if kind == "cam" or threshold == 0.35:
             assert found[f"{threshold:.2f}"] == scores["miou"]
     assert sweep(paths, [None] * 4, values, 2, cam_labels) == {}
+
+
+def test_the_share_of_labels_without_background(tmp_path):
+    paths = [str(tmp_path / f"{k}.png") for k in range(4)]
+    for path, row in zip(paths, ([0, 1], [1, 255], [255, 255]), strict=False):
+        write_label(path, np.array([row], np.uint8))
+    write_skipped(paths[3], "no")
+    assert without_background(paths) == 2 / 3
+    assert without_background(paths[3:]) == 0
 
 
 def test_what_was_skipped_at_any_stage_is_told_once():

@@ -2,17 +2,31 @@
 
 import importlib.metadata
 
+import pytest
 from configs import CONFIG
 
 from wsgcn import provenance
-from wsgcn.provenance import circumstances, code_mark, differing_code
+from wsgcn.provenance import circumstances, code_mark, device_of, differing_code
 
 
 def test_circumstances_name_code_torch_and_machine():
     found = circumstances(CONFIG | {"device": "cpu", "training_threads": 3})
     torch = importlib.metadata.version("torch")
-    assert circumstances(CONFIG | {"device": "auto"})["device"] in ("cpu", "cuda")
     assert found == {"code": code_mark(), "torch": torch, "device": "cpu", "training_threads": "3"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "driver", "found"),
+    [
+        ("auto", None, "cpu"),
+        ("auto", "/bin/nvidia-smi", "cuda"),
+        ("cpu", "/bin/nvidia-smi", "cpu"),
+        ("cuda", None, "cuda"),
+    ],
+)
+def test_the_device_is_what_there_is_or_what_is_asked_for(asked, driver, found, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: driver)
+    assert device_of({"device": asked}) == found
 
 
 def test_a_changed_source_changes_the_mark(tmp_path, monkeypatch):

@@ -7,16 +7,7 @@ from PIL import Image
 from wsgcn import evaluation
 from wsgcn.dataset import read_truth
 from wsgcn.figures import overlay, strip
-from wsgcn.files import (
-    IGNORE,
-    read_image,
-    read_label,
-    voc_palette,
-    whole_file,
-    why_skipped,
-    write_arrays,
-    write_json,
-)
+from wsgcn.files import IGNORE, read_image, voc_palette, whole_file, write_arrays, write_json
 from wsgcn.jobs import logged
 
 READERS = {
@@ -38,8 +29,7 @@ with logged(snakemake.log[0]):
     scores, counts = compare(read, IGNORE if p.stage == "partial" else 0)
     result |= scores
     if p.stage == "partial":
-        labels = [path for path in snakemake.input.labels if not why_skipped(path)]
-        result["without_background"] = sum(0 not in read_label(path) for path in labels) / max(1, len(labels))
+        result["without_background"] = evaluation.without_background(snakemake.input.labels)
     if 0 < result["images"] < len(p.ids):
         result["protocol"] += f", {result['images']} of {len(p.ids)} images have masks"
     result["seconds_per_image"] = evaluation.seconds_an_image(snakemake.input.seconds)

@@ -97,6 +97,12 @@ def evaluate(
     return result, all_counts
 
 
+def without_background(paths: Iterable[str]) -> float:
+    """The share of labels that hold no pixel of background, among those that were not skipped; 0 of none."""
+    labels = [path for path in paths if not why_skipped(path)]
+    return sum(0 not in read_label(path) for path in labels) / max(1, len(labels))
+
+
 def none_if_nan(value):
     """JSON knows no nan: None in its place."""
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -15,11 +15,15 @@ def code_mark() -> str:
 
 def circumstances(config: Mapping) -> dict[str, str]:
     """Tags of a stage's run: `code`, `torch`, `device` (cpu or cuda) and `training_threads`."""
-    device = config["device"]
-    if device == "auto":  # as the rules tell it, without torch, whose import takes seconds
-        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-    threads = str(config["training_threads"])
+    device, threads = device_of(config), str(config["training_threads"])
     return {"code": code_mark(), "torch": version("torch"), "device": device, "training_threads": threads}
+
+
+def device_of(config: Mapping) -> str:
+    """Where networks run, cpu or cuda, told without torch, whose import takes seconds."""
+    if config["device"] != "auto":
+        return config["device"]
+    return "cuda" if shutil.which("nvidia-smi") else "cpu"
 
 
 def differing_code(codes: Mapping[str, str]) -> str:
