@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import date
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from wsgcn.experiments import (
     read_experiments,
     used,
 )
-from wsgcn.settings import flatten
+from wsgcn.settings import flatten, in_short
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +70,19 @@ def test_nulls_the_base_s_own_name_and_empty_sweeps_stand_for_nothing():
     assert complaints({}, {"seed": [7]}, experiment="seed-7") == ["config: two experiments are called seed-7"]
 
 
-BAD_NAMES = ["my run", "", "../x", "-x", ".x", "a/b", "é"]
+BAD_NAMES = ["my run", "", "../x", "-x", ".x", "a/b", "é", "x\n", "a" * 101]
+DAY = date(2021, 1, 1)  # as YAML reads 2021-01-01
+NAME = "up to 100 letters, digits, '.', '_' and '-' make a name"
 
 
 def test_bad_names_are_all_told_and_never_become_a_folder_s():
     lines = complaints(dict.fromkeys(BAD_NAMES, {}))
     shown = sorted(json.dumps(name) for name in BAD_NAMES)
     assert [line.split(" names folders")[0] for line in lines] == [f"config: experiments: {name}" for name in shown]
-    for name in [*BAD_NAMES, "x\n"]:  # whatever the schema lets through
-        with pytest.raises(ValueError, match="letters, digits, '.', '_' and '-' make a name"):
-            changes_by_name(config_with({name: {}}))
-    names = ["a", "2", "A.b_c-1", "0.5"]
+    assert len(lines) == len(BAD_NAMES)  # each once
+    for name in set(BAD_NAMES) - {"", "-x", ".x"}:  # of sweeps, where the schema sees none, and root--x would do
+        assert f"config: experiment root-{in_short(name)}: {NAME}" in complaints({}, {"dataset.root": [name]})
+    names = ["a", "2", "A.b_c-1", "0.5", "a" * 100]
     assert list(read_experiments(config_with({name: {} for name in names}), SCHEMA)) == [BASE, *names]
 
 
@@ -127,13 +130,22 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("sweeps", {"graph.steps": [2, 0.5]}, "experiment steps-0.5: graph.steps: 0.5 is not an integer"),
         ("sweeps", {"refine.sigma1": [77, 77]}, "two experiments are called sigma1-77"),
         ("sweeps", {"partial.alpha_low": [7], "psa.labels.alpha_low": [7]}, "two experiments are called alpha_low-7"),
-        ("sweeps", {"cam.scales": [[7]]}, "experiment scales-[7]: letters, digits, '.', '_' and '-' make a name"),
-        ("sweeps", {"dataset.root": ["a/b"]}, "experiment root-a/b: letters, digits, '.', '_' and '-' make a name"),
+        ("sweeps", {"cam.scales": [[7]]}, f"experiment scales-[7]: {NAME}"),
+        ("sweeps", {"refine.lr": [DAY]}, 'experiment lr-2021-01-01: refine.lr: "2021-01-01" is not a number'),
+        ("sweeps", {"refine.lr": ["2021-02-30"]}, 'experiment lr-2021-02-30: refine.lr: "2021-02-30" is not a number'),
+        ("sweeps", {"seed": [2**64]}, f"experiment seed-{2**64}: seed: {2**64} is above the maximum of {2**64 - 1}"),
         ("sweeps", {"seed": 3}, "sweeps.seed: 3 is not a list"),
-        ("sweeps", {3: [1]}, "sweeps..."),
+        ("sweeps", {3: [1]}, "sweeps: 3 is not text"),
+        ("sweeps", {DAY: [1]}, 'sweeps: "2021-01-01" is not text'),
+        ("sweeps", {"refine.lr": 3}, "sweeps.refine.lr: 3 is not a list"),
+        ("experiment", 5, "experiment: 5 is not text"),
         ("segmentation_for", "bse", "segmentation_for: no experiment is called bse; did you mean base?"),
         ("segmentation_for", 3, "segmentation_for: 3 is not ..."),
         ("segmentation_for", [BASE, "xyz"], "segmentation_for: no experiment is called xyz"),
+        ("segmentation_for", ["none"], "segmentation_for: none stands by itself, not in a list"),
+        ("segmentation_for", [BASE, 3], "segmentation_for[1]: 3 is not text"),
+        ("against", {1: "cam-only"}, "against: 1 is not text"),
+        ("against", 3, "against: 3 is not a section of keys"),
         ("against", {BASE: "nope"}, "against: no experiment is called nope"),
         ("against", {"nope": BASE}, "against: no experiment is called nope"),
         ("against", {BASE: "nope"}, "against: no experiment is called nope"),
@@ -166,8 +178,55 @@ def test_all_problems_of_all_experiments_are_told_at_once():
         "config: against: no experiment is called x",
         "config: segmentation_for: no experiment is called z",
     ]
-    # A wrong base is told once and not with every experiment.
-    assert complaints(CONFIG["experiments"], seed=-1) == ["config: seed: -1 is below the minimum of 0"]
+
+
+@pytest.mark.parametrize("section", [3, {}, {"epochs": 0}, CONFIG["refine"] | {"epochs": 0, "lr": "x"}], ids=str)
+def test_a_wrong_base_is_told_beside_the_experiments_and_not_with_each_of_them(section):
+    base = complaints(refine=section)
+    assert all(line.startswith("config: refine") for line in base)
+    sweeps, added = CONFIG["sweeps"], {"mine": {"refine": {"epoch": 1}}}
+    assert complaints(CONFIG["experiments"] | added, sweeps, refine=section) == [
+        *base,
+        "config: experiment mine: unknown key refine.epoch; did you mean epochs?",
+    ]
+
+
+def test_a_config_that_names_nothing_rightly_is_told_all_that_is_wrong():
+    sweeps = {2: [1], "refine.sigma": [1], "refine.lr": 3, "seed": ["a b", 5, 5]}
+    others = {"against": {"a": "x", "b": 4, 5: "a"}, "segmentation_for": ["y", 6]}
+    assert complaints({"a": 3, 1: {"zz": 1}, "b": {"seed": "x"}}, sweeps, **others) == [
+        "config: against.b: 4 is not text",
+        "config: against: 5 is not text",
+        "config: experiments.a: 3 is not a section of keys",
+        "config: experiments: 1 is not text",
+        "config: segmentation_for[1]: 6 is not text",
+        "config: sweeps.refine.lr: 3 is not a list",
+        "config: sweeps: 2 is not text",
+        'config: experiment b: seed: "x" is not an integer',
+        "config: experiment sigma-1: unknown key refine.sigma; did you mean sigma2?",
+        'config: experiment seed-a b: seed: "a b" is not an integer',
+        "config: two experiments are called seed-5",
+        f"config: experiment seed-a b: {NAME}",
+        "config: against: no experiment is called x",
+        "config: segmentation_for: no experiment is called y",
+    ]
+
+
+def test_numbers_written_as_text_are_numbers_in_experiments_and_sweeps_too():
+    """As YAML takes 1e-2 for a text: it is the base's 0.01, so no experiment of its own."""
+    lr = CONFIG["refine"]["lr"]
+    config = config_with({"a": {"refine": {"lr": f"{lr:e}"}}}, {"refine.lr": [f"{lr:e}", "5e-2"], "graph.steps": ["3"]})
+    assert list(read_experiments(config, SCHEMA)) == [BASE, "a", "lr-0.05", "steps-3"]
+    assert [describe(name, config) for name in ("a", "lr-0.05", "steps-3")] == [
+        "nothing changed",
+        f"refine.lr 0.05 instead of {lr}",
+        f"graph.steps 3 instead of {CONFIG['graph']['steps']}",
+    ]
+
+
+def test_large_seeds_differ():
+    config = config_with({}, {"seed": [2**60, 2**60 + 1]}, seed=2**60)
+    assert list(read_experiments(config, SCHEMA)) == [BASE, f"seed-{2**60 + 1}"]
 
 
 def test_describe_tells_what_differs_from_the_base():

@@ -1,7 +1,9 @@
 """The config and its overlays against the schema, and what a wrong config is told."""
 
 import copy
+import datetime
 import functools
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from wsgcn.settings import check_settings, flatten, numbers_from_text
+from wsgcn.settings import flatten, in_short, numbers_from_text, problems_of
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
@@ -50,23 +52,17 @@ def changed(**changes: object) -> dict:
     return config
 
 
-def complaints(config: Mapping) -> list[str]:
-    with pytest.raises(ValueError) as caught:
-        check_settings(config, SCHEMA)
-    return str(caught.value).splitlines()
-
-
 def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(read(SCHEMA))
 
 
 def test_the_default_is_valid():
-    check_settings(read(ROOT / "config.yaml"), SCHEMA)
+    assert not problems_of(read(ROOT / "config.yaml"), SCHEMA)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
 def test_each_overlay_is_valid(overlay):
-    check_settings(merge(read(ROOT / "config.yaml"), read(overlay)), SCHEMA)
+    assert not problems_of(merge(read(ROOT / "config.yaml"), read(overlay)), SCHEMA)
 
 
 GOOD = [
@@ -78,6 +74,8 @@ GOOD = [
     {"irnet__training__scale": [1, 1]},
     {"dataset__kind": "folder", "dataset__root": "pictures", "dataset__classes": ["cat"]},
     {"dataset__name": "a.B_c-1", "experiment": "2"},
+    {"dataset__name": "mlflow", "experiment": "a" * 100},
+    {"dataset__label": f"{'long/' * 50}{'a' * 96}.txt", "seed": 2**64 - 1},
     {"backbone__weights": "weights/my net.pt"},
     {"refinement": "none", "segmentation_for": "base"},
     {"experiments": {"a": None, "b": {}}, "against": {}, "sweeps": {"seed": []}},
@@ -86,7 +84,7 @@ GOOD = [
 
 @pytest.mark.parametrize("changes", GOOD, ids=str)
 def test_good_values(changes):
-    check_settings(changed(**changes), SCHEMA)
+    assert not problems_of(changed(**changes), SCHEMA)
 
 
 def test_numbers_written_as_text():
@@ -96,7 +94,7 @@ def test_numbers_written_as_text():
         refine__epochs="20",
         refine__lambda_ent="0.2",
         cam__flip="false",
-        cam__scales=["1", "0.5"],
+        cam__scales=["1", "0.5", ".5e+1"],
         dataset__name="2012",
     )
     numbers_from_text(config, SCHEMA)
@@ -104,20 +102,30 @@ def test_numbers_written_as_text():
     assert config == changed(
         **{f"refine__{key}": value for key, value in numbers.items()},
         cam__flip=False,
-        cam__scales=[1, 0.5],
+        cam__scales=[1, 0.5, 5],
         dataset__name="2012",
     )
     assert type(config["refine"]["epochs"]) is int
 
 
-@pytest.mark.parametrize("text", ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1"])
+NO_INTEGERS = ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1", "1:30", "1_000", "٣", "1\n"]
+NO_INTEGERS += ["2021-02-30", "1" * 400, "9" * 5000, "0" * 5000 + "1", "[" * 5000, "1e999"]
+
+
+@pytest.mark.parametrize("text", NO_INTEGERS, ids=in_short)
 def test_text_that_is_no_such_number_stays(text):
-    config = changed(batch_size=text)
+    config = changed(batch_size=text, refine__lr="12:30")
     numbers_from_text(config, SCHEMA)
     assert config["batch_size"] == text
+    told = [f"batch_size: {in_short(json.dumps(text))} is not an integer", 'refine.lr: "12:30" is not a number']
+    assert problems_of(config, SCHEMA) == told
 
 
-FOLDER = "names folders, so it holds letters, digits, '.', '_' and '-' only, the first a letter or digit"
+FOLDER = "names folders, so it holds up to 100 letters, digits, '.', '_' and '-' only, the first a letter or digit"
+TAKEN = "is what something else in results/ is called"
+PATTERN = "holds { or }, which Snakemake takes for a pattern"
+METRICS = "100 characters, too many for the names of metrics"
+LONG = f"dataset.classes: {json.dumps([str(k) for k in range(300)])[:110]}"
 BAD = [
     # types
     ("seed", 0.0, "seed: 0.0 is not an integer"),
@@ -135,9 +143,15 @@ BAD = [
     ("dataset__root", None, "dataset.root: null is not text"),
     ("dataset__name", 2012, "dataset.name: 2012 is not text"),
     ("device", False, "device: false is not text"),
+    ("seed", 10**400, f"seed: 1{'0' * 109} … is not an integer"),
+    ("graph__beta", -(10**400), f"graph.beta: -1{'0' * 108} … is not a number"),
+    ("refine__lr", datetime.date(2021, 1, 1), 'refine.lr: "2021-01-01" is not a number'),
+    ("refine__lr", {datetime.date(2021, 1, 1): 1, "a": 2}, 'refine.lr: {"a": 2} is not a number'),
+    ("refine__lr", "x" * 5000, f'refine.lr: "{"x" * 109} … is not a number'),
     ("pseudo", None, "pseudo: null is not a section of keys"),
     ("irnet__labels__crf", [3], "irnet.labels.crf: [3] is not a section of keys"),
     # ranges
+    ("seed", 2**64, f"seed: {2**64} is above the maximum of {2**64 - 1}"),
     ("background_score", 1.5, "background_score: 1.5 is above the maximum of 1"),
     ("partial__confident_ratio", -0.1, "partial.confident_ratio: -0.1 is below the minimum of 0"),
     ("refine__dropout", 1, "refine.dropout: 1 is not below 1"),
@@ -153,8 +167,10 @@ BAD = [
     ("irnet__training__scale", [1, 2, 3], "irnet.training.scale: [1, 2, 3] is too long"),
     ("irnet__training__scale", [1.5, 0.5], "irnet.training.scale: [1.5, 0.5] is not in ascending order"),
     ("classifier__long_side", [220, 120], "classifier.long_side: [220, 120] is not in ascending order"),
-    ("dataset__classes", ["cat", "cat"], "dataset.classes: ['cat', 'cat'] has non-unique elements"),
-    ("dataset__train", "", "dataset.train: '' should be non-empty"),
+    ("dataset__classes", ["cat", "cat"], 'dataset.classes: ["cat", "cat"] has non-unique elements'),
+    ("dataset__classes", [str(k) for k in range(300)], f"{LONG} … is too long"),
+    ("dataset__train", "", 'dataset.train: "" should be non-empty'),
+    ("dataset__label", "lists/" + "a" * 101, f'dataset.label: "lists/{"a" * 101}" has a name of more than {METRICS}'),
     # choices and names
     ("dataset__kind", "vocc", "dataset.kind: vocc is none of demo, voc, folder; did you mean voc?"),
     ("dataset__kind", "x", "dataset.kind: x is none of demo, voc, folder"),
@@ -165,11 +181,23 @@ BAD = [
     ("experiment", "my run", f'experiment: "my run" {FOLDER}'),
     ("dataset__name", "../x", f'dataset.name: "../x" {FOLDER}'),
     ("dataset__name", "", f'dataset.name: "" {FOLDER}'),
+    ("dataset__name", "abc\n", f'dataset.name: "abc\\n" {FOLDER}'),
+    ("experiment", "abc\n", f'experiment: "abc\\n" {FOLDER}'),
+    ("dataset__name", "a" * 101, f'dataset.name: "{"a" * 101}" {FOLDER}'),
+    ("dataset__name", "mlflow.db", f'dataset.name: "mlflow.db" {TAKEN}'),
+    ("dataset__name", "mlflow.db.lock", f'dataset.name: "mlflow.db.lock" {TAKEN}'),
+    ("dataset__name", "mlartifacts", f'dataset.name: "mlartifacts" {TAKEN}'),
+    ("dataset__name", "README.md", f'dataset.name: "README.md" {TAKEN}'),
+    ("cam__folder", "cams/{x}", f'cam.folder: "cams/{{x}}" {PATTERN}'),
+    ("backbone__weights", "a}.pt", f'backbone.weights: "a}}.pt" {PATTERN}'),
+    ("segmentation__training__backbone__weights", "{\n", f'segmentation.training.backbone.weights: "{{\\n" {PATTERN}'),
     # keys
     ("graph__beta", REMOVED, "graph.beta: is missing"),
     ("seed", REMOVED, "seed: is missing"),
     ("sead", 1, "unknown key sead; did you mean seed?"),
     ("zz", 1, f"unknown key zz; known are {SECTIONS}"),
+    ("z" * 5000, 1, f"unknown key {'z' * 110} …; known are {SECTIONS}"),
+    ("device", "a\nb", r"device: a\nb is none of auto, cpu, cuda"),
     ("refine__lambda_end", 1, "unknown key refine.lambda_end; did you mean lambda_ent?"),
     ("backbone__zz", 1, "unknown key backbone.zz; known are name, weights"),
     ("irnet__training__epoch", 1, "unknown key irnet.training.epoch; did you mean epochs?"),
@@ -186,7 +214,7 @@ BAD = [
 
 @pytest.mark.parametrize(("key", "value", "sentence"), BAD, ids=[sentence for *_, sentence in BAD])
 def test_bad_value_gets_one_sentence(key, value, sentence):
-    assert complaints(changed(**{key: value})) == [f"config: {sentence}"]
+    assert problems_of(changed(**{key: value}), SCHEMA) == [sentence]
 
 
 def test_all_problems_are_told_at_once():
@@ -198,18 +226,31 @@ def test_all_problems_are_told_at_once():
         refine__dropout=1.5,
         seed=-1,
     )
-    assert complaints(config) == [
-        "config: dataset.root: is empty, but data of kind voc lie there",
-        "config: graph.beta: is missing",
-        "config: graph.radius: is missing",
-        "config: refine.dropout: 1.5 is not below 1",
-        "config: seed: -1 is below the minimum of 0",
-        "config: unknown key dataset.nane; did you mean name?",
+    assert problems_of(config, SCHEMA) == [
+        "dataset.root: is empty, but data of kind voc lie there",
+        "graph.beta: is missing",
+        "graph.radius: is missing",
+        "refine.dropout: 1.5 is not below 1",
+        "seed: -1 is below the minimum of 0",
+        "unknown key dataset.nane; did you mean name?",
     ]
 
 
 def test_an_empty_config_lacks_every_section():
-    assert complaints({}) == sorted(f"config: {name}: is missing" for name in SECTIONS.split(", "))
+    assert problems_of({}, SCHEMA) == sorted(f"{name}: is missing" for name in SECTIONS.split(", "))
+    assert problems_of({}, SCHEMA, whole=False) == []
+
+
+def test_keys_that_are_no_text_are_told():
+    config = changed(against={1: "cam-only"}, sweeps={datetime.date(2021, 1, 1): []}, experiments={2: 3})
+    config["refine"][5] = 1
+    assert problems_of(config, SCHEMA) == [
+        "against: 1 is not text",
+        "experiments: 2 is not text",
+        "experiments[2]: 3 is not a section of keys",
+        'sweeps: "2021-01-01" is not text',
+        f"unknown key refine.5; known are {', '.join(read(ROOT / 'config.yaml')['refine'])}",
+    ]
 
 
 def described(schema: Mapping, whole: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:

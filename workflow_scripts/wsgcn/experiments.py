@@ -6,10 +6,11 @@ them share that stage; its files then carry the name of the first of them, or no
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from wsgcn.settings import check_settings, flatten, hint, numbers_from_text
+from wsgcn.settings import flatten, hint, in_short, numbers_from_text, problems_of
 
 COMMON = (
     "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size "
@@ -18,7 +19,7 @@ COMMON = (
 UNNAMED = (
     "classifier cam cam_label irnet_label boundary irnet_affinity psa_label affinitynet psa_affinity partial"
 ).split()  # stages before the experiments part; later ones always carry a name
-NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def merge(base: Mapping, changes: Mapping) -> dict:
@@ -34,62 +35,104 @@ def changes_by_name(config: Mapping) -> dict[str, Mapping]:
     """What each experiment changes: nothing for the base, then `experiments`, then the values of `sweeps`.
 
     An entry that is null, or called as the base is, is left out. A swept value's experiment is called like
-    lambda_ent-0.5; the base's own value is left out. Raises ValueError where two experiments have one name, or where a
-    name would not do as a folder's.
+    lambda_ent-0.5; the base's own value is left out.
     """
-    base = config["experiment"]
+    return dict(_named_changes(config))
+
+
+def _named_changes(config: Mapping) -> list[tuple[str, Mapping]]:
+    """As `changes_by_name`, where two may have one name."""
+    base, current = config["experiment"], flatten(config)
     named = [(base, {}), *((n, c) for n, c in config["experiments"].items() if c is not None and n != base)]
-    current = flatten(config)
     for key, values in config["sweeps"].items():
-        *sections, last = key.split(".")
-        for value in values:
-            if key in current and _mark(current[key]) == _mark(value):
-                continue
-            change = {last: value}
-            for section in reversed(sections):
-                change = {section: change}
-            named.append((f"{last}-{value}", change))
-    names = [name for name, _ in named]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"config: two experiments are called {name}")
-        if not NAME.fullmatch(name):
-            raise ValueError(f"config: experiment {name}: letters, digits, '.', '_' and '-' make a name")
-    return dict(named)
+        others = [value for value in values if key not in current or _mark(current[key]) != _mark(value)]
+        named += [(f"{key.rpartition('.')[2]}-{value}", _nested(key, value)) for value in others]
+    return named
 
 
 def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     """The settings of every experiment by name, the base first, without what all have in common.
 
     Numbers that are written as text in `config` are made numbers there. Raises ValueError with a line for each setting
-    that the schema refuses or that experiments cannot change.
+    that the schema refuses or that experiments cannot change, be it the base's or an experiment's.
     """
-    numbers_from_text(config, schema)
-    check_settings(config, schema)
-    experiments, problems = {}, []
-    for name, changes in changes_by_name(config).items():
-        where = f"config: experiment {name}"
-        problems += [f"{where}: {key} cannot differ between experiments" for key in COMMON if key in changes]
-        numbers_from_text(settings := merge(config, changes), schema)
-        try:
-            check_settings(settings, schema, where)
-        except ValueError as error:
-            problems.append(str(error))
-        experiments[name] = {key: value for key, value in settings.items() if key not in COMMON}
-    pairs = further_pairs(config)
-    asked = {"against": [name for pair in config["against"].items() if pair[1] is not None for name in pair]}
-    problems += [f"config: against: {own} is compared with itself" for own, other in pairs if own == other]
-    asked["segmentation_for"] = segmented_experiments(config, experiments)
-    for key, names in asked.items():
-        words = ["base", "all", "none"] if key == "segmentation_for" else []
-        problems += [
-            f"config: {key}: no experiment is called {name}{hint(name, [*experiments, *words])}"
-            for name in names
-            if name not in experiments
-        ]
+    _read_numbers(config, schema)
+    formed = _well_formed(config)
+    named = _named_changes(formed)
+    problems = problems_of(config, schema)
+    for name, changes in named:
+        wrong = [f"{key} cannot differ between experiments" for key in COMMON if key in changes]
+        wrong += problems_of(changes, schema, whole=False)  # by themselves: what they inherit is told of the base
+        problems += [f"experiment {in_short(name)}: {line}" for line in wrong]
+    problems += _problems_of_names(named, formed)
+    if formed["experiment"]:
+        problems += _problems_of_references(formed, [name for name, _ in named])
     if problems:
-        raise ValueError("\n".join(problems))
-    return experiments
+        raise ValueError("\n".join(f"config: {line}" for line in problems))
+    settings = {name: merge(config, changes) for name, changes in named}
+    return {name: {key: own[key] for key in own if key not in COMMON} for name, own in settings.items()}
+
+
+def _read_numbers(config: dict, schema: str | Path) -> None:
+    """As `numbers_from_text`, also in what experiments change and in the values of sweeps."""
+    numbers_from_text(config, schema)
+    formed = _well_formed(config)
+    for changes in formed["experiments"].values():
+        numbers_from_text(changes or {}, schema)
+    for key, values in formed["sweeps"].items():
+        for place, value in enumerate(values):
+            numbers_from_text(changes := _nested(key, value), schema)
+            values[place] = _value(changes, key)
+
+
+def _well_formed(config: Mapping) -> dict:
+    """The config without what cannot name an experiment or change settings; the schema tells what is wrong with it."""
+
+    def named(section: str) -> dict:
+        found = config.get(section)
+        return {n: v for n, v in found.items() if isinstance(n, str)} if isinstance(found, Mapping) else {}
+
+    base, asked = config.get("experiment"), config.get("segmentation_for")
+    listed = [name for name in asked if isinstance(name, str)] if isinstance(asked, list) else []
+    return {
+        **config,
+        "experiment": base if isinstance(base, str) else "",
+        "experiments": {n: v if isinstance(v, Mapping | None) else {} for n, v in named("experiments").items()},
+        "sweeps": {key: values for key, values in named("sweeps").items() if isinstance(values, list)},
+        "against": {own: other for own, other in named("against").items() if isinstance(other, str | None)},
+        "segmentation_for": asked if isinstance(asked, str) else listed,
+    }
+
+
+def _problems_of_names(named: Iterable[tuple[str, Mapping]], config: Mapping) -> list[str]:
+    """A sentence for each name that two experiments have, and for those of sweeps that would not do as a folder's."""
+    counts = Counter(name for name, _ in named)
+    told = {config["experiment"], *config["experiments"]}  # by the schema, where they would not do
+    twice = [f"two experiments are called {in_short(name)}" for name, count in counts.items() if count > 1]
+    return twice + [
+        f"experiment {in_short(name)}: up to 100 letters, digits, '.', '_' and '-' make a name"
+        for name in counts
+        if name not in told and not NAME.fullmatch(name)
+    ]
+
+
+def _problems_of_references(config: Mapping, names: list[str]) -> list[str]:
+    """A sentence for each name in `against` and `segmentation_for` that is no experiment's."""
+    pairs, words = further_pairs(config), ["base", "all", "none"]
+    problems = [f"against: {in_short(own)} is compared with itself" for own, other in pairs if own == other]
+    compared = [name for pair in config["against"].items() if pair[1] is not None for name in pair]
+    problems += [f"against: {_nobody(name, names)}" for name in compared if name not in names]
+    listed = not isinstance(config["segmentation_for"], str)
+    for name in segmented_experiments(config, names):
+        if listed and name in words and name not in names:
+            problems.append(f"segmentation_for: {name} stands by itself, not in a list")
+        elif name not in names:
+            problems.append(f"segmentation_for: {_nobody(name, names if listed else [*names, *words])}")
+    return problems
+
+
+def _nobody(name: str, names: list[str]) -> str:
+    return f"no experiment is called {in_short(name)}{hint(name, names)}"
 
 
 def segmented_experiments(config: Mapping, experiments: Iterable[str]) -> list[str]:
@@ -180,19 +223,26 @@ def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
 
 
 def _mark(value: object) -> str:
-    """Equal for equal settings: 1 is 1.0, but not true."""
+    """Equal for equal settings: 1.0 is 1, but not true."""
 
-    def floats(part: object) -> object:
+    def plain(part: object) -> object:
         if isinstance(part, Mapping):
-            return {key: floats(inner) for key, inner in part.items()}
+            return {str(key): plain(inner) for key, inner in part.items()}
         if isinstance(part, list):
-            return [floats(inner) for inner in part]
-        return float(part) if type(part) is int else part
+            return [plain(inner) for inner in part]
+        return int(part) if isinstance(part, float) and part.is_integer() else part
 
-    return json.dumps(floats(value), sort_keys=True)
+    return json.dumps(plain(value), sort_keys=True, default=repr)  # such as dates, which no setting takes
 
 
 def _value(settings: Mapping, key: str) -> object:
     for part in key.split("."):
         settings = settings[part]
     return settings
+
+
+def _nested(key: str, value: object) -> dict:
+    """Settings that hold one value alone, by its dotted key."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value

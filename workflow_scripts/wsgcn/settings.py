@@ -3,9 +3,9 @@
 import difflib
 import functools
 import json
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import jsonschema
@@ -14,14 +14,16 @@ import yaml
 TYPES = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
 TYPES |= {"array": "a list", "object": "a section of keys"}
 PROBLEMS = {  # by the schema's keyword; others are told in jsonschema's words
-    "type": "{} is not {}",
-    "minimum": "{} is below the minimum of {}",
-    "maximum": "{} is above the maximum of {}",
-    "exclusiveMinimum": "{} is not above {}",
-    "exclusiveMaximum": "{} is not below {}",
-    "pattern": "{} names folders, so it holds letters, digits, '.', '_' and '-' only, the first a letter or digit",
-    "ascending": "{} is not in ascending order",
+    "type": "is not {}",
+    "minimum": "is below the minimum of {}",
+    "maximum": "is above the maximum of {}",
+    "exclusiveMinimum": "is not above {}",
+    "exclusiveMaximum": "is not below {}",
+    "ascending": "is not in ascending order",
 }
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+WORDS = yaml.SafeLoader.bool_values | {"null": None}
+LARGEST = sys.float_info.max
 
 
 def _ascending(validator, _, values: object, __) -> Iterator[jsonschema.ValidationError]:
@@ -32,25 +34,24 @@ def _ascending(validator, _, values: object, __) -> Iterator[jsonschema.Validati
 
 BASE = jsonschema.Draft202012Validator
 NUMBERS = {  # plain JSON Schema has 5.0 for an integer and .nan for a number
-    "integer": lambda _, value: type(value) is int,
-    "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+    "integer": lambda _, value: type(value) is int and abs(value) <= LARGEST,
+    "number": lambda _, value: type(value) in (int, float) and abs(value) <= LARGEST,
 }
 VALIDATOR = jsonschema.validators.extend(
     BASE, {"ascending": _ascending}, type_checker=BASE.TYPE_CHECKER.redefine_many(NUMBERS)
 )
 
 
-def check_settings(config: Mapping, schema: str | Path, where: str = "config") -> None:
-    """Raise ValueError, a line begun by `where` for each unknown or missing key, wrong type or value out of range."""
+def problems_of(config: Mapping, schema: str | Path, whole: bool = True) -> list[str]:
+    """A sentence for each unknown key, wrong type or value out of range, and for each key that a whole config lacks."""
     errors = list(VALIDATOR(_read(Path(schema))).iter_errors(dict(config)))
     mistyped = [error.absolute_path for error in errors if error.validator == "type"]  # their other errors say no more
     told = (error for error in errors if error.validator == "type" or error.absolute_path not in mistyped)
-    problems = {f"{where}: {line}" for error in told for line in _sentences(error)}
+    problems = {line for error in told if whole or error.validator != "required" for line in _sentences(error)}
     flat = flatten(config)
-    if flat.get("dataset.kind") in ("voc", "folder") and flat.get("dataset.root") == "":
-        problems.add(f"{where}: dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
-    if problems:
-        raise ValueError("\n".join(sorted(problems)))
+    if whole and flat.get("dataset.kind") in ("voc", "folder") and flat.get("dataset.root") == "":
+        problems.add(f"dataset.root: is empty, but data of kind {flat['dataset.kind']} lie there")
+    return sorted(problems)
 
 
 def numbers_from_text(config: dict, schema: str | Path) -> None:
@@ -70,12 +71,12 @@ def _is(value: object, error: jsonschema.ValidationError) -> bool:
 
 
 def _read_text(text: str) -> object:
-    with suppress(ValueError):
-        return int(text) if text.strip("-").isdecimal() else float(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+    """What a text reads as, itself for most; not by YAML, which finds dates and, in 12:30, a number of base 60."""
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    if len(text) > 400 or not NUMBER.fullmatch(text):  # the largest number has 309 digits
         return text
+    return int(text) if text.strip("-+").isdecimal() else float(text)
 
 
 @functools.cache
@@ -84,35 +85,43 @@ def _read(schema: Path) -> dict:
 
 
 def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
-    key, value, wanted, kind = _printable(error.json_path[2:]), error.instance, error.validator_value, error.validator
+    key, value, wanted, kind = _dotted(error.absolute_path), error.instance, error.validator_value, error.validator
     dot = f"{key}." if key else ""
     if kind == "required":
         yield from (f"{dot}{name}: is missing" for name in wanted if name not in value)
     elif kind == "additionalProperties":
         known = list(error.schema["properties"])
         for name in sorted(set(map(str, value)) - set(known)):
-            yield f"unknown key {dot}{_printable(name) if name.strip() else json.dumps(name)}" + (
+            yield f"unknown key {dot}{in_short(name if name.strip() else json.dumps(name))}" + (
                 hint(name, known) or f"; known are {', '.join(known)}"
             )
     elif kind == "enum":
         names = list(map(str, wanted))
-        yield f"{key}: {value} is none of {', '.join(names)}{hint(str(value), names)}"
+        yield f"{key}: {in_short(str(value))} is none of {', '.join(names)}{hint(str(value), names)}"
     else:
-        shown, limit = json.dumps(value, default=str), wanted
+        limit = wanted
         if kind == "type":  # one, or one beside null
             limit = TYPES[next(name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null")]
-        yield f"{key}: {PROBLEMS[kind].format(shown, limit) if kind in PROBLEMS else error.message}"
+        says = error.schema["says"] if kind in ("pattern", "not") else PROBLEMS.get(kind, "").format(limit)
+        shown = in_short(json.dumps(value, default=str, skipkeys=True))  # as JSON has no dates for keys
+        yield f"{key}: {shown} {says or error.message.removeprefix(repr(value)).strip()}"
 
 
-def _printable(name: str) -> str:
-    """A key in one line, whatever is in it."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in name)
+def _dotted(path: Iterable[object]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{in_short(str(part))}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def in_short(text: str) -> str:
+    """A text that may hold anything as a part of one sentence: printable, and not much longer than one."""
+    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:200])
+    return line if len(line) <= 120 else f"{line[:110]} …"
 
 
 def hint(name: str, known: list[str]) -> str:
     """The end of a sentence that names the nearest known name, if one is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {in_short(near[0])}?" if near else ""
 
 
 def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
