@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import check_files_of, check_networks, check_once, everything_wrong, missing_images
+from wsgcn.check import beside_images, check_networks, check_once, everything_wrong, without_missing
 from wsgcn.dataset import DatasetError, batches
 from wsgcn.experiments import (
     describe,
@@ -34,18 +34,18 @@ MISSING, LARGE = {}, {}  # why images are left out; the sizes of those that smal
 try:
     EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
     RESULTS = f"results/{config['dataset']['name']}"
+    SKIPS = config["on_error"] == "skip"
     DATA = read_dataset(config["dataset"], config["seed"], Path(RESULTS))
-    if config["dataset"]["kind"] != "demo":  # which draws its own
-        MISSING = missing_images(DATA)
-        if MISSING and config["on_error"] == "stop":
-            raise DatasetError([], DATA)
-        DATA = DATA.without(MISSING)
+    if config["dataset"]["kind"] == "demo":  # which draws its own images
+        if wrong := beside_images(EXPERIMENTS, DATA):
+            raise DatasetError(wrong)
+    else:
+        DATA, MISSING = without_missing(DATA, EXPERIMENTS, SKIPS)
         ORIGINALS = DATA.images
         sizes = image_sizes([image.path for image in ORIGINALS.values()], f"{RESULTS}/data/sizes.json")
         DATA, LARGE = with_smaller_copies(DATA, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
-    check_files_of(EXPERIMENTS, DATA)
 except DatasetError as error:
-    raise WorkflowError(everything_wrong(error, workflow.cores or 1)) from None
+    raise WorkflowError(everything_wrong(error, EXPERIMENTS, workflow.cores or 1, SKIPS)) from None
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 

@@ -7,6 +7,7 @@ import copy
 import os
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import yaml
 from PIL import Image
 
 from wsgcn.backbone import build_backbone
-from wsgcn.check import check_files_of, check_once, everything_wrong, missing_images
+from wsgcn.check import check_once, everything_wrong, without_missing
 from wsgcn.dataset import DatasetError
 from wsgcn.experiments import read_experiments
 from wsgcn.files import read_image, write_label
@@ -88,12 +89,24 @@ CASES = {
         "descending range": set_key("irnet.training.scale", [1.5, 0.5]),
         "none of the choices": set_key("affinity", "irn"),
         "name that would be a path": set_key("dataset.name", "../elsewhere"),
+        "name that something else has": set_key("dataset.name", "mlflow.db"),
+        "name that is too long for a folder": set_key("experiment", "x" * 101),
+        "path with a wildcard of Snakemake's": set_key("cam.folder", "cams/{a}"),
+        "seed that torch does not take": set_key("seed", 2**64),
+        "date for a number": set_key("refine.lr", date(2021, 1, 1)),
         "experiment that changes what none may": set_key("experiments.mine", {"device": "cpu"}),
         "experiment with an unknown key": set_key("experiments.mine", {"refine": {"sigma": 2}}),
         "sweep of an unknown key": set_key("sweeps", {"refine.sigma3": [1]}),
+        "sweep whose value makes no name": set_key("sweeps", {"cam.scales": [[1, 2]]}),
+        "two experiments of one name": set_key("sweeps", {"refine.sigma1": [1, 1]}),
         "comparison with nobody": set_key("against", {"wsgcn-p": "psa-walk"}),
-        "several at once": several(
-            set_key("seeds", 1), set_key("refine.epochs", 0), set_key("segmentation.training.batch", 1.5)
+        "segmentation for nobody": set_key("segmentation_for", ["wsgcn-q"]),
+        "several at once, of the base and of experiments": several(
+            set_key("seeds", 1),
+            set_key("refine.epochs", 0),
+            set_key("segmentation.training.batch", 1.5),
+            set_key("experiments.mine", {"refine": {"lamda_ent": 1}}),
+            set_key("sweeps", {"refine.sigma3": [1]}),
         ),
     },
     "Lists and tags": {
@@ -116,6 +129,7 @@ CASES = {
         "name that is hidden": table(ROWS + ".c.png,dog\n"),
         "name that is too long": table(ROWS + f"{'c' * 250}.png,dog\n"),
         "unknown class": several(set_key("dataset.classes", ["cat", "horse"])),
+        "class whose name is too long": table(f"a.png,{'cat' * 40}\nb.png,dog\n"),
         "class called background": table("a.png,cat;background\nb.png,dog\n"),
         "class in the wrong case": several(set_key("dataset.classes", ["Cat", "dog"])),
         "list that is missing": set_key("dataset.train", "none.txt"),
@@ -141,6 +155,13 @@ CASES = {
             table("a.png,cat\nb.png,dgo\nc.png,\n"),
             set_key("dataset.classes", ["cat", "dog"]),
             truncated("a.png"),
+        ),
+        "several at once, images skipped": several(
+            set_key("on_error", "skip"),
+            set_key("backbone.weights", "none.pt"),
+            table("a.png,cat\nb.png,dog\nc.png,dog\n"),
+            truncated("a.png"),
+            label("b.png", np.zeros((5, 5), np.uint8)),
         ),
     },
 }
@@ -175,14 +196,12 @@ def start(root: Path, change: Callable) -> str | None:
     change(config, root)
     try:
         experiments = read_experiments(config, SCHEMA)
-        data = read_dataset(config["dataset"], 0, root / "results")
-        if missing_images(data):
-            raise DatasetError([], data)
-        check_files_of(experiments, data)
+        skips = config["on_error"] == "skip"
+        data, _ = without_missing(read_dataset(config["dataset"], 0, root / "results"), experiments, skips)
         files = [(image.path, image.mask) for image in data.images.values()]
-        check_once(files, data.mask_values, root / "checked.json")
+        check_once(files, data.mask_values, root / "checked.json", skips=skips)
     except DatasetError as error:
-        return everything_wrong(error, 1)
+        return everything_wrong(error, experiments, 1, skips)
     except ValueError as error:
         return str(error)
 

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import timm
 import torch
+from configs import SCHEMA, config_with
 from PIL import Image
 
 from wsgcn import backbone, check
-from wsgcn.check import Look, check_networks, check_once, look_at, told
+from wsgcn.check import Look, check_networks, check_once, everything_wrong, look_at, told, without_missing
+from wsgcn.dataset import DatasetError
+from wsgcn.experiments import read_experiments
 from wsgcn.files import IGNORE, read_json, write_label, write_skipped
+from wsgcn.readers import read_dataset
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
 
@@ -125,6 +129,43 @@ def test_images_that_are_to_be_skipped_stop_nothing(tmp_path, image):
         ValueError, match=r"^2 problems:\nimage .*broken.*\nmask .*small"
     ):  # a wrong truth spoils the figures
         check_once([(image, small), (broken, None)], VALUES, memory, skips=True)
+
+
+@pytest.fixture
+def lists(tmp_path):
+    """The settings of the experiments, and a data set of which one image of three is missing and one broken."""
+    (tmp_path / "labels.csv").write_text("image,classes\na.png,cat\nb.png,cat\nc.png,cat\n")
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    config = config_with()
+    config["dataset"] |= {"kind": "folder", "root": str(tmp_path), "train": "all", "label": "all", "evaluate": "all"}
+    return config, read_dataset(config["dataset"], 0, tmp_path / "results")
+
+
+def test_missing_images_stop_all_or_are_left_out(lists, tmp_path):
+    config, data = lists
+    experiments = read_experiments(config, SCHEMA)
+    with pytest.raises(DatasetError) as caught:
+        without_missing(data, experiments)
+    broken, missing = f"image {tmp_path}/b.png cannot be read", f"image {tmp_path}/c.png does not exist"
+    heading, *lines = everything_wrong(caught.value, experiments, 1).splitlines()
+    assert heading == "2 problems:" and lines[0].startswith(broken) and lines[1] == missing
+    left, why = without_missing(data, experiments, skips=True)
+    assert list(left.images) == ["a", "b"] and why == {"c": missing}
+
+
+def test_what_lies_beside_images_is_never_skipped(lists, tmp_path):
+    config, data = lists
+    config["cam"]["folder"], config["backbone"]["weights"] = f"{tmp_path}/cams", "none.pt"
+    experiments = read_experiments(config, SCHEMA)
+    with pytest.raises(DatasetError) as caught:
+        without_missing(data, experiments, skips=True)
+    assert everything_wrong(caught.value, experiments, 1, skips=True).splitlines() == [
+        "3 problems:",
+        "backbone.weights: none.pt is neither wheel, hub, random nor a file",
+        f"cam.folder: {tmp_path}/cams/a.npy does not exist",
+        f"cam.folder: {tmp_path}/cams/b.npy does not exist",
+    ]
 
 
 def test_many_problems_are_counted():

@@ -15,6 +15,9 @@ from tiny_project import ROOT, copy_workflow, merge, snakemake, write_config
 from wsgcn import demo
 from wsgcn.files import read_label, why_skipped
 
+NAMES = ["my cät", "$(touch ran)", "`touch ran`", "-c", "a'b", "a&touch ran;c"]
+"""Of images; some would be commands if a shell saw them."""
+
 
 def test_a_folder_of_photos(tmp_path):
     """Without masks, in a read-only folder with a blank in its path; some are odd, one cannot be read."""
@@ -22,9 +25,9 @@ def test_a_folder_of_photos(tmp_path):
     root = tmp_path / "my photos"
     root.mkdir()
     rows = ["image,classes"]
-    for k, (image, classes) in enumerate(demo.plan("train", 6, 1).items()):
+    for (image, classes), name in zip(demo.plan("train", 6, 1).items(), NAMES, strict=True):
         pixels, _ = demo.draw(image, classes, 1, 72)
-        file = f"{image}.png" if k else "my cät.png"
+        file = f"{name}.png"
         Image.fromarray(pixels).save(root / file)
         rows.append(f"{file},{';'.join(classes)}")
     Image.fromarray(pixels).resize((300, 200)).save(root / "large.jpg")
@@ -44,11 +47,13 @@ def test_a_folder_of_photos(tmp_path):
     root.chmod(0o755)
     results = tmp_path / "results/mine"
     assert "will be skipped: image my photos/broken.png cannot be read" in output
+    tags = sum(row.rsplit(",", 1)[1].count(";") + 1 for row in rows[1:])
     shown = dict(re.findall(r"(\w+) \((\d+) images\)", re.search("^classes: (.*)$", output, re.MULTILINE)[1]))
-    assert list(shown) == sorted(shown) and sum(map(int, shown.values())) == sum(row.count(";") + 1 for row in rows[1:])
+    assert list(shown) == sorted(shown) and sum(map(int, shown.values())) == tags
     assert "classifier: 1 epochs over 10 images are 2 steps of 4 images; a network hardly learns" in output
 
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
+    assert labels.keys() >= set(NAMES) and not list(tmp_path.rglob("ran"))
     assert len(labels) == 10 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
     assert read_label(labels["dot"]).shape == (1, 1) and read_label(labels["print"]).shape == (20, 30)
     assert read_label(labels["large"]).shape == (200, 300)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from wsgcn.dataset import Dataset, DatasetError, read_truth
 from wsgcn.files import IGNORE, Skipped, notes_in, read_image, read_label, write_json
+from wsgcn.settings import in_short
 
 Files = Sequence[tuple[str, str | None]]
 """Image paths, each with its mask's path or None."""
@@ -21,6 +22,9 @@ Files = Sequence[tuple[str, str | None]]
 
 MOST = 50
 """So many problems are told; the others are counted."""
+
+LONGEST_CLASS = 100
+"""MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
 
 
 class Look(NamedTuple):
@@ -94,23 +98,43 @@ def _notes(mark: list) -> list[dict]:
     return [{"mark": mark, "black and white": so} for so in (False, True)]
 
 
-def everything_wrong(error: DatasetError, threads: int) -> str:
-    """The problems of a data set's lists together with those of the images that are left of it."""
+def everything_wrong(error: DatasetError, experiments: Mapping[str, Mapping], threads: int, skips: bool = False) -> str:
+    """The problems of a data set's lists together with those of what is left of it: images, masks and `beside_images`.
+
+    With `skips`, those of images are left out, as the workflow would go on without them.
+    """
     problems = list(error.problems)
     if error.data:
+        problems += beside_images(experiments, error.data)
         files = [(image.path, image.mask) for image in error.data.images.values()]
-        problems += [text for look in _look(files, error.data.mask_values, threads) for text in look[:2] if text]
+        for look in _look(files, error.data.mask_values, threads):
+            problems += [text for text in (None if skips else look.image, look.mask) if text]
     return told(problems)
 
 
-def missing_images(data: Dataset) -> dict[str, str]:
-    """The images whose files do not exist, {id: a sentence}: Snakemake would end at the first."""
-    return {i: f"image {im.path} does not exist" for i, im in data.images.items() if not Path(im.path).is_file()}
+def without_missing(
+    data: Dataset, experiments: Mapping[str, Mapping], skips: bool = False
+) -> tuple[Dataset, dict[str, str]]:
+    """The data set without the images whose files do not exist, and why each is left out, {id: a sentence}.
+
+    Raises DatasetError, for `everything_wrong` to tell, where something is missing that cannot be left out: an image
+    without `skips`, of which Snakemake would name the first alone, or what `beside_images` finds.
+    """
+    images = data.images.items()
+    missing = {i: f"image {im.path} does not exist" for i, im in images if not Path(im.path).is_file()}
+    left = data.without(missing) if skips else data
+    if beside_images(experiments, left) or (missing and not skips):
+        raise DatasetError([], left)
+    return left, missing
 
 
-def check_files_of(experiments: Mapping[str, Mapping], data: Dataset) -> None:
-    """Raise ValueError, one line a problem, where other files that settings name do not exist: weights, CAMs."""
-    problems = {}
+def beside_images(experiments: Mapping[str, Mapping], data: Dataset) -> list[str]:
+    """A sentence for each class whose name is too long for MLflow, and for each missing file of weights or CAMs."""
+    problems = {
+        f"class {in_short(name)}: has more than {LONGEST_CLASS} characters, too many for the names of metrics": None
+        for name in data.classes
+        if len(name) > LONGEST_CLASS
+    }
     for settings in experiments.values():
         segmentation = settings["segmentation"]["training"]["backbone"]
         for key, backbone in (("backbone", settings["backbone"]), ("segmentation.training.backbone", segmentation)):
@@ -121,8 +145,7 @@ def check_files_of(experiments: Mapping[str, Mapping], data: Dataset) -> None:
             paths = [f"{folder}/{image}.npy" for image in data.train | data.label]
             missing = [path for path in paths if not Path(path).is_file()]
             problems |= {f"cam.folder: {path} does not exist": None for path in missing}
-    if problems:
-        raise ValueError(told(list(problems)))
+    return list(problems)
 
 
 def told(problems: Sequence[str]) -> str:
