@@ -49,6 +49,15 @@ def trainings(experiment):
     ]
 
 
+def made(experiment, tracked):
+    """What the jobs of a tracked stage tell of themselves."""
+    found = [TIMED[evaluated] for evaluated in TRACKED[tracked][2] if evaluated in TIMED]
+    tables = [path for stage, list_name in found for path in seconds_of(experiment, stage, list_name)]
+    if f"{tracked}_history" in FILES:
+        tables.append(f"{RESULTS}/seconds/{FOLDERS[tracked][experiment]}{tracked}.json")
+    return tables
+
+
 def evaluations(experiment, suffix="json", wanted=None):
     """The evaluations that an experiment has, or of those the wanted ones."""
     found = []

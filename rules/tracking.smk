@@ -109,6 +109,7 @@ for tracked, (stage, keys, evaluated) in TRACKED.items():
                 **({"refined": per_image("refined", folder, DATA.label)} if networks else {}),
                 store=STORE,
                 seconds=seconds_of(experiment, LABELS_OF[tracked], "train") if tracked in LABELS_OF else [],
+                made=made(experiment, tracked),
                 evaluations=evaluations(experiment, "json", evaluated),
                 pictures=evaluations(experiment, "png", evaluated),
             output:

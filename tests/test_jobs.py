@@ -2,15 +2,18 @@
 
 import csv
 import errno
+import importlib.metadata
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from wsgcn.files import Skipped, read_arrays, read_label, why_skipped, write_arrays, write_label, write_skipped
 from wsgcn.jobs import each_group, each_image, logged
+from wsgcn.provenance import code_mark
 
 
 def test_prints_go_to_the_log(tmp_path, capsys):
@@ -56,6 +59,7 @@ def job_of(folder, ids, on_error="stop", **outputs):
         output=Named(seconds=folder / "new" / "seconds.csv", **outputs),
         config={"on_error": on_error},
         rule="refine_train_01",
+        resources={"device": "cpu"},
     )
 
 
@@ -65,9 +69,10 @@ def test_each_image_calls_in_turn_and_writes_seconds(tmp_path):
     assert called == [0, 1, 2]
     with open(job.output.seconds, newline="") as stream:
         header, *rows = csv.reader(stream)
-    assert header == ["image", "seconds"]
-    assert [image for image, _ in rows] == ["a", "b,c", "d"]
-    assert all(0 <= float(seconds) < 1 for _, seconds in rows)
+    assert header == ["image", "seconds", "code", "torch", "device"]
+    assert [image for image, *_ in rows] == ["a", "b,c", "d"]
+    assert all(0 <= float(seconds) < 1 for _, seconds, *_ in rows)
+    assert {tuple(row[2:]) for row in rows} == {(code_mark(), importlib.metadata.version("torch"), "cpu")}
 
 
 def test_an_error_names_its_image_and_leaves_no_table(tmp_path):
@@ -95,7 +100,7 @@ def test_groups_share_their_seconds(tmp_path):
     assert called == [[0, 1], [2, 3], [4]]
     with open(job.output.seconds, newline="") as stream:
         _, *rows = csv.reader(stream)
-    assert [image for image, _ in rows] == list("abcde")
+    assert [image for image, *_ in rows] == list("abcde")
     assert rows[0][1] == rows[1][1]
 
 
@@ -156,7 +161,13 @@ def test_a_bad_image_does_not_take_its_group_along(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError(), RuntimeError("CUDA out of memory")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        MemoryError(),
+        RuntimeError("CUDA out of memory"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+    ],
 )
 def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
     def work(k):
@@ -164,4 +175,10 @@ def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
 
     with pytest.raises(RuntimeError, match="^image a: "):
         each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), work)
+    assert not list(tmp_path.iterdir())
+
+
+def test_short_memory_is_no_image_s_fault(tmp_path):
+    with pytest.raises(RuntimeError, match="^image a: .*memory"):
+        each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), lambda k: torch.empty(10**15))
     assert not list(tmp_path.iterdir())

@@ -1,18 +1,31 @@
 """What a run was computed by."""
 
 import importlib.metadata
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from configs import CONFIG
 
 from wsgcn import provenance
-from wsgcn.provenance import circumstances, code_mark, device_of, differing_code
+from wsgcn.files import write_json
+from wsgcn.provenance import circumstances, code_mark, device_of, differing_code, of_all
 
 
-def test_circumstances_name_code_torch_and_machine():
-    found = circumstances(CONFIG | {"device": "cpu", "training_threads": 3})
+def test_circumstances_name_code_torch_and_device():
     torch = importlib.metadata.version("torch")
-    assert found == {"code": code_mark(), "torch": torch, "device": "cpu", "training_threads": "3"}
+    found = {"code": code_mark(), "torch": torch}
+    assert circumstances(SimpleNamespace(resources={})) == found
+    assert circumstances(SimpleNamespace(resources={"device": "cpu"})) == found | {"device": "cpu"}
+
+
+def test_a_run_tells_by_what_its_jobs_were_computed(tmp_path):
+    tables = [str(tmp_path / name) for name in ("a.csv", "b.csv", "c.json")]
+    Path(tables[0]).write_text("image,seconds,code,device\na,1.5,12ab,cpu\nb,2,12ab,cpu\n")
+    Path(tables[1]).write_text("image,seconds,code,device\nc,3,02cd,cpu\n")
+    write_json(tables[2], {"seconds": 4, "made_by": {"code": "12ab", "training_threads": 2}})
+    assert of_all(tables[:1]) == {"code": "12ab", "device": "cpu"}
+    assert of_all(tables) == {"code": "02cd, 12ab", "device": "cpu", "training_threads": "2"}
+    assert of_all([]) == {}
 
 
 @pytest.mark.parametrize(

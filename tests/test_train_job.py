@@ -46,7 +46,7 @@ def job(tmp_path, monkeypatch):
         ),
         params=Named(seed=0, settings={"lr": 1}),
         config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop"},
-        resources=SimpleNamespace(device="cpu"),
+        resources=Named(device="cpu"),
         threads=1,
         log=[str(tmp_path / "job.log")],
     )

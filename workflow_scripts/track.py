@@ -8,14 +8,14 @@ from wsgcn.figures import loss_curves
 from wsgcn.files import read_arrays, read_json, whole_file, why_skipped, write_json
 from wsgcn.jobs import logged
 from wsgcn.loss_names import LOSSES
-from wsgcn.provenance import circumstances
+from wsgcn.provenance import of_all
 from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, promote, start_run
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store = read_json(inputs.store)
     tags = {"experiment": p.experiment, "stage": p.stage}
-    about = tags | circumstances(snakemake.config)
+    about = tags | of_all(inputs.made)
     run = start_run(store, f"{p.experiment}/{p.stage}", about, p.settings, p.description)
     if parent := current_run(store, {"experiment": p.experiment, "stage": "experiment"}):
         adopt(store, parent, [run])  # else, or if the parent is replaced, the summary does

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import re
 import sys
 import time
 import traceback
@@ -12,12 +13,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from wsgcn.files import Skipped, whole_file, write_skipped
+from wsgcn.provenance import circumstances
 from wsgcn.takeover import hold
 
 OF_THE_MACHINE = {
     getattr(errno, name) for name in "ENOSPC EDQUOT EFBIG EIO EROFS EMFILE ENFILE ENOMEM ESTALE ETIMEDOUT".split()
 }
 """Numbers of errors that are no image's fault."""
+
+OF_TORCH = re.compile(r"out of memory|allocate memory|CUDA error|cuBLAS|CUBLAS|cuDNN error|CUDNN")
+"""What PyTorch says, in a plain RuntimeError, where memory is short or a GPU has failed."""
 
 
 @contextmanager
@@ -49,17 +54,20 @@ def each_image(job, work: Callable[[int], None]) -> None:
 
 
 def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
-    """The same with the places of `size` images at a time; each gets its share of their seconds, skipped ones none."""
-    ids, rows = job.params.ids, []
+    """The same with the places of `size` images at a time; each gets its share of their seconds, skipped ones none.
+
+    Beside the seconds stands what each image was computed by, `provenance.circumstances`.
+    """
+    ids, rows, made_by = job.params.ids, [], circumstances(job)
     with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
         for start in range(0, len(ids), size):
             places, started = range(start, min(start + size, len(ids))), time.perf_counter()
             done = _work_or_skip(job, places, work)
             seconds = time.perf_counter() - started
-            rows += [(ids[k], f"{seconds / len(done):.4f}") for k in done]
+            rows += [(ids[k], f"{seconds / len(done):.4f}", *made_by.values()) for k in done]
             progress.update(len(places))
     with whole_file(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
-        csv.writer(stream).writerows([("image", "seconds"), *rows])
+        csv.writer(stream).writerows([("image", "seconds", *made_by), *rows])
 
 
 def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], None]) -> list[int]:
@@ -88,7 +96,7 @@ def _spares_none(error: Exception) -> bool:
     while error:
         if getattr(error, "errno", None) in OF_THE_MACHINE or isinstance(error, MemoryError):
             return True
-        if "out of memory" in str(error).lower():
+        if OF_TORCH.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

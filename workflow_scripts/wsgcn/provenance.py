@@ -1,10 +1,13 @@
 """What a result was computed by, beside its settings: the sources of this package, torch, the device."""
 
+import csv
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+
+from wsgcn.files import read_json
 
 
 def code_mark() -> str:
@@ -13,10 +16,32 @@ def code_mark() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
-def circumstances(config: Mapping) -> dict[str, str]:
-    """Tags of a stage's run: `code`, `torch`, `device` (cpu or cuda) and `training_threads`."""
-    device, threads = device_of(config), str(config["training_threads"])
-    return {"code": code_mark(), "torch": version("torch"), "device": device, "training_threads": threads}
+def circumstances(job) -> dict[str, str]:
+    """What a Snakemake job computes by: `code`, `torch` and, where it runs a network, `device` (cpu or cuda)."""
+    found = {"code": code_mark(), "torch": version("torch")}
+    if device := job.resources.get("device"):
+        from wsgcn.device import pick_device  # which takes seconds, and jobs without a network need no torch
+
+        found["device"] = pick_device(device).type
+    return found
+
+
+def of_all(files: Iterable[str]) -> dict[str, str]:
+    """Tags of a stage's run, {circumstance: value}; where its jobs differ, all values with commas between.
+
+    files: what jobs write of themselves, tables of seconds an image (.csv) and the records of trainings (.json).
+    """
+    values = {}
+    for path in files:
+        if path.endswith(".json"):
+            rows = [read_json(path)["made_by"]]
+        else:
+            with open(path, newline="") as stream:
+                rows = list(csv.DictReader(stream))
+        for row in rows:
+            for name in row.keys() - {"image", "seconds"}:
+                values.setdefault(name, set()).add(str(row[name]))
+    return {name: ", ".join(sorted(found)) for name, found in sorted(values.items())}
 
 
 def device_of(config: Mapping) -> str:
@@ -27,7 +52,7 @@ def device_of(config: Mapping) -> str:
 
 
 def differing_code(codes: Mapping[str, str]) -> str:
-    """Lines that tell which experiments were computed by which sources, {experiment: mark}; "" where by the same."""
+    """Lines that tell which experiments were computed by which sources, {experiment: marks}; "" where by the same."""
     experiments = {}
     for name, code in codes.items():
         experiments.setdefault(code, []).append(name)

@@ -15,7 +15,7 @@ from wsgcn.check import look_at
 from wsgcn.device import pick_device
 from wsgcn.files import whole_file, why_skipped, write_json
 from wsgcn.jobs import logged
-from wsgcn.provenance import code_mark
+from wsgcn.provenance import circumstances, code_mark
 from wsgcn.training import Run
 
 
@@ -39,6 +39,7 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
             seconds=job.config["checkpoint_seconds"],
             key=training_key([dict(job.params.items()), job.config["training_threads"], device.type], list(job.input)),
         )
+        made_by = circumstances(job) | {"training_threads": job.config["training_threads"]}
         model, history = train(_usable(job), run)
         raw = io.BytesIO()  # torch writes a path's name into the file, and hides why it cannot be written
         torch.save(model.cpu().state_dict(), raw)
@@ -46,7 +47,7 @@ def train_job(job, train: Callable[[Sequence[int], Run], tuple[nn.Module, pd.Dat
             path.write_bytes(raw.getbuffer())
         with whole_file(job.output.history) as path:
             history.to_csv(path)
-        write_json(job.output.seconds, {"seconds": history.attrs["seconds"]})
+        write_json(job.output.seconds, {"seconds": history.attrs["seconds"], "made_by": made_by})
         checkpoint.unlink(missing_ok=True)
 
 
