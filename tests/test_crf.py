@@ -151,3 +151,11 @@ def test_wrong_scores_are_refused(axes, picture, scores, crf_settings):
         dense_crf(picture, scores.transpose(axes), crf_settings)
     with pytest.raises(ValueError, match="its scores are"):
         dense_crf(picture, scores[0], crf_settings)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(bad, picture, scores, crf_settings):
+    scores = scores.copy()
+    scores[1, 2, 3] = bad
+    with pytest.raises(FloatingPointError, match="the scores for the CRF are not finite"):
+        dense_crf(picture, scores, crf_settings)

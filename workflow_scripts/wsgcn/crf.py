@@ -13,9 +13,12 @@ def dense_crf(image: np.ndarray, scores: np.ndarray, settings: Mapping) -> np.nd
     image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (they are made to sum to one;
     the unary is -log of that, clipped at 1e-5); settings: iterations, gaussian_sxy, gaussian_compat, bilateral_sxy,
     bilateral_srgb, bilateral_compat (standard deviations in pixels and grey levels). Returns float32 [L, H, W] that
-    sums to one over L. Raises ValueError where shapes or dtypes do not fit.
+    sums to one over L. Raises ValueError where shapes or dtypes do not fit, FloatingPointError where scores are not
+    finite.
     """
     _check(image, scores.shape[1:])
+    if not np.isfinite(scores).all():
+        raise FloatingPointError("the scores for the CRF are not finite")
     probabilities = scores / scores.sum(0).clip(1e-5)
     return _infer(image, unary_from_softmax(probabilities), settings)
 

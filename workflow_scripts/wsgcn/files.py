@@ -111,7 +111,13 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
 
 
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write named arrays as a compressed .npz: node features, many of them zero, shrink to 60 % of their size."""
+    """Write named arrays as a compressed .npz: node features, many of them zero, shrink to 60 % of their size.
+
+    Raises FloatingPointError, naming the array, where a number is not finite: the stages that read it count on that.
+    """
+    for name, values in arrays.items():
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise FloatingPointError(f"its {name} would not be finite")
     with whole_file(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
