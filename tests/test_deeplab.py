@@ -162,3 +162,10 @@ def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu, quietly):
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     found = predict(model.eval(), pixels.astype(np.uint8), [1], True, cpu).argmax(0)
     assert (found == truth)[truth != 255].mean() > 0.7  # two thirds are background
+
+
+def test_scores_that_are_not_finite_are_no_prediction(tiny, rng, cpu):
+    with torch.no_grad():
+        tiny.head[0].bias[1] = float("nan")
+    with pytest.raises(FloatingPointError, match="the network's scores are not finite"):
+        predict(tiny, rng.integers(0, 256, (8, 9, 3), np.uint8), [1], False, cpu)

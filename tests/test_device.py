@@ -8,9 +8,12 @@ from wsgcn.device import pick_device
 
 @pytest.mark.parametrize("gpu", [True, False])
 def test_pick_device(gpu, monkeypatch):
+    asked = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode, warn_only: asked.append((mode, warn_only)))
     assert pick_device("cpu").type == "cpu"
     assert pick_device("auto").type == ("cuda" if gpu else "cpu")
+    assert asked == [(True, True)] * gpu
     if gpu:
         assert pick_device("cuda").type == "cuda"
     else:

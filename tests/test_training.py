@@ -1,5 +1,7 @@
 """The training loop: what it sees, how it steps, when it stops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from wsgcn.device import pick_device
 from wsgcn.files import IGNORE, write_label
 from wsgcn.steps import iterations_for
 from wsgcn.training import SampleStream, fit, labelled_crops
@@ -61,7 +64,7 @@ def numbers(index, rng):
 
 def run(model, loss, how, **changed):
     arguments = {"batch": 2, "iterations": 5} | changed
-    return fit(model, [{"params": [model.value], "lr": 0.1}], loss, 4, numbers, how, **arguments)
+    return fit(model, [{"params": [model.value], "lr": arguments.pop("lr", 0.1)}], loss, 4, numbers, how, **arguments)
 
 
 def test_learning_rate_follows_the_poly_schedule(quietly):
@@ -129,6 +132,12 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(bad, quietly):
     assert np.isfinite(model.value.item())
 
 
+def test_weights_that_the_last_step_spoils_are_told(quietly):
+    model = Weight(1.0)
+    with pytest.raises(FloatingPointError, match="the weights are not finite after step 1"):
+        run(model, lambda batch: {"loss": model.value * 3e38}, quietly(), iterations=1, lr=1e3)
+
+
 @pytest.mark.parametrize("iterations, rows", [(5, 5), (40, 20), (50, 25), (41, 21)])
 def test_history_holds_means_over_stretches(iterations, rows, quietly):
     model, values, lines = Weight(), iter(range(1, iterations + 1)), []
@@ -167,20 +176,26 @@ def noisy(kills=()):
 
 def train_noisy(how, kills=(), iterations=50):
     model, loss = noisy(kills)
+    model.to(how.device)
     groups = [{"params": [*model[0].parameters()], "lr": 0.01}, {"params": [*model[2].parameters()], "lr": 0.02}]
     history = fit(model, groups, loss, 4, numbers, how, batch=2, iterations=iterations, momentum=0.9, weight_decay=0.01)
     return torch.cat([p.detach().flatten() for p in model.parameters()]), history
 
 
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))
+
+
 @pytest.mark.parametrize("kills", [[1], [2], [26], [50], [7, 3, 20], [5, 5, 5, 5, 5]])
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_training_that_is_killed_ends_as_if_it_had_not_been(kills, workers, tmp_path, quietly):
-    how = quietly(checkpoint=tmp_path / "state", seconds=0, key="a", workers=workers)
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_a_training_that_is_killed_ends_as_if_it_had_not_been(device, kills, workers, tmp_path, quietly):
+    undisturbed = replace(quietly(), device=pick_device(device))
+    how = replace(undisturbed, checkpoint=tmp_path / "state", seconds=0, key="a", workers=workers)
     for kill in kills:
         with pytest.raises(Killed):
             train_noisy(how, [kill])
     weights, history = train_noisy(how)
-    expected, undisturbed = train_noisy(quietly())
+    expected, undisturbed = train_noisy(undisturbed)
     assert torch.equal(weights, expected)
     pd.testing.assert_frame_equal(history, undisturbed, check_exact=True)
 
@@ -196,6 +211,14 @@ def test_a_checkpoint_spares_the_steps_before_it(tmp_path, quietly):
 def test_checkpoints_are_kept_as_seldom_as_asked(tmp_path, quietly):
     train_noisy(quietly(checkpoint=tmp_path / "state", seconds=1000))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_nothing(tmp_path, quietly):
+    (tmp_path / "file").write_text("no folder")
+    lines, path = [], tmp_path / "file" / "state"
+    weights, _ = train_noisy(quietly(checkpoint=path, seconds=0, report=lines.append))
+    assert torch.equal(weights, train_noisy(quietly())[0])
+    assert any("the checkpoint of step 1 could not be written" in line for line in lines)
 
 
 @pytest.mark.parametrize("bad", ["key", "cut", "empty", "pickle"])

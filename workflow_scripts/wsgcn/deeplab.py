@@ -60,7 +60,8 @@ def multi_scale_loss(
     if scales:
         logits.append(torch.stack(logits).amax(0))
     labelled = (label != IGNORE).sum().clamp(min=1)
-    return sum(F.cross_entropy(x, label, ignore_index=IGNORE, reduction="sum") / labelled for x in logits)
+    losses = (F.cross_entropy(x, label, ignore_index=IGNORE, reduction="none") for x in logits)
+    return sum(of_pixels.sum() / labelled for of_pixels in losses)  # as a GPU sums them in no fixed order by itself
 
 
 def train_deeplab(
@@ -105,10 +106,16 @@ def train_deeplab(
 def predict(
     model: DeepLabV2, image: np.ndarray, scales: Sequence[float], flip: bool, device: torch.device
 ) -> np.ndarray:
-    """Class probabilities float32 [C + 1, H, W], averaged over scales and the flip. image: uint8 RGB [H, W, 3]."""
+    """Class probabilities float32 [C + 1, H, W], averaged over scales and the flip. image: uint8 RGB [H, W, 3].
+
+    Raises FloatingPointError where they are not finite, since the largest of such scores is no class.
+    """
     total = 0
     for scale in scales:
         logits = model(scaled_and_flipped(image, scale, flip, model.backbone, device))
         enlarged = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
         total = total + unflip(enlarged.softmax(1), flip)
-    return (total / len(scales)).cpu().numpy()
+    scores = (total / len(scales)).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise FloatingPointError("the network's scores are not finite")
+    return scores

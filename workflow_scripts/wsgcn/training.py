@@ -96,7 +96,7 @@ def fit(
     arrays of image `index` of `count`; loss(*batch): the terms by name, of which `loss` is minimised. A line with loss
     and time left is reported every minute and every twentieth of the way. Returns the means over those twentieths,
     indexed by step; its `attrs` hold the `seconds` that all steps took, also those before a restart.
-    Raises FloatingPointError, with the step, where the loss is not finite.
+    Raises FloatingPointError, with the step, where the loss or in the end a weight is not finite.
     """
     optimizer = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -114,7 +114,9 @@ def fit(
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
+        torch.set_rng_state(state["random"].cpu())
+        if "random of the gpu" in state:
+            torch.cuda.set_rng_state(state["random of the gpu"].cpu())
         run.report(f"goes on after step {first}/{iterations}")
     every = max(1, iterations // 20)
     started = reported = kept = time.monotonic()
@@ -141,6 +143,8 @@ def fit(
             taken = before + time.monotonic() - started
             _write_state(run, step=step, rows=rows, stretch=stretch, seconds=taken, model=model, optimizer=optimizer)
             kept = time.monotonic()
+    if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
+        raise FloatingPointError(f"the weights are not finite after step {iterations}; a lower lr may help")
     history = pd.DataFrame(rows).set_index("step")
     history.attrs["seconds"] = before + time.monotonic() - started
     return history
@@ -148,6 +152,8 @@ def fit(
 
 def _write_state(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
+    if run.device.type == "cuda":
+        states["random of the gpu"] = torch.cuda.get_rng_state()
     raw = io.BytesIO()  # torch's own words on a full disk are none
     torch.save({"key": run.key} | progress | states, raw)
     try:
@@ -170,4 +176,4 @@ def _read_state(run: Run) -> dict:
     if not same:
         run.report(f"checkpoint {run.checkpoint} is of another training, so this one begins anew")
         return {}
-    return state | {"random": state["random"].cpu()}
+    return state
