@@ -74,7 +74,10 @@ def end_failed_runs():
         from wsgcn.files import read_json
         from wsgcn.tracking import end_runs, whereabouts
 
-        end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
+        try:
+            end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
+        except Exception as error:  # which must not hide why the workflow failed
+            print(f"the MLflow runs of this workflow could not be marked as failed: {error}", file=sys.stderr)
 
 
 def schedule_at_leisure():

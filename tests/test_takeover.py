@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,28 @@ import wsgcn
 from wsgcn import takeover
 from wsgcn.files import whole_file
 
-HOLD = "import sys; from pathlib import Path; from wsgcn.takeover import take_over\n"
+HOLD = "import sys; from pathlib import Path; from wsgcn.takeover import hold, take_over\n"
 HOLD += "take_over(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+HOLD_AS_JOB = HOLD.replace("take_over(Path", "hold(Path")
+
+
+@contextmanager
+def holding(notes, code, **environment):
+    """A process that holds our lock in the folder."""
+    environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])} | environment
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(notes)], env=environment, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 @pytest.fixture
-def notes(tmp_path):
+def notes(tmp_path, monkeypatch):
     """Snakemake's folder with locks in it; what a test's process holds is let go."""
+    for name in ("WSGCN_FOLDER", "WSGCN_WORKFLOW", "WSGCN_LEADER"):
+        monkeypatch.setenv(name, "")  # so that it is as before in the end
+        monkeypatch.delenv(name)
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "0.input.lock").write_text("image")
     yield tmp_path
@@ -27,16 +43,11 @@ def notes(tmp_path):
 
 @pytest.fixture
 def other(notes):
-    """Another process that holds our lock in the folder."""
-    environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
-    arguments = [sys.executable, "-c", HOLD, str(notes)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    """Another workflow that lives in the folder."""
     (notes / "locks").rename(notes / "later")
-    with subprocess.Popen(arguments, env=environment, **pipes) as process:
-        assert process.stdout.readline() == "held\n"
+    with holding(notes, HOLD) as process:
         (notes / "later").rename(notes / "locks")
         yield process
-        process.kill()
 
 
 def test_locks_of_a_dead_workflow_are_set_aside(notes):
@@ -50,16 +61,49 @@ def test_locks_of_a_living_workflow_stay(notes, other):
 
 
 def test_jobs_that_outlive_their_workflow_are_named(notes, other, capsys):
-    takeover.take_over(notes)
-    assert capsys.readouterr().err == ""  # `other` leads, and lives
+    """`other` is a workflow, one of its jobs is not to be killed, that of a dead one may be."""
+    with holding(notes, HOLD_AS_JOB, WSGCN_LEADER=str(other.pid)):
+        takeover.take_over(notes)
+        assert capsys.readouterr().err == ""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    (notes / "leader").write_text(str(gone.pid))
-    takeover.take_over(notes)
-    assert capsys.readouterr().err == (
-        f"jobs of a workflow that died still run here: wait for them, or kill {other.pid}\n"
-    )
+    with holding(notes, HOLD_AS_JOB, WSGCN_LEADER=str(gone.pid)) as job:
+        takeover.take_over(notes)
+        assert capsys.readouterr().err == (
+            f"jobs of a workflow that died still run here: wait for them, or kill {job.pid}\n"
+        )
     assert list((notes / "locks").iterdir())
+
+
+def test_the_jobs_of_a_workflow_know_it(notes):
+    takeover.take_over(notes)
+    with holding(notes, HOLD_AS_JOB) as job:
+        assert takeover._leader(job.pid) == os.getpid()
+
+
+def test_a_lock_that_cannot_be_had_stops_nothing(notes, monkeypatch):
+    def without_locks(*_):
+        raise OSError("no locks here")
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    takeover.take_over(notes)
+    assert not takeover._held and not takeover.died(notes)
+
+
+def test_a_folder_keeps_its_name_and_gets_it_whole(notes, monkeypatch):
+    takeover.take_over(notes)
+    name = os.environ["WSGCN_FOLDER"]
+    takeover.take_over(notes)
+    assert os.environ["WSGCN_FOLDER"] == name == (notes / "name").read_text() != ""
+    (notes / "name").unlink()
+
+    def full(path, text):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        takeover.take_over(notes)
+    assert not (notes / "name").exists()
 
 
 def test_a_process_that_was_killed_holds_nothing(notes, other):

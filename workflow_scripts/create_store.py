@@ -2,9 +2,10 @@
 
 from wsgcn.files import write_json
 from wsgcn.jobs import logged
-from wsgcn.tracking import ensure_experiment
+from wsgcn.tracking import end_runs, ensure_experiment, whereabouts
 
 with logged(snakemake.log[0]):
     p = snakemake.params
-    experiment = ensure_experiment(p.uri, p.name, p.artifacts)
-    write_json(snakemake.output[0], {"uri": p.uri, "experiment_id": experiment})
+    store = {"uri": p.uri, "experiment_id": ensure_experiment(p.uri, p.name, p.artifacts)}
+    end_runs(store, "KILLED", folder=whereabouts()["folder"])  # of a workflow whose results were deleted since
+    write_json(snakemake.output[0], store)

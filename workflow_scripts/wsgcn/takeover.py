@@ -9,6 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from wsgcn.files import whole_file
+
+LEADER = "WSGCN_LEADER"
+"""The variable in a job's environment that tells the process of its Snakemake."""
+
 _held = []  # the open file whose lock tells others that this process lives
 
 
@@ -23,8 +28,9 @@ def take_over(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     name = folder / "name"
     if not name.is_file():
-        name.write_text(uuid.uuid4().hex)
-    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name.read_text()}
+        with whole_file(name) as path:
+            path.write_text(uuid.uuid4().hex)
+    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name.read_text(), LEADER: str(os.getpid())}
     hold(folder, alone=lambda: _set_aside(folder))
     if orphans := _orphans(folder):
         processes = " ".join(map(str, orphans))
@@ -51,7 +57,6 @@ def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    (folder / "leader").write_text(str(os.getpid()))
     if any((folder / "locks").glob("*")):
         shutil.rmtree(folder / "died", ignore_errors=True)
         (folder / "locks").rename(folder / "died")
@@ -59,15 +64,21 @@ def _set_aside(folder: Path) -> None:
 
 def _orphans(folder: Path) -> list[int]:
     """The processes that hold our lock although the workflow that they are of is dead."""
-    leader, alive = folder / "leader", (folder / "alive").resolve()
-    if not leader.is_file() or _lives(int(leader.read_text())):
-        return []
-    found = set()
+    alive, found = (folder / "alive").resolve(), set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # not ours, or gone
             if link.readlink() == alive:
                 found.add(int(link.parts[2]))
-    return sorted(found - {os.getpid()})
+    return sorted(process for process in found if (leader := _leader(process)) and not _lives(leader))
+
+
+def _leader(process: int) -> int | None:
+    """The Snakemake that a process is a job of; None where it is none, as Snakemake itself is."""
+    with suppress(OSError, ValueError):
+        for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(f"{LEADER}=".encode()):
+                return int(entry.partition(b"=")[2])
+    return None
 
 
 def died(folder: Path) -> bool:
