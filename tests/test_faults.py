@@ -1,21 +1,24 @@
 """Same seed, same files, whatever the cores, the batches and the moments at which the workflow is killed.
 
-WSGCN_KILLS=20 kills the workflow in so many runs of their own, once each, instead of a few times in one run.
+WSGCN_KILLS=20 also kills it in so many runs of their own, once each, and the demo as it is so many times in one run;
+fills its disk; and runs four workflows on one store at once. That takes an hour.
 """
 
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tiny_project import copy_workflow, snakemake, write_config
+from tiny_project import ROOT, copy_workflow, snakemake, write_config
 
 KILLS = int(os.environ.get("WSGCN_KILLS", "0"))
 DEMO = {"name": "tiny", "demo_train": 10, "demo_val": 3, "demo_size": 80}
@@ -28,9 +31,9 @@ def clone(folder: Path, **changed) -> Path:
     return folder
 
 
-def fingerprints(project: Path) -> dict[str, str]:
+def fingerprints(project: Path, name: str = "tiny") -> dict[str, str]:
     """A hash of each file that the run made: arrays, labels, checkpoints, histories; of evaluations without times."""
-    results, found = project / "results/tiny", {}
+    results, found = project / "results" / name, {}
     for path in sorted(path for name in MADE for path in (results / name).rglob("*") if path.is_file()):
         found[str(path.relative_to(results))] = hashlib.sha256(path.read_bytes()).hexdigest()
     for path in sorted((results / "evaluation").rglob("*.json")):
@@ -51,12 +54,13 @@ def killed_after(project: Path, seconds: float, *arguments: str) -> bool:
             return True
 
 
-def check_store(project: Path) -> None:
+def check_store(project: Path, name: str = "tiny", uri: str | None = None) -> None:
     """One current run a stage, none that seems to run, and every run can be read."""
-    client = MlflowClient(f"sqlite:///{project}/results/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    client = MlflowClient(uri or f"sqlite:///{project}/results/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}
-    current = [run for run in runs if run.data.tags["current"] == "yes"]
+    folder = (project / ".snakemake/name").read_text()
+    current = [run for run in runs if run.data.tags["current"] == "yes" and run.data.tags["folder"] == folder]
     stages = [run.data.tags["stage"] for run in current]
     assert len(stages) == len(set(stages)) == 8
     assert {run.info.status for run in current} == {"FINISHED"}
@@ -75,12 +79,12 @@ def undisturbed(tmp_path_factory) -> tuple[dict[str, str], float]:
 
 
 def test_a_run_that_is_killed_ends_with_the_same_files(undisturbed, tmp_path):
-    """Killed thrice, each time later in what is left, with other batches and a single core."""
+    """Killed thrice, each time later in what is left, with other batches and a single core; ended by eight."""
     expected, seconds = undisturbed
     project, rng = clone(tmp_path, batch_size=3), random.Random(0)
     moments = [rng.uniform(5, seconds / 2) for _ in range(3)]
     assert all([killed_after(project, moment, "--cores", "1") for moment in moments])
-    snakemake(project, "--cores", "1")
+    snakemake(project, "--cores", "8")
     assert fingerprints(project) == expected
     check_store(project)
     assert not list((project / "results").rglob(".[0-9]*-*")) and not list((project / "results").rglob("*.checkpoint"))
@@ -96,6 +100,36 @@ def test_killed_once_at_any_moment(k, undisturbed, tmp_path):
     print(f"run {k}: killed after {moment:.1f} of {seconds:.1f} s: {killed}")
     assert fingerprints(project) == expected
     check_store(project)
+
+
+@pytest.mark.skipif(not KILLS, reason="takes a quarter of an hour: WSGCN_KILLS=20")
+def test_the_demo_killed_again_and_again(tmp_path):
+    """The demo as `make` runs it, undisturbed and killed all along."""
+    projects = [tmp_path / name for name in ("undisturbed", "killed")]
+    for project in projects:
+        copy_workflow(project)
+        shutil.copy(ROOT / "config.yaml", project)
+    snakemake(projects[0])
+    rng = random.Random(0)
+    killed = sum(killed_after(projects[1], rng.uniform(3, 20)) for _ in range(KILLS))
+    print(f"killed {killed} times")
+    assert killed == KILLS
+    snakemake(projects[1])
+    assert fingerprints(projects[1], "demo") == fingerprints(projects[0], "demo")
+    check_store(projects[1], "demo")
+
+
+@pytest.mark.skipif(not KILLS, reason="takes five minutes: WSGCN_KILLS=1")
+def test_four_workflows_on_one_store_at_once(undisturbed, tmp_path):
+    """Of the same data set and experiment; one has more jobs than the machine has cores."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    projects = [clone(tmp_path / f"project {k}") for k in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        cores = (str(cores) for cores in (1, 2, 2, 8))
+        list(pool.map(lambda project, cores: snakemake(project, "--cores", cores, uri=uri), projects, cores))
+    for project in projects:
+        assert fingerprints(project) == undisturbed[0]
+        check_store(project, uri=uri)
 
 
 @pytest.mark.skipif(not KILLS, reason="takes ten minutes, and the right to mount: WSGCN_KILLS=1 as root")

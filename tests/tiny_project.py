@@ -29,6 +29,7 @@ def merge(base: dict, overlay: dict) -> dict:
 
 def copy_workflow(folder: Path) -> None:
     """The project as a clone has it: what a run computes stays in `folder`."""
+    folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "rules", "workflow_scripts", "profiles", "envs"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
