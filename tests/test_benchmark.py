@@ -49,10 +49,11 @@ def test_a_sample_on_another_grid_keeps_its_picture(sample):
     assert abs(large.features[0] - (large.image[..., 0] > 120)).mean() < 0.1
 
 
+@pytest.mark.parametrize("cross_entropy", ["separate", "joint"])
 @pytest.mark.parametrize("steps", [1, 256])
-def test_whole_runs_agree(steps, sample):
-    graph = GRAPH | {"steps": steps}
-    found, expected = ours(sample, graph, SETTINGS), dense(sample, graph, SETTINGS, torch.float64, True)
+def test_whole_runs_agree(steps, cross_entropy, sample):
+    graph, settings = GRAPH | {"steps": steps}, SETTINGS | {"cross_entropy": cross_entropy}
+    found, expected = ours(sample, graph, settings), dense(sample, graph, settings, torch.float64, True)
     assert equal_labels(found, expected) > 99
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=2e-2)
     assert found["seconds"].keys() == expected["seconds"].keys() == {"operator", "training"}

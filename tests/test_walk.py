@@ -46,8 +46,9 @@ def test_polynomial_is_the_power(steps, step, rng):
     found = walk_rows(polynomial, rows)
     assert found.dtype == np.float32
     error = np.linalg.norm(found - rows @ power(step, steps), axis=1) / np.linalg.norm(rows, axis=1)
-    assert error.max() < 5e-5
-    assert len(polynomial.coefficients) - 1 <= min(steps, 4.2 * steps**0.5)
+    degree = len(polynomial.coefficients) - 1
+    assert error.max() < (100 + 4 * degree) * np.finfo(np.float32).eps  # of what is cut off, and of each product
+    assert degree <= min(steps, 4.2 * steps**0.5)
 
 
 def test_polynomial_of_the_lowest_spectrum_possible():
