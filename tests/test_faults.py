@@ -48,7 +48,8 @@ def killed_after(project: Path, seconds: float, *arguments: str) -> bool:
     output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=project, start_new_session=True, **output) as process:
         try:
-            return process.wait(seconds) != 0
+            assert process.wait(seconds) == 0, "failed by itself"
+            return False
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return True
