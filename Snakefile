@@ -20,7 +20,6 @@ include: "rules/tracking.smk"
 include: "rules/summary.smk"
 include: "rules/ablations.smk"
 include: "rules/benchmark.smk"
-include: "rules/targets.smk"
 
 
 report: "rules/report/workflow.rst"
@@ -50,11 +49,13 @@ rule labels:
         "the labels are there"
 
 
+include: "rules/targets.smk"  # last, so that no experiment is called as a rule is
+
+
 onstart:
     schedule_at_leisure()
     after_a_death()
-    check_images()
-    check_backbones()
+    check_inputs()
     tell_classes()
     warn_of_short_trainings()
 

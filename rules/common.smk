@@ -8,20 +8,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import beside_images, check_networks, check_once, everything_wrong, without_missing
-from wsgcn.dataset import DatasetError, batches
+from wsgcn.check import check_networks, told
+from wsgcn.dataset import batches
 from wsgcn.experiments import (
     describe,
     folders,
     further_pairs,
     part_of,
     read_of,
-    read_experiments,
     segmented_experiments,
     used,
 )
+from wsgcn.inputs import open_images, read_inputs
 from wsgcn.provenance import device_of
-from wsgcn.readers import read_dataset
 from wsgcn.sizes import image_sizes, with_smaller_copies
 from wsgcn.steps import FEW, iterations_for
 from wsgcn.takeover import clear_up, died, take_over
@@ -30,24 +29,17 @@ SNAKEMAKE = Path(".snakemake")  # its folder for notes
 if workflow.is_main_process:
     take_over(SNAKEMAKE)
 
-MISSING, LARGE = {}, {}  # why images are left out; the sizes of those that smaller copies stand for
 try:
-    EXPERIMENTS = read_experiments(config, Path(workflow.basedir) / "rules/schemas/config.yaml")
-    RESULTS = f"results/{config['dataset']['name']}"
-    SKIPS = config["on_error"] == "skip"
-    DATA = read_dataset(config["dataset"], config["seed"], Path(RESULTS))
-    if config["dataset"]["kind"] == "demo":  # which draws its own images
-        if wrong := beside_images(EXPERIMENTS, DATA):
-            raise DatasetError(wrong)
-    else:
-        DATA, MISSING = without_missing(DATA, EXPERIMENTS, SKIPS)
-        ORIGINALS = DATA.images
-        sizes = image_sizes([image.path for image in ORIGINALS.values()], f"{RESULTS}/data/sizes.json")
-        DATA, LARGE = with_smaller_copies(DATA, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
-except DatasetError as error:
-    raise WorkflowError(everything_wrong(error, EXPERIMENTS, workflow.cores or 1, SKIPS)) from None
+    SCHEMA = Path(workflow.basedir) / "rules/schemas/config.yaml"
+    EXPERIMENTS, ORIGINALS, MISSING = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+
+RESULTS = f"results/{config['dataset']['name']}"
+DATA, LARGE = ORIGINALS, {}  # LARGE: the sizes of the images that smaller copies stand for
+if config["dataset"]["kind"] != "demo":  # which draws its own images
+    sizes = image_sizes([image.path for image in ORIGINALS.images.values()], f"{RESULTS}/data/sizes.json")
+    DATA, LARGE = with_smaller_copies(ORIGINALS, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
 
 BASE = config["experiment"]
 SEGMENTED = segmented_experiments(config, EXPERIMENTS)

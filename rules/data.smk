@@ -35,7 +35,7 @@ for batch, ids in batches_of(LARGE).items():
         name:
             f"shrink_{batch}"
         input:
-            [ORIGINALS[image].path for image in ids],
+            [ORIGINALS.images[image].path for image in ids],
         output:
             paths(ids),
         log:

@@ -1,22 +1,22 @@
 # What happens before the first job and after the last.
 
 
-def check_images():
-    """Open every image and mask that has changed since this was last done; the demo draws its own."""
+def check_inputs():
+    """Open the images and masks that have changed since this was last done, and build the networks to be trained."""
+    wrong = []
     if config["dataset"]["kind"] != "demo":
-        files = [(image.path, image.mask) for image in ORIGINALS.values()]
-        try:
-            memory, skips = f"{RESULTS}/data/checked.json", config["on_error"] == "skip"
-            for problem in MISSING.values():
-                print(f"left out: {problem}", file=sys.stderr)
-            for problem in check_once(files, DATA.mask_values, memory, ALL_CORES, skips):
-                print(f"will be skipped: {problem}", file=sys.stderr)
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
+        for problem in MISSING.values():
+            print(f"left out: {problem}", file=sys.stderr)
+        wrong, skipped = open_images(ORIGINALS, RESULTS, ALL_CORES, config["on_error"] == "skip")
+        for problem in skipped:
+            print(f"will be skipped: {problem}", file=sys.stderr)
+    wrong += check_networks(networks_to_train(), f"{RESULTS}/data/networks.json")
+    if wrong:
+        raise WorkflowError(told(wrong))
 
 
-def check_backbones():
-    """Build the networks that are to be trained once, before hours are spent on what comes before them."""
+def networks_to_train():
+    """Where the config names each backbone that this run is to train, the backbone, and its output stride."""
     running, found = {job.rule.name for job in workflow.dag.needrun_jobs()}, []
     for stage in ("classifier", "boundary", "affinitynet", "segmentation"):
         for folder, experiment in OWNERS[stage].items():
@@ -25,10 +25,7 @@ def check_backbones():
                 settings, where, stride = settings["segmentation"]["training"], "segmentation.training.", 8
             if named(stage, folder) in running:
                 found.append((where, settings["backbone"], stride))
-    try:
-        check_networks(found, f"{RESULTS}/data/networks.json")
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
+    return found
 
 
 def tell_classes():

@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 import timm
 import torch
-from configs import SCHEMA, config_with
 from PIL import Image
 
 from wsgcn import backbone, check
-from wsgcn.check import Look, check_networks, check_once, everything_wrong, look_at, told, without_missing
-from wsgcn.dataset import DatasetError
-from wsgcn.experiments import read_experiments
+from wsgcn.check import Look, check_networks, check_once, look_at, told
 from wsgcn.files import IGNORE, read_json, write_label, write_skipped
-from wsgcn.readers import read_dataset
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
 
@@ -46,15 +42,19 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     assert look_at(missing, None, VALUES) == Look(image=f"image {missing} does not exist")
 
 
+BLACK_AND_WHITE = "masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"
+
+
 def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
     broken, missing, memory = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"^2 problems:\nimage .*broken.*\nimage .*missing.jpg"):
-            check_once(files, VALUES, memory, threads=2)
+        of_images, of_masks = check_once(files, VALUES, memory, threads=2)
+        assert list(of_images) == [broken, missing] and not of_masks
+        assert of_images[missing] == f"image {missing} does not exist"
     Image.new("L", (3, 3)).save(broken)
-    check_once(files[:2], VALUES, memory)
+    assert check_once(files[:2], VALUES, memory) == ({}, [])
 
 
 def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
@@ -63,11 +63,11 @@ def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
     Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
     second, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
     for _ in range(2):
-        with pytest.raises(ValueError, match="all 2 masks hold 0 and 255 only, and 255 is ignored"):
-            check_once([(image, binary), (second, binary)], VALUES, memory)
-    check_once([(image, binary), (second, other)], VALUES, memory)
+        told = check_once([(image, binary), (second, binary)], VALUES, memory)
+        assert told == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_once([(image, binary), (second, other)], VALUES, memory) == ({}, [])
     ignoring_all = (0, *[IGNORE] * 255)  # a mask whose classes are outside the subset is no such mask
-    check_once([(second, other)], ignoring_all, memory)
+    assert check_once([(second, other)], ignoring_all, memory) == ({}, [])
 
 
 def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
@@ -100,18 +100,17 @@ def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
     assert read_json(memory)[image].keys() == {"mark", "black and white"}
 
 
-def test_black_and_white_masks_are_told_whatever_else_was_wrong(tmp_path, image):
-    """Also once the other problem is mended, or is to be skipped."""
+def test_black_and_white_masks_are_told_whatever_else_is_wrong(tmp_path, image):
+    """Beside an image or a mask that is broken, and once these are mended."""
     binary = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
-    other, memory = tmp_path / "second.png", tmp_path / "checked.json"
-    other.write_text("no image")
-    files = [(image, binary), (str(other), None)]
-    for skips in (True, False):
-        with pytest.raises(ValueError, match="all 1 masks hold 0 and 255 only"):
-            check_once(files, VALUES, memory, skips=skips)
+    other, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    (tmp_path / "second.png").write_text("no image")
+    for files in ([(image, binary), (other, None)], [(image, binary), (other, binary)]):
+        for _ in range(2):
+            of_images, of_masks = check_once(files, VALUES, memory)
+            assert list(of_images) == [other] and of_masks == [f"all 1 {BLACK_AND_WHITE}"]
     Image.new("RGB", (5, 4)).save(other)
-    with pytest.raises(ValueError, match="all 1 masks hold 0 and 255 only"):
-        check_once(files, VALUES, memory)
+    assert check_once(files, VALUES, memory) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
 
 
 def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
@@ -119,58 +118,10 @@ def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
     assert "a note why an image was skipped: cam: no" in look_at(image, str(tmp_path / "mask.png"), VALUES).mask
 
 
-def test_images_that_are_to_be_skipped_stop_nothing(tmp_path, image):
-    broken, memory = str(tmp_path / "broken.jpg"), tmp_path / "checked.json"
-    (tmp_path / "broken.jpg").write_bytes(b"no image")
-    small = mask(tmp_path / "small.png", np.zeros((3, 5)))
-    for _ in range(2):
-        assert len(check_once([(image, None), (broken, None)], VALUES, memory, skips=True)) == 1
-    with pytest.raises(
-        ValueError, match=r"^2 problems:\nimage .*broken.*\nmask .*small"
-    ):  # a wrong truth spoils the figures
-        check_once([(image, small), (broken, None)], VALUES, memory, skips=True)
-
-
-@pytest.fixture
-def lists(tmp_path):
-    """The settings of the experiments, and a data set of which one image of three is missing and one broken."""
-    (tmp_path / "labels.csv").write_text("image,classes\na.png,cat\nb.png,cat\nc.png,cat\n")
-    Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"no image")
-    config = config_with()
-    config["dataset"] |= {"kind": "folder", "root": str(tmp_path), "train": "all", "label": "all", "evaluate": "all"}
-    return config, read_dataset(config["dataset"], 0, tmp_path / "results")
-
-
-def test_missing_images_stop_all_or_are_left_out(lists, tmp_path):
-    config, data = lists
-    experiments = read_experiments(config, SCHEMA)
-    with pytest.raises(DatasetError) as caught:
-        without_missing(data, experiments)
-    broken, missing = f"image {tmp_path}/b.png cannot be read", f"image {tmp_path}/c.png does not exist"
-    heading, *lines = everything_wrong(caught.value, experiments, 1).splitlines()
-    assert heading == "2 problems:" and lines[0].startswith(broken) and lines[1] == missing
-    left, why = without_missing(data, experiments, skips=True)
-    assert list(left.images) == ["a", "b"] and why == {"c": missing}
-
-
-def test_what_lies_beside_images_is_never_skipped(lists, tmp_path):
-    config, data = lists
-    config["cam"]["folder"], config["backbone"]["weights"] = f"{tmp_path}/cams", "none.pt"
-    experiments = read_experiments(config, SCHEMA)
-    with pytest.raises(DatasetError) as caught:
-        without_missing(data, experiments, skips=True)
-    assert everything_wrong(caught.value, experiments, 1, skips=True).splitlines() == [
-        "3 problems:",
-        "backbone.weights: none.pt is neither wheel, hub, random nor a file",
-        f"cam.folder: {tmp_path}/cams/a.npy does not exist",
-        f"cam.folder: {tmp_path}/cams/b.npy does not exist",
-    ]
-
-
 def test_many_problems_are_counted():
     assert told(["one"]) == "one"
     assert told([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
+    assert told(["a\nb", "\u2028"]).splitlines() == ["2 problems:", r"a\nb", r"\u2028"]
 
 
 def test_networks_are_built_once(tmp_path, monkeypatch):
@@ -182,11 +133,11 @@ def test_networks_are_built_once(tmp_path, monkeypatch):
     real = backbone.build_backbone
     monkeypatch.setattr(backbone, "build_backbone", lambda *args: built.append(args) or real(*args))
     for _ in range(2):
-        check_networks(backbones, memory)
+        assert check_networks(backbones, memory) == []
         assert len(built) == 2
     torch.save({}, path)
-    with pytest.raises(ValueError, match="^backbone.weights: .*weights.pt lacks"):
-        check_networks(backbones, memory)
-    bad = [("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)]
-    with pytest.raises(ValueError, match="^segmentation.training.backbone.name: timm knows no test_resne;"):
-        check_networks(bad, memory)
+    bad = ("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)
+    for _ in range(2):
+        lacking, unknown = check_networks([backbones[0], bad], memory)
+        assert lacking.startswith("backbone.weights: ") and "weights.pt lacks" in lacking
+        assert unknown.startswith("segmentation.training.backbone.name: timm knows no test_resne;")

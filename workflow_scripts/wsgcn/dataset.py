@@ -53,11 +53,8 @@ class Dataset:
         return self.train | self.label | self.evaluate
 
     def without(self, left_out: Collection[str]) -> "Dataset":
-        """The data set without some images. Raises ValueError where a list is left with none."""
+        """The data set without some images."""
         lists = {name: {i: im for i, im in getattr(self, name).items() if i not in left_out} for name in LISTS}
-        for name, images in lists.items():
-            if not images:
-                raise ValueError(f"dataset.{name}: none of its images exists")
         return replace(self, **lists)
 
 

@@ -7,19 +7,24 @@ each is noted, and all are told together.
 import csv
 import difflib
 import io
+import os
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from wsgcn import demo
 from wsgcn.dataset import LISTS, Dataset, DatasetError, Image, mask_values, metric_part
-from wsgcn.files import IGNORE
+from wsgcn.files import IGNORE, why_no_file
 
 VOC_CLASSES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
     "pottedplant sheep sofa train tvmonitor"
 ).split()
+
+FORBIDDEN = re.compile(r"""[/\\{}*?:"<>|\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]""")
+"""What no image id holds: it names files, stands in lines, and is not to turn what stands beside it."""
 
 LONGEST = 200
 """Bytes of an image id: file systems take 255 a name, and ours have something before and after it."""
@@ -72,8 +77,8 @@ def _read_demo(settings: Mapping, seed: int, results: Path, note: Note) -> Datas
 
 def _read_voc(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     """A PASCAL VOC devkit root; classes outside the subset are ignored (255) in the masks."""
-    if not (root / "JPEGImages").is_dir():
-        return note(f"dataset.root: {root} holds no JPEGImages folder, so it is no VOC devkit root")
+    if not os.path.isdir(root / "JPEGImages"):
+        return note(f"dataset.root: {root} holds no JPEGImages folder that can be read, so it is no VOC devkit root")
     asked = settings["classes"] or VOC_CLASSES
     for name in asked:
         if name not in VOC_CLASSES:
@@ -90,12 +95,11 @@ def _read_voc(settings: Mapping, root: Path, note: Note) -> Dataset | None:
             if names is None:
                 found[identifier] = None
             else:
-                mask = root / "SegmentationClass" / f"{identifier}.png"
                 found[identifier] = Image(
                     identifier,
                     str(root / "JPEGImages" / f"{identifier}.jpg"),
                     tuple(sorted(1 + classes.index(name) for name in names & set(classes))),
-                    str(mask) if mask.is_file() else None,
+                    _mask(root / "SegmentationClass" / f"{identifier}.png", note),
                 )
         return found[identifier]
 
@@ -131,12 +135,11 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
         known = [name for name in names if name in classes]
         for name in set(names) - set(known):
             unknown.setdefault(name, []).append(file)
-        mask = root / "masks" / f"{identifier}.png"
         images[identifier] = Image(
             identifier,
             str(root / file),
             tuple(sorted({1 + classes.index(name) for name in known})),
-            str(mask) if mask.is_file() else None,
+            _mask(root / "masks" / f"{identifier}.png", note),
         )
     for name, files in sorted(unknown.items()):
         where = f"image {files[0]}" if len(files) == 1 else f"{len(files)} images, the first {files[0]}"
@@ -144,8 +147,7 @@ def _read_folder(settings: Mapping, root: Path, note: Note) -> Dataset | None:
     ids = {file: identifier for identifier, (file, _) in rows.items()}  # a list may name files or ids
     lists = {}
     for name in LISTS:
-        asked = list(rows) if settings[name] == "all" else _read_list(root / settings[name], note)
-        asked = [ids.get(one, one) for one in asked]
+        asked = list(rows) if settings[name] == "all" else _read_list(root / settings[name], note, ids)
         for one in (one for one in asked if one not in images):
             note(f"{root / settings[name]}: names image {one}, which {table} does not list{_hint(one, images)}")
         lists[name] = {one: images[one] for one in asked if one in images}
@@ -161,6 +163,10 @@ def _check_names(classes: Sequence[str], where: str, note: Note) -> None:
         note(f"{where}: class background: that is what is left, value 0 of every mask, and no tag")
     metrics = {}
     for name in classes:
+        if not name.isprintable():
+            note(f"{where}: class {ascii(name)} holds a character that cannot be printed")
+        if wrong := _wildcard(name, "name"):
+            note(f"{where}: class {name} {wrong}")
         first = metrics.setdefault(metric_part(name), name)
         if first != name:
             note(f"{where}: classes {first} and {name} would both be {metric_part(name)} among the metrics")
@@ -168,15 +174,15 @@ def _check_names(classes: Sequence[str], where: str, note: Note) -> None:
 
 def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]]] | None:
     """A labels.csv as {id: (file, class names)}; None where it cannot be read at all."""
-    if not table.is_file():
-        return note(f"dataset.root: {table} does not exist; a folder data set needs it")
+    if why := why_no_file(table):
+        return note(f"dataset.root: {table} {why}; a folder data set needs it")
     text = _read_text(table, note)
     if text is None:
         return None
     reader, rows, lines = csv.DictReader(io.StringIO(text, newline="")), {}, 0
     try:
         header = reader.fieldnames or ()
-        if not {"image", "classes"} <= set(header):
+        if [header.count(name) for name in ("image", "classes")] != [1, 1]:
             return note(
                 f"{table}: the header must name the columns image and classes, separated by a comma;"
                 f" it is {','.join(header) or 'empty'}"
@@ -203,8 +209,6 @@ def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]
                 )
             else:
                 names = [name.strip() for name in (row["classes"] or "").split(";")]
-                for name in (name for name in names if not name.isprintable()):
-                    note(f"{table}: line {reader.line_num}: class {name!r} holds a character that cannot be printed")
                 rows[identifier] = file, tuple(name for name in names if name)
     except csv.Error as error:
         return note(f"{table}: line {reader.line_num} cannot be read: {error}")
@@ -215,8 +219,8 @@ def _read_table(table: Path, note: Note) -> dict[str, tuple[str, tuple[str, ...]
 
 def problem_of_id(identifier: str) -> str | None:
     """Why an image id cannot name files of ours, as the end of a sentence; None where it can."""
-    if found := re.search(r"""[/\\{}*?:"<>|\x00-\x1f\x7f]""", identifier):
-        return f'has {found[0]!r} in its name; not allowed are / \\ {{ }} * ? : " < > | and control characters'
+    if found := FORBIDDEN.search(identifier):
+        return f'has {ascii(found[0])} in its name; not allowed are / \\ {{ }} * ? : " < > | and control characters'
     if identifier.startswith(".") or identifier != identifier.strip():
         return "has a name that begins with a dot, or begins or ends with a blank"
     if not 0 < len(identifier.encode(errors="surrogatepass")) <= LONGEST:
@@ -224,9 +228,9 @@ def problem_of_id(identifier: str) -> str | None:
     return None
 
 
-def _wildcard(path: str | Path) -> str | None:
+def _wildcard(text: str, what: str = "path") -> str | None:
     """What Snakemake would take for a pattern, as the end of a sentence."""
-    return "has { or } in its path, which Snakemake takes for a pattern" if set(str(path)) & set("{}") else None
+    return f"has {{ or }} in its {what}, which Snakemake takes for a pattern" if set(text) & set("{}") else None
 
 
 def _annotated_classes(path: Path, note: Note) -> set[str] | None:
@@ -239,30 +243,38 @@ def _annotated_classes(path: Path, note: Note) -> set[str] | None:
         return note(f"annotation {path} cannot be read: {error}")
 
 
-def _read_list(path: Path, note: Note) -> list[str]:
-    """Image ids, one a line, each once."""
-    if not path.is_file():
-        note(f"image list {path} does not exist")
+def _read_list(path: Path, note: Note, ids: Mapping[str, str] | None = None) -> list[str]:
+    """Image ids, one a line, each once; ids: those of other names that may stand for them."""
+    if why := why_no_file(path):
+        note(f"image list {path} {why}")
         return []
     text = _read_text(path, note)
     if text is None:
         return []
-    ids = [line.strip() for line in text.splitlines() if line.strip()]
-    if not ids:
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    if not names:
         note(f"image list {path} is empty")
-    seen = set()
-    for one in ids:
-        if one in seen:
-            note(f"image list {path} names {one} twice")
-        seen.add(one)
-    return list(dict.fromkeys(ids))
+    found = Counter((ids or {}).get(name, name) for name in names)
+    for one in (one for one, count in found.items() if count > 1):
+        note(f"image list {path} names {one} twice")
+    return list(found)
+
+
+def _mask(path: Path, note: Note) -> str | None:
+    """A mask's path, None where there is no mask."""
+    why = why_no_file(path)
+    if why and why != "does not exist":
+        note(f"mask {path} {why}")
+    return None if why else str(path)
 
 
 def _read_text(path: Path, note: Note) -> str | None:
     """A UTF-8 file, with or without the mark that some programs begin it with."""
-    raw = path.read_bytes()
     try:
+        raw = path.read_bytes()
         return raw.decode("utf-8-sig")
+    except OSError as error:
+        return note(f"{path} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return note(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8")

@@ -114,8 +114,13 @@ def _dotted(path: Iterable[object]) -> str:
 
 def in_short(text: str) -> str:
     """A text that may hold anything as a part of one sentence: printable, and not much longer than one."""
-    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:200])
+    line = in_one_line(text[:200])
     return line if len(line) <= 120 else f"{line[:110]} …"
+
+
+def in_one_line(text: str) -> str:
+    """A text that may hold anything with what cannot be printed as its escape."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def hint(name: str, known: list[str]) -> str:
