@@ -19,6 +19,7 @@ from wsgcn.files import (
     write_json,
     write_label,
 )
+from wsgcn.sizes import _upright_size
 
 ORIENTATION = 0x0112
 
@@ -121,6 +122,28 @@ def test_truncated_images_are_named(suffix, tmp_path, rng):
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(ValueError, match=rf"image .*picture\.{suffix} cannot be read"):
         read_image(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", "jpg png bmp webp gif tiff avif dds ppm tga pcx ico jp2 qoi sgi icns".split())
+def test_damaged_images_are_read_or_named(suffix, tmp_path, rng):
+    """A hundred of each kind: some bytes changed, some of them cut off."""
+    path = tmp_path / f"picture.{suffix}"
+    try:
+        Image.fromarray(rng.integers(0, 256, (24, 31, 3)).astype(np.uint8)).save(path)
+    except (KeyError, OSError):
+        pytest.skip("this Pillow does not write the format")
+    whole = path.read_bytes()
+    for turn in range(100):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(damaged[: rng.integers(1, len(whole))] if turn % 3 == 0 else damaged)
+        size = _upright_size(str(path))
+        try:
+            assert size is None or read_image(path).shape == (*size, 3)
+        except ValueError as error:
+            assert str(error).startswith(f"image {path} cannot be read: ")
 
 
 def test_rgb_stays_as_it_is(tmp_path, rng):

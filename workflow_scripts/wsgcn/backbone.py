@@ -7,6 +7,8 @@ import timm
 import torch
 from torch import nn
 
+from wsgcn.files import why_no_weights
+
 
 def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
     """A timm network without its head, at `output_stride`, with `weights` loaded and counted on stdout.
@@ -62,10 +64,12 @@ def _load_in_order(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
 
 
 def _load_by_name(model: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise ValueError(f"backbone.weights: {path} is neither wheel, hub, random nor a file")
+    if why := why_no_weights(path):
+        raise ValueError(f"backbone.weights: {why}")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ValueError(f"backbone.weights: {path} cannot be read: {error.strerror}") from None
     except Exception:  # torch's own words are long, and tell how to run what is in the file
         raise ValueError(f"backbone.weights: {path} is no state dict of PyTorch, which holds tensors only") from None
     try:
@@ -76,6 +80,8 @@ def _load_by_name(model: nn.Module, path: Path) -> None:
     missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
     if missing:
         raise ValueError(f"backbone.weights: {path} lacks {len(missing)} tensors, the first is {missing[0]}")
+    if wrong := [key for key, values in model.state_dict().items() if not torch.isfinite(values).all()]:
+        raise ValueError(f"backbone.weights: {path} holds numbers that are not finite, the first in {wrong[0]}")
     loaded = len(weights) - len(result.unexpected_keys)
     print(f"backbone: {loaded} tensors loaded from {path}, 0 missing, {len(result.unexpected_keys)} unused")
 

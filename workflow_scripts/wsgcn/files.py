@@ -2,6 +2,8 @@
 
 import json
 import os
+import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 IGNORE = 255
 """The label of pixels that carry none (VOC's void)."""
 
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+UNREADABLE = (UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError)
+UNREADABLE += (struct.error, Image.DecompressionBombError)
 """What Pillow raises on files that are no images, or broken ones."""
 
 MARK = "skipped"
@@ -56,13 +59,32 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def why_no_file(path: str | Path) -> str | None:
+    """Why no file can be read at a path, as the end of a sentence; None where there is one."""
+    try:
+        return None if stat.S_ISREG(os.stat(path).st_mode) else "is no file"
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def why_no_weights(weights: str | Path) -> str | None:
+    """What is wrong with where a backbone's weights come from, as a sentence; None where they can be loaded."""
+    if str(weights) in ("wheel", "hub", "random") or not (why := why_no_file(weights)):
+        return None
+    return f"{weights} {'is neither wheel, hub, random nor a file' if why == 'does not exist' else why}"
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """Read any image that Pillow knows as uint8 RGB [H, W, 3], turned upright by its EXIF tag.
 
-    Raises ValueError, naming the file, where it is missing, truncated or no image.
+    Raises ValueError, naming the file, where it is missing, truncated, no image, or of numbers whose range is unknown.
     """
     try:
         with Image.open(path) as image:
+            if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+                raise ValueError("it holds 32-bit numbers, whose white nobody knows; save it with 8 or 16 bits")
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 255 instead of scaling them
                 upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
