@@ -1,8 +1,10 @@
 # Each experiment by its name: `snakemake --cores 2 no-entropy`.
 
+if taken := EXPERIMENTS.keys() & {rule.name for rule in workflow.rules}:
+    lines = [f"config: experiment {name}: a rule is called so; take another name" for name in sorted(taken)]
+    raise WorkflowError("\n".join(lines))
+
 for experiment in EXPERIMENTS:
-    if experiment in [rule.name for rule in workflow.rules]:
-        raise WorkflowError(f"config: experiment {experiment}: a rule is called so; take another name")
 
     rule:
         name:

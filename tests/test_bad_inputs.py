@@ -17,12 +17,10 @@ import yaml
 from PIL import Image
 
 from wsgcn.backbone import build_backbone
-from wsgcn.check import check_once, everything_wrong, without_missing
-from wsgcn.dataset import DatasetError
-from wsgcn.experiments import read_experiments
+from wsgcn.check import told
 from wsgcn.files import read_image, write_label
+from wsgcn.inputs import open_images, read_inputs
 from wsgcn.interchange import read_foreign_cams
-from wsgcn.readers import read_dataset
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
@@ -54,6 +52,10 @@ def table(rows: str) -> Callable:
 
 def label(name: str, values: np.ndarray) -> Callable:
     return lambda config, root: write_label(root / "masks" / name, values)
+
+
+def write_image(name: str, pixels: np.ndarray, form: str) -> Callable:
+    return lambda config, root: Image.fromarray(pixels).save(root / name, format=form)
 
 
 def removed(name: str) -> Callable:
@@ -91,7 +93,10 @@ CASES = {
         "name that would be a path": set_key("dataset.name", "../elsewhere"),
         "name that something else has": set_key("dataset.name", "mlflow.db"),
         "name that is too long for a folder": set_key("experiment", "x" * 101),
+        "name that would be a file": set_key("experiments", {"store.json": {}}),
         "path with a wildcard of Snakemake's": set_key("cam.folder", "cams/{a}"),
+        "list with a wildcard of Snakemake's": set_key("dataset.label", "{a}.txt"),
+        "deviation that pydensecrf cannot take": set_key("pseudo.crf.gaussian_sxy", 1e-9),
         "seed that torch does not take": set_key("seed", 2**64),
         "date for a number": set_key("refine.lr", date(2021, 1, 1)),
         "experiment that changes what none may": set_key("experiments.mine", {"device": "cpu"}),
@@ -101,6 +106,7 @@ CASES = {
         "two experiments of one name": set_key("sweeps", {"refine.sigma1": [1, 1]}),
         "comparison with nobody": set_key("against", {"wsgcn-p": "psa-walk"}),
         "segmentation for nobody": set_key("segmentation_for", ["wsgcn-q"]),
+        "section that is part of itself": lambda config, root: config["refine"].update(inner=config["refine"]),
         "several at once, of the base and of experiments": several(
             set_key("seeds", 1),
             set_key("refine.epochs", 0),
@@ -111,7 +117,9 @@ CASES = {
     },
     "Lists and tags": {
         "no labels.csv": removed("labels.csv"),
+        "a folder in its place": several(removed("labels.csv"), lambda config, root: (root / "labels.csv").mkdir()),
         "other columns": write("labels.csv", "file,tags\na.png,cat\n"),
+        "a column that is there twice": write("labels.csv", "image,classes,classes\na.png,cat,dog\n"),
         "separated by semicolons": write("labels.csv", "image;classes\na.png;cat\n"),
         "another encoding": write("labels.csv", "image,classes\na.png,café\n".encode("latin-1")),
         "another encoding, of spreadsheets": write("labels.csv", "image,classes\na.png,cat\n".encode("utf-16")),
@@ -130,12 +138,15 @@ CASES = {
         "name that is too long": table(ROWS + f"{'c' * 250}.png,dog\n"),
         "unknown class": several(set_key("dataset.classes", ["cat", "horse"])),
         "class whose name is too long": table(f"a.png,{'cat' * 40}\nb.png,dog\n"),
+        "class with a wildcard": table("a.png,{cat}\nb.png,dog\n"),
         "class called background": table("a.png,cat;background\nb.png,dog\n"),
         "class in the wrong case": several(set_key("dataset.classes", ["Cat", "dog"])),
         "list that is missing": set_key("dataset.train", "none.txt"),
         "empty list": named_in_list("\n"),
         "list with an image that the table lacks": named_in_list("a\nbb\n"),
         "list that names an image twice": named_in_list("a\na\n"),
+        "list that names an image and its file": named_in_list("a\na.png\n"),
+        "list whose name is too long for a file": set_key("dataset.train", f"{'x' * 300}/a.txt"),
     },
     "Images and masks": {
         "missing image": removed("a.png"),
@@ -144,6 +155,8 @@ CASES = {
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncated("a.png"),
         "file that is no image": write("a.png", "a text"),
+        "image of 32 bits": write_image("a.png", np.full((12, 16), 220, np.int32), "TIFF"),
+        "image of floating point": write_image("a.png", np.full((12, 16), 0.5, np.float32), "TIFF"),
         "mask of another size": label("a.png", np.zeros((5, 5), np.uint8)),
         "mask with a value of no class": label("a.png", np.full((12, 16), 9, np.uint8)),
         "truncated mask": several(label("a.png", np.zeros((12, 16), np.uint8)), write("masks/a.png", b"\x89PNG")),
@@ -155,6 +168,18 @@ CASES = {
             table("a.png,cat\nb.png,dgo\nc.png,\n"),
             set_key("dataset.classes", ["cat", "dog"]),
             truncated("a.png"),
+        ),
+        "all images lost, though they may be skipped": several(
+            set_key("on_error", "skip"), truncated("a.png"), truncated("b.png")
+        ),
+        "several at once, of settings, tags, images and masks": several(
+            set_key("refine.lr", 0),
+            table("a.png,cat\nb.png,dog;\u2028\n"),
+            truncated("a.png"),
+            label("b.png", np.zeros((5, 5), np.uint8)),
+        ),
+        "several at once, networks too": several(
+            truncated("a.png"), removed("b.png"), set_key("backbone.name", "resnet5")
         ),
         "several at once, images skipped": several(
             set_key("on_error", "skip"),
@@ -169,6 +194,7 @@ CASES = {
 FINE = {
     "grey": lambda image: image.convert("L"),
     "16 bits": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8),
+    "16 bits, as PGM": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) << 8),
     "palette": lambda image: image.convert("P"),
     "black and white": lambda image: image.convert("1"),
     "transparent": lambda image: image.convert("RGBA"),
@@ -190,20 +216,16 @@ def root(tmp_path):
 
 
 def start(root: Path, change: Callable) -> str | None:
-    """What the workflow does before its first job, as in rules/common.smk; what it says where it stops."""
+    """What the workflow does before its first job, but for networks; what it says where it stops."""
     config = copy.deepcopy(yaml.safe_load((ROOT / "config.yaml").read_text()))
     config["dataset"] |= {"kind": "folder", "root": str(root)} | LISTS
     change(config, root)
     try:
-        experiments = read_experiments(config, SCHEMA)
-        skips = config["on_error"] == "skip"
-        data, _ = without_missing(read_dataset(config["dataset"], 0, root / "results"), experiments, skips)
-        files = [(image.path, image.mask) for image in data.images.values()]
-        check_once(files, data.mask_values, root / "checked.json", skips=skips)
-    except DatasetError as error:
-        return everything_wrong(error, experiments, 1, skips)
+        _, data, _ = read_inputs(config, SCHEMA, root / "results")
     except ValueError as error:
         return str(error)
+    wrong, _ = open_images(data, root / "results", 1, config["on_error"] == "skip")
+    return told(wrong) if wrong else None
 
 
 def backbone_problems(folder: Path) -> dict[str, str]:
@@ -212,6 +234,9 @@ def backbone_problems(folder: Path) -> dict[str, str]:
     torch.save({"other": torch.zeros(3)}, folder / "other.pt")
     (folder / "text.pt").write_text("no weights")
     torch.save({"a": Path}, folder / "code.pt")
+    spoilt = build_backbone("test_resnet", "random", 16).state_dict()
+    next(iter(spoilt.values())).fill_(np.nan)
+    torch.save(spoilt, folder / "nan.pt")
     found, lite = {}, "tf_efficientnet_lite0"
     cases = {
         "unknown backbone": ("resnet5", "random"),
@@ -221,6 +246,7 @@ def backbone_problems(folder: Path) -> dict[str, str]:
         "weights of another shape": (lite, str(folder / "shape.pt")),
         "weights of another network": (lite, str(folder / "other.pt")),
         "weights that are a text": (lite, str(folder / "text.pt")),
+        "weights that are not finite": ("test_resnet", str(folder / "nan.pt")),
         "weights with code in them": (lite, str(folder / "code.pt")),
     }
     for name, (network, weights) in cases.items():
@@ -283,8 +309,6 @@ def check_row(rows: dict, section: str, name: str, message: str, root: Path) -> 
 
 @pytest.mark.parametrize("section, name", [(section, name) for section, cases in CASES.items() for name in cases])
 def test_what_is_said_before_anything_runs(section, name, root, rows):
-    assert start(root, lambda config, root: None) is None
-    (root / "checked.json").unlink()
     check_row(rows, section, name, start(root, CASES[section][name]), root)
 
 
@@ -302,10 +326,11 @@ def test_what_is_said_of_cams_from_elsewhere_that_are_none(rows, tmp_path):
 @pytest.mark.parametrize("kind", FINE)
 def test_images_of_every_kind_are_taken_as_they_are(kind, root):
     image = FINE[kind](Image.open(root / "a.png").convert("RGB"))
-    image.save(root / ("c.tif" if kind == "CMYK" else "c.png"))
-    (root / "labels.csv").write_text(f"image,classes\n{ROWS}{'c.tif' if kind == 'CMYK' else 'c.png'},cat\n")
+    file = {"CMYK": "c.tif", "16 bits, as PGM": "c.pgm"}.get(kind, "c.png")
+    image.save(root / file)
+    (root / "labels.csv").write_text(f"image,classes\n{ROWS}{file},cat\n")
     assert start(root, lambda config, root: None) is None
-    pixels = read_image(root / ("c.tif" if kind == "CMYK" else "c.png"))
+    pixels = read_image(root / file)
     assert pixels.shape == (*image.size[::-1], 3) and pixels.dtype == np.uint8
 
 

@@ -124,7 +124,7 @@ def test_text_that_is_no_such_number_stays(text):
 FOLDER = "names folders, so it holds up to 100 letters, digits, '.', '_' and '-' only, the first a letter or digit"
 TAKEN = "is what something else in results/ is called"
 PATTERN = "holds { or }, which Snakemake takes for a pattern"
-METRICS = "100 characters, too many for the names of metrics"
+METRICS = "has a name that begins with .. or is longer than 100 characters, which names of metrics cannot hold"
 LONG = f"dataset.classes: {json.dumps([str(k) for k in range(300)])[:110]}"
 BAD = [
     # types
@@ -159,7 +159,11 @@ BAD = [
     ("graph__steps", -1, "graph.steps: -1 is below the minimum of 0"),
     ("graph__radius", 1, "graph.radius: 1 is below the minimum of 2"),
     ("classifier__epochs", 0, "classifier.epochs: 0 is below the minimum of 1"),
-    ("segmentation__prediction__crf__bilateral_sxy", 0, "segmentation.prediction.crf.bilateral_sxy: 0 is not above 0"),
+    (
+        "segmentation__prediction__crf__bilateral_sxy",
+        0,
+        "segmentation.prediction.crf.bilateral_sxy: 0 is below the minimum of 0.1",
+    ),
     ("cam__scales", [], "cam.scales: [] should be non-empty"),
     ("cam__scales", [1, 0], "cam.scales[1]: 0 is not above 0"),
     ("segmentation__training__scales", [-1], "segmentation.training.scales[0]: -1 is not above 0"),
@@ -170,7 +174,11 @@ BAD = [
     ("dataset__classes", ["cat", "cat"], 'dataset.classes: ["cat", "cat"] has non-unique elements'),
     ("dataset__classes", [str(k) for k in range(300)], f"{LONG} … is too long"),
     ("dataset__train", "", 'dataset.train: "" should be non-empty'),
-    ("dataset__label", "lists/" + "a" * 101, f'dataset.label: "lists/{"a" * 101}" has a name of more than {METRICS}'),
+    ("dataset__label", "lists/" + "a" * 101, f'dataset.label: "lists/{"a" * 101}" {METRICS}'),
+    ("dataset__evaluate", "..a.txt", f'dataset.evaluate: "..a.txt" {METRICS}'),
+    ("dataset__train", "{a}/b.txt", f'dataset.train: "{{a}}/b.txt" {PATTERN}'),
+    ("pseudo__crf__bilateral_srgb", 1e-7, "pseudo.crf.bilateral_srgb: 1e-07 is below the minimum of 0.1"),
+    ("experiment", "model.pt", 'experiment: "model.pt" would be a folder with the name of a file'),
     # choices and names
     ("dataset__kind", "vocc", "dataset.kind: vocc is none of demo, voc, folder; did you mean voc?"),
     ("dataset__kind", "x", "dataset.kind: x is none of demo, voc, folder"),
