@@ -28,6 +28,12 @@ def test_a_run_tells_by_what_its_jobs_were_computed(tmp_path):
     assert of_all([]) == {}
 
 
+def test_what_older_versions_wrote_tells_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text("image,seconds\na,1.5\n")
+    write_json(tmp_path / "b.json", {"seconds": 4})
+    assert of_all([str(tmp_path / "a.csv"), str(tmp_path / "b.json")]) == {}
+
+
 @pytest.mark.parametrize(
     ("asked", "driver", "found"),
     [
@@ -54,6 +60,7 @@ def test_a_changed_source_changes_the_mark(tmp_path, monkeypatch):
 
 def test_experiments_of_different_sources_are_told():
     assert differing_code({}) == differing_code({"a": "1", "b": "1"}) == ""
+    assert "\n1, 2: a, b\n" in differing_code({"a": "1, 2", "b": "1, 2"})
     assert differing_code({"b": "2", "c": "1", "a": "1"}) == (
         "\nRefined by different sources of wsgcn, which differences may be due to:\n1: a, c\n2: b\n"
     )

@@ -34,7 +34,7 @@ def of_all(files: Iterable[str]) -> dict[str, str]:
     values = {}
     for path in files:
         if path.endswith(".json"):
-            rows = [read_json(path)["made_by"]]
+            rows = [read_json(path).get("made_by", {})]  # which older records lack
         else:
             with open(path, newline="") as stream:
                 rows = list(csv.DictReader(stream))
@@ -52,11 +52,14 @@ def device_of(config: Mapping) -> str:
 
 
 def differing_code(codes: Mapping[str, str]) -> str:
-    """Lines that tell which experiments were computed by which sources, {experiment: marks}; "" where by the same."""
+    """Lines that tell which experiments were computed by which sources, {experiment: marks, with commas between}.
+
+    Empty where a single one computed all.
+    """
     experiments = {}
     for name, code in codes.items():
         experiments.setdefault(code, []).append(name)
-    if len(experiments) < 2:
+    if len({mark for marks in experiments for mark in marks.split(", ")}) < 2:
         return ""
     lines = [f"{code}: {', '.join(sorted(names))}" for code, names in sorted(experiments.items())]
     return "\n".join(["", "Refined by different sources of wsgcn, which differences may be due to:", *lines, ""])
