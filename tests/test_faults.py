@@ -60,7 +60,7 @@ def check_store(project: Path, name: str = "tiny", uri: str | None = None) -> No
     client = MlflowClient(uri or f"sqlite:///{project}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}
-    folder = (project / ".snakemake/name").read_text()
+    folder = (project / ".snakemake/name").read_text().split()[0]
     current = [run for run in runs if run.data.tags["current"] == "yes" and run.data.tags["folder"] == folder]
     stages = [run.data.tags["stage"] for run in current]
     assert len(stages) == len(set(stages)) == 8

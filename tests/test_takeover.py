@@ -1,6 +1,7 @@
 """A workflow that finds what a dead one left, and one that finds another alive."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ def test_a_folder_keeps_its_name_and_gets_it_whole(notes, monkeypatch):
     takeover.take_over(notes)
     name = os.environ["WSGCN_FOLDER"]
     takeover.take_over(notes)
-    assert os.environ["WSGCN_FOLDER"] == name == (notes / "name").read_text() != ""
+    assert os.environ["WSGCN_FOLDER"] == name == (notes / "name").read_text().split()[0]
     (notes / "name").unlink()
 
     def full(path, text):
@@ -104,6 +105,18 @@ def test_a_folder_keeps_its_name_and_gets_it_whole(notes, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         takeover.take_over(notes)
     assert not (notes / "name").exists()
+
+
+def test_a_folder_that_is_moved_keeps_its_name_and_a_copy_gets_another(notes):
+    folder, moved, copy = (notes / name for name in ("one", "moved", "copy"))
+    folder.mkdir()
+    name = takeover.name_of(folder)
+    folder.rename(moved)
+    shutil.copytree(moved, copy)
+    other = takeover.name_of(copy)
+    assert takeover.name_of(moved) == name != other == takeover.name_of(copy)
+    (moved / "name").write_text(name)  # as older versions wrote it
+    assert takeover.name_of(moved) == name == takeover.name_of(moved)
 
 
 def test_a_process_that_was_killed_holds_nothing(notes, other):

@@ -26,15 +26,23 @@ def take_over(folder: Path) -> None:
     jobs of this process find in their environment what to call it and its folder: MLflow runs carry both.
     """
     folder.mkdir(exist_ok=True)
-    name = folder / "name"
-    if not name.is_file():
-        with whole_file(name) as path:
-            path.write_text(uuid.uuid4().hex)
-    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name.read_text(), LEADER: str(os.getpid())}
+    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name_of(folder), LEADER: str(os.getpid())}
     hold(folder, alone=lambda: _set_aside(folder))
     if orphans := _orphans(folder):
         processes = " ".join(map(str, orphans))
         print(f"jobs of a workflow that died still run here: wait for them, or kill {processes}", file=sys.stderr)
+
+
+def name_of(folder: Path) -> str:
+    """What a folder is called, for as long as it exists, wherever it is moved; a copy is called otherwise."""
+    note, own = folder / "name", str(folder.stat().st_ino)
+    name, *number = note.read_text().split() if note.is_file() else [""]
+    if not name or number not in ([], [own]):  # a folder's own number is not copied with it
+        name = uuid.uuid4().hex
+    if number != [own]:
+        with whole_file(note) as path:
+            path.write_text(f"{name} {own}")
+    return name
 
 
 def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
