@@ -9,6 +9,7 @@ from wsgcn.device import pick_device
 @pytest.mark.parametrize("gpu", [True, False])
 def test_pick_device(gpu, monkeypatch):
     asked = []
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "as it is")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode, warn_only: asked.append((mode, warn_only)))
     assert pick_device("cpu").type == "cpu"

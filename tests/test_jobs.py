@@ -167,6 +167,9 @@ def test_a_bad_image_does_not_take_its_group_along(tmp_path):
         MemoryError(),
         RuntimeError("CUDA out of memory"),
         RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("Unable to find an engine to execute this computation"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"),
     ],
 )
 def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
@@ -176,6 +179,14 @@ def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
     with pytest.raises(RuntimeError, match="^image a: "):
         each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), work)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_called_as_an_error_of_the_machine_is_skipped(tmp_path):
+    def work(k):
+        raise ValueError("image photos/CUDA error.png cannot be read")
+
+    each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), work)
+    assert all("CUDA error.png" in why_skipped(files[0]) for files in outputs(tmp_path, "a").values())
 
 
 def test_short_memory_is_no_image_s_fault(tmp_path):

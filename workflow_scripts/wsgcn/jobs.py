@@ -21,8 +21,11 @@ OF_THE_MACHINE = {
 }
 """Numbers of errors that are no image's fault."""
 
-OF_TORCH = re.compile(r"out of memory|allocate memory|CUDA error|cuBLAS|CUBLAS|cuDNN error|CUDNN")
-"""What PyTorch says, in a plain RuntimeError, where memory is short or a GPU has failed."""
+OF_TORCH = re.compile(
+    "out of memory|not enough memory|allocate memory|cuda (driver )?error|cu(blas|dnn|solver|sparse)|find an engine",
+    re.IGNORECASE,
+)
+"""What PyTorch says, in a RuntimeError, where memory is short or a GPU has failed."""
 
 
 @contextmanager
@@ -96,7 +99,7 @@ def _spares_none(error: Exception) -> bool:
     while error:
         if getattr(error, "errno", None) in OF_THE_MACHINE or isinstance(error, MemoryError):
             return True
-        if OF_TORCH.search(str(error)):
+        if isinstance(error, RuntimeError) and OF_TORCH.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
