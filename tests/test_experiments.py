@@ -212,12 +212,6 @@ def test_a_config_that_names_nothing_rightly_is_told_all_that_is_wrong():
     ]
 
 
-def test_a_section_that_is_part_of_itself_is_told():
-    section = {"lr": 1}
-    section["inner"] = section
-    assert complaints(refine=section) == ["config: a section is part of itself"]
-
-
 def test_numbers_written_as_text_are_numbers_in_experiments_and_sweeps_too():
     """As YAML takes 1e-2 for a text: it is the base's 0.01, so no experiment of its own."""
     lr = CONFIG["refine"]["lr"]

@@ -18,7 +18,7 @@ def config(tmp_path):
     (tmp_path / "masks").mkdir()
     for name in "abc":
         Image.new("RGB", (5, 4)).save(tmp_path / f"{name}.png")
-    config = config_with(segmentation_for="none")
+    config = config_with()
     config["dataset"] |= {"kind": "folder", "root": str(tmp_path), "train": "all", "label": "all", "evaluate": "all"}
     return config
 
@@ -62,12 +62,22 @@ def test_settings_lists_images_masks_weights_and_networks_are_told_at_once(confi
     assert found == [
         "labels.csv: image b.png of list dataset.train has no class",
         "backbone.weights: none.pt is neither wheel, hub, random nor a file",
-        *(f"cam.folder: cams/{name}.npy does not exist" for name in "abc"),
         "image a.png does not exist",
+        *(f"cam.folder: cams/{name}.npy does not exist" for name in "abc"),
         "all 1 masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …",
     ]
     config["refine"]["lr"] = "high"
-    assert problems(config, tmp_path)[:2] == ['config: refine.lr: "high" is not a number', found[0]]
+    also = problems(config, tmp_path)
+    assert also[0] == 'config: refine.lr: "high" is not a number' and also[1:] == [
+        *found[:-1],
+        broken,
+        found[-1],
+        unknown,
+    ]
+    config["segmentation"]["training"]["backbone"] = 3  # of the networks nothing can be told then
+    told = problems(config, tmp_path)
+    assert told[2:] == [found[0], "image a.png does not exist", broken, found[-1]]
+    assert told[1] == "config: segmentation.training.backbone: 3 is not a section of keys"
 
 
 def test_without_a_table_the_rest_is_told_all_the_same(config, tmp_path):
@@ -77,9 +87,41 @@ def test_without_a_table_the_rest_is_told_all_the_same(config, tmp_path):
     assert table.startswith("labels.csv: the header must name") and weights.startswith("backbone.weights: none.pt")
 
 
-def test_settings_without_which_there_are_no_data_are_told_alone(config, tmp_path):
-    config["dataset"]["kind"], config["refine"]["lr"] = "folders", 0
-    assert [line.split(":")[1] for line in problems(config, tmp_path)] == [" dataset.kind", " refine.lr"]
+def test_settings_without_which_there_are_no_data_are_told_without_the_data(config, tmp_path):
+    (tmp_path / "a.png").unlink()
+    config["refine"]["lr"], config["backbone"]["weights"] = 0, "none.pt"
+    config["dataset"] |= {"longest_side": 1, "kinds": "voc"}
+    config["seeds"] = 3  # these three say nothing of the data
+    found = problems(config, tmp_path)
+    assert len(found) == 6 and "backbone.weights" in found[-2] and found[-1] == "image a.png does not exist"
+    config["dataset"]["kind"] = "folders"
+    found = problems(config, tmp_path)
+    assert len(found) == 6 and "dataset.kind: folders is none of" in found[0] and "backbone.weights" in found[-1]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_networks_that_nobody_trains_are_not_looked_at(trained, config, tmp_path):
+    (tmp_path / "a.png").unlink()
+    config["segmentation"]["training"]["backbone"]["name"] = config["backbone"]["name"] = "resnet5"
+    if not trained:
+        (tmp_path / "cams").mkdir()
+        for name in "abc":
+            (tmp_path / f"cams/{name}.npy").write_text("")
+        config["cam"]["folder"], config["refinement"] = f"{tmp_path}/cams", "none"
+        config["segmentation_for"] = "none"
+    found = problems(config, tmp_path)
+    assert found[0] == "image a.png does not exist" and len(found) == 1 + 2 * trained
+
+
+def test_images_that_are_left_out_need_no_cams(config, tmp_path):
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "cams").mkdir()
+    for name in "bc":
+        (tmp_path / f"cams/{name}.npy").write_text("")
+    config["cam"]["folder"], config["on_error"] = f"{tmp_path}/cams", "skip"
+    assert list(read_inputs(config, SCHEMA, tmp_path / "results")[1].images) == ["b", "c"]
+    (tmp_path / "cams/b.npy").unlink()
+    assert problems(config, tmp_path) == ["cam.folder: cams/b.npy does not exist"]
 
 
 def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
@@ -106,6 +148,7 @@ def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
         ),
         ("label", f"{LONG}/a.txt", f"image list {LONG}/a.txt cannot be read: File name too long"),
         ("evaluate", "masks", "image list masks is no file"),
+        ("root", "a\0b", "dataset.root: a\\x00b/labels.csv is no path; a folder data set needs it"),
     ],
 )
 def test_paths_that_cannot_be_looked_at_are_told(key, path, sentence, config, tmp_path):
@@ -122,7 +165,6 @@ def test_paths_of_weights_and_cams_that_cannot_be_looked_at_are_told(section, co
 def test_images_and_masks_that_cannot_be_looked_at_are_told(config, tmp_path):
     (tmp_path / "labels.csv").write_text(f"image,classes\n{LONG}/a.png,cat\nb.png,cat\n")
     (tmp_path / "masks/b.png").mkdir()
-    assert problems(config, tmp_path) == [
-        "mask masks/b.png is no file",
-        f"image {LONG}/a.png cannot be read: File name too long",
-    ]
+    first, second = problems(config, tmp_path)
+    assert first == f"image {LONG}/a.png cannot be read: File name too long"
+    assert second.startswith("label masks/b.png cannot be read")

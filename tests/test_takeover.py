@@ -107,16 +107,24 @@ def test_a_folder_keeps_its_name_and_gets_it_whole(notes, monkeypatch):
     assert not (notes / "name").exists()
 
 
-def test_a_folder_that_is_moved_keeps_its_name_and_a_copy_gets_another(notes):
+def test_a_folder_that_is_moved_keeps_its_name_and_a_copy_that_shares_a_store_gets_another(notes):
     folder, moved, copy = (notes / name for name in ("one", "moved", "copy"))
     folder.mkdir()
-    name = takeover.name_of(folder)
+    name = takeover.name_of(folder, shared=False)
     folder.rename(moved)
     shutil.copytree(moved, copy)
-    other = takeover.name_of(copy)
-    assert takeover.name_of(moved) == name != other == takeover.name_of(copy)
+    assert takeover.name_of(copy, shared=False) == name  # its store is a copy too, with the runs of that name
+    other = takeover.name_of(copy, shared=True)
+    assert takeover.name_of(moved, shared=True) == name != other
+    assert takeover.name_of(copy, shared=True) == takeover.name_of(copy, shared=False) == other
     (moved / "name").write_text(name)  # as older versions wrote it
-    assert takeover.name_of(moved) == name == takeover.name_of(moved)
+    assert takeover.name_of(moved, shared=True) == name == takeover.name_of(moved, shared=True)
+
+
+@pytest.mark.parametrize("found", [b"", b"\n", b"\xff\xfe"])
+def test_a_garbled_name_stops_nothing(found, notes):
+    (notes / "name").write_bytes(found)
+    assert takeover.name_of(notes, shared=False) == takeover.name_of(notes, shared=True)
 
 
 def test_a_process_that_was_killed_holds_nothing(notes, other):

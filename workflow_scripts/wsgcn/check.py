@@ -49,7 +49,7 @@ def check_once(
     notes |= {image: _notes(marks[image])[look.black_and_white] for image, look in good.items()}
     if changed:
         write_json(memory, {image: note for image, note in known.items() if image not in looks} | notes)
-    masked = [image for image, mask in files if mask and not (image in looks and looks[image].image)]
+    masked = [image for image, mask in files if mask and (image in notes or image in good)]
     of_masks = [look.mask for look in looks.values() if look.mask]
     if masked and all(image in notes and notes[image]["black and white"] for image in masked):
         of_masks.append(f"all {len(masked)} masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …")
@@ -130,6 +130,6 @@ def _mark(path: str) -> list[int]:
     """What changes when a file does: its size and time."""
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return []
     return [status.st_size, status.st_mtime_ns]

@@ -56,10 +56,6 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     Numbers that are written as text in `config` are made numbers there. Raises ValueError with a line for each setting
     that the schema refuses or that experiments cannot change, be it the base's or an experiment's.
     """
-    try:
-        json.dumps(config, default=str, skipkeys=True)
-    except (ValueError, RecursionError):  # YAML's anchors can do that
-        raise ValueError("config: a section is part of itself") from None
     _read_numbers(config, schema)
     formed = _well_formed(config)
     named = _named_changes(formed)

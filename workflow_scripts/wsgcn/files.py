@@ -67,6 +67,8 @@ def why_no_file(path: str | Path) -> str | None:
         return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    except ValueError:  # of characters that no path has
+        return "is no path"
 
 
 def why_no_weights(weights: str | Path) -> str | None:
@@ -84,7 +86,7 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
-                raise ValueError("it holds 32-bit numbers, whose white nobody knows; save it with 8 or 16 bits")
+                raise ValueError("it holds signed, 32-bit or floating-point numbers, whose white nobody knows")
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 255 instead of scaling them
                 upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))

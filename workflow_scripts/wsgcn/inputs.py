@@ -1,11 +1,12 @@
 """What the workflow reads before it plans: experiments and data. All that is wrong with them is told in one list."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from wsgcn.check import check_networks, check_once, told
 from wsgcn.dataset import LISTS, Dataset, DatasetError
-from wsgcn.experiments import read_experiments
+from wsgcn.experiments import dependencies, read_experiments, segmented_experiments
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.readers import read_dataset
 from wsgcn.settings import in_short
@@ -13,8 +14,9 @@ from wsgcn.settings import in_short
 LONGEST_CLASS = 100
 """MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
 
-OF_DATA = ("config: dataset", "config: unknown key dataset", "config: seed", "config: unknown key seed")
-"""How problems of those settings begin without which no data set can be read."""
+OF_DATA = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
+OF_NETWORKS = re.compile(r"config: (backbone|cam|affinity|refinement|segmentation|segmentation_for|experiment)[.:\[]")
+"""How problems of those settings begin without which no data set, or no networks, can be looked at."""
 
 
 def read_inputs(
@@ -24,31 +26,33 @@ def read_inputs(
 
     The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder in
     which that of the data set lies. Where a glance finds anything wrong, images, masks and networks are opened at once,
-    not only when something is to be computed. Raises ValueError with a sentence for each problem.
+    not only when something is to be computed. Raises ValueError with a sentence for each problem; where settings are
+    wrong, networks are those of the base, if its settings allow to tell.
     """
-    problems, experiments, data, missing = [], {}, None, {}
+    problems, data, missing = [], None, {}
     try:
         experiments = read_experiments(config, schema)
     except ValueError as error:
         problems += str(error).splitlines()
-    if any(line.startswith(OF_DATA) for line in problems):
-        raise ValueError(told(problems))
+        experiments = {} if any(map(OF_NETWORKS.match, problems)) else {config["experiment"]: config}
+    if any(map(OF_DATA.match, problems)):
+        raise ValueError(told(problems + _of_weights(config, experiments)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
     try:
         data = read_dataset(section, config["seed"], own)
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
-    problems += _of_weights(experiments.values())
+    problems += _of_weights(config, experiments)
     if data:
-        problems += _of_classes(data) + _of_cams(experiments.values(), data)
         if section["kind"] != "demo":  # which draws its own
             images = data.images.values()
             missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
         problems += _none_left(data, missing, "exists") if skips else missing.values()
+        problems += _of_classes(data) + _of_cams(experiments.values(), data.without(missing) if skips else data)
     if problems:
         if data and section["kind"] != "demo":
             problems += open_images(data.without(missing), own, threads, skips)[0]
-        networks = _networks(experiments.values())  # of the hub's, which take a while to come, the names alone
+        networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
         raise ValueError(told(list(dict.fromkeys(problems))))
@@ -74,21 +78,22 @@ def _none_left(data: Dataset, lost: Iterable[str], what: str) -> list[str]:
     return [f"dataset.{name}: none of its images {what}" for name, ids in lists.items() if ids and ids <= lost]
 
 
-def _of_weights(experiments: Iterable[Mapping]) -> list[str]:
+def _of_weights(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
     """A sentence for each file of initial weights that is not there."""
-    places = [(where, backbone["weights"]) for where, backbone, _ in _networks(experiments)]
+    places = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
     return [f"{where}backbone.weights: {why}" for where, path in places if (why := why_no_weights(path))]
 
 
-def _networks(experiments: Iterable[Mapping]) -> list[tuple[str, Mapping, int]]:
-    """What `check_networks` takes, of all experiments, each once."""
-    found = []
-    for settings in experiments:
-        segmentation = settings["segmentation"]["training"]["backbone"]
-        for network in (("", settings["backbone"], 16), ("segmentation.training.", segmentation, 8)):
-            if network not in found:
-                found.append(network)
-    return found
+def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, Mapping, int]]:
+    """What `check_networks` takes, of all networks that the experiments train, each once."""
+    found, segmented = [], segmented_experiments(config, experiments)
+    for name, settings in experiments.items():
+        stages = dependencies(settings)
+        if any("backbone" in keys for keys in stages.values()):
+            found.append(("", settings["backbone"], 16))
+        if name in segmented:
+            found.append(("segmentation.training.", settings["segmentation"]["training"]["backbone"], 8))
+    return [network for place, network in enumerate(found) if network not in found[:place]]
 
 
 def _of_classes(data: Dataset) -> list[str]:

@@ -22,7 +22,8 @@ OF_THE_MACHINE = {
 """Numbers of errors that are no image's fault."""
 
 OF_TORCH = re.compile(
-    "out of memory|not enough memory|allocate memory|cuda (driver )?error|cu(blas|dnn|solver|sparse)|find an engine",
+    "out of memory|not enough memory|allocate memory|bad_alloc|find an engine|"
+    "cuda (driver |unknown )?error|no cuda gpus|nvidia driver|cu(blas|dnn|solver|sparse)|nvrtc|nvml",
     re.IGNORECASE,
 )
 """What PyTorch says, in a RuntimeError, where memory is short or a GPU has failed."""

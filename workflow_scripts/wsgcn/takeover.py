@@ -26,20 +26,25 @@ def take_over(folder: Path) -> None:
     jobs of this process find in their environment what to call it and its folder: MLflow runs carry both.
     """
     folder.mkdir(exist_ok=True)
-    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name_of(folder), LEADER: str(os.getpid())}
+    name = name_of(folder, shared="MLFLOW_TRACKING_URI" in os.environ)
+    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name, LEADER: str(os.getpid())}
     hold(folder, alone=lambda: _set_aside(folder))
     if orphans := _orphans(folder):
         processes = " ".join(map(str, orphans))
         print(f"jobs of a workflow that died still run here: wait for them, or kill {processes}", file=sys.stderr)
 
 
-def name_of(folder: Path) -> str:
-    """What a folder is called, for as long as it exists, wherever it is moved; a copy is called otherwise."""
+def name_of(folder: Path, shared: bool) -> str:
+    """What a folder is called, also where it is moved to on its disk.
+
+    A copy of it is called so too, as it has a copy of the MLflow store with that folder's runs, but otherwise where the
+    store is `shared`: it is to leave the runs of the first alone.
+    """
     note, own = folder / "name", str(folder.stat().st_ino)
-    name, *number = note.read_text().split() if note.is_file() else [""]
-    if not name or number not in ([], [own]):  # a folder's own number is not copied with it
-        name = uuid.uuid4().hex
-    if number != [own]:
+    name, number = [*(note.read_text(errors="replace").split() if note.is_file() else []), "", ""][:2]
+    if not name or (shared and number not in ("", own)):
+        name, number = uuid.uuid4().hex, ""
+    if not number:
         with whole_file(note) as path:
             path.write_text(f"{name} {own}")
     return name
