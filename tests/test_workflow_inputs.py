@@ -33,8 +33,8 @@ def test_a_folder_of_photos(tmp_path):
     Image.fromarray(pixels).resize((300, 200)).save(root / "large.jpg")
     Image.new("CMYK", (30, 20)).save(root / "print.tif")
     Image.new("L", (1, 1)).save(root / "dot.png")
-    (root / "broken.png").write_bytes((root / "my cät.png").read_bytes()[:500])
-    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.png")]
+    (root / "broken.jpg").write_bytes((root / "large.jpg").read_bytes()[:5000])  # too large as well
+    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.jpg")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     root.chmod(0o555)  # which stops nobody who may do anything, hence:
     before = [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]]
@@ -46,7 +46,7 @@ def test_a_folder_of_photos(tmp_path):
     assert [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]] == before
     root.chmod(0o755)
     results = tmp_path / "results/mine"
-    assert "will be skipped: image my photos/broken.png cannot be read" in output
+    assert "will be skipped: image my photos/broken.jpg cannot be read" in output
     tags = sum(row.rsplit(",", 1)[1].count(";") + 1 for row in rows[1:])
     shown = dict(re.findall(r"(\w+) \((\d+) images\)", re.search("^classes: (.*)$", output, re.MULTILINE)[1]))
     assert list(shown) == sorted(shown) and sum(map(int, shown.values())) == tags
@@ -59,7 +59,7 @@ def test_a_folder_of_photos(tmp_path):
     assert read_label(labels["large"]).shape == (200, 300)
     assert read_label(results / "partial/large.png").shape == (17, 25)  # of 67 x 100 pixels
     assert read_label(labels["my cät"]).shape == np.array(Image.open(root / "my cät.png")).shape[:2]
-    assert "broken.png cannot be read" in why_skipped(results / "segmentation/wsgcn-i/multi_crf/broken.png")
+    assert "broken.jpg cannot be read" in why_skipped(results / "segmentation/wsgcn-i/multi_crf/broken.png")
     text = (results / "summary/wsgcn-i.txt").read_text()
     assert "skipped 1 image(s)\nbroken: " in text
     page = (results / "report/wsgcn-i.html").read_text()
