@@ -89,9 +89,13 @@ def schedule_at_leisure():
 
 
 def show_summary():
-    """Print the tables that this run has made."""
+    """Print the tables that this run has made, or where the labels are if it was to make these alone."""
     every, tables = Path(RESULTS) / "ablations/summary.txt", [Path(RESULTS) / "benchmark/core.txt"]
     tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # which says it all
         print(path.read_text(), file=sys.stderr)
+    if {rule.name for rule in workflow.dag.targetrules} == {"labels"}:
+        print(f"labels    {RESULTS}/pseudo/{FOLDERS['pseudo'][BASE]}", file=sys.stderr)
+        for problem in MISSING.values():
+            print(f"left out: {problem}", file=sys.stderr)

@@ -42,7 +42,9 @@ def test_a_folder_of_photos(tmp_path):
     dataset = {"name": "mine", "kind": "folder", "root": "my photos", "longest_side": 100, **lists}
     few = {"experiments": {"cam-only": {"refinement": "none"}}}
     write_config(tmp_path, {"dataset": dataset, "on_error": "skip", **few})
-    output = snakemake(tmp_path, "all", "ablations", "--cores", "8")
+    output = snakemake(tmp_path, "labels", "--cores", "8")
+    assert "labels    results/mine/pseudo/wsgcn-i/" in output
+    output += snakemake(tmp_path, "all", "ablations", "--cores", "8")
     assert [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]] == before
     root.chmod(0o755)
     results = tmp_path / "results/mine"
