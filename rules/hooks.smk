@@ -95,7 +95,7 @@ def show_summary():
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # which says it all
         print(path.read_text(), file=sys.stderr)
-    if {rule.name for rule in workflow.dag.targetrules} == {"labels"}:
+    if [target.name for target in workflow.dag.targetrules] == ["labels"]:
         print(f"labels    {RESULTS}/pseudo/{FOLDERS['pseudo'][BASE]}", file=sys.stderr)
         for problem in MISSING.values():
             print(f"left out: {problem}", file=sys.stderr)
