@@ -99,6 +99,13 @@ def test_settings_without_which_there_are_no_data_are_told_without_the_data(conf
     assert len(found) == 6 and "dataset.kind: folders is none of" in found[0] and "backbone.weights" in found[-1]
 
 
+@pytest.mark.parametrize("key", "segmentation_for experiment cam backbone on_error experiments dataset seed".split())
+def test_a_key_that_is_missing_is_told(key, config, tmp_path):
+    (tmp_path / "a.png").unlink()
+    del config[key]
+    assert f"config: {key}: is missing" in problems(config, tmp_path)
+
+
 @pytest.mark.parametrize("trained", [False, True])
 def test_networks_that_nobody_trains_are_not_looked_at(trained, config, tmp_path):
     (tmp_path / "a.png").unlink()

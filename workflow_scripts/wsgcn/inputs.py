@@ -86,7 +86,7 @@ def _of_weights(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str
 
 def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, Mapping, int]]:
     """What `check_networks` takes, of all networks that the experiments train, each once."""
-    found, segmented = [], segmented_experiments(config, experiments)
+    found, segmented = [], segmented_experiments(config, experiments) if experiments else []
     for name, settings in experiments.items():
         stages = dependencies(settings)
         if any("backbone" in keys for keys in stages.values()):
