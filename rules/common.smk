@@ -8,22 +8,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.check import check_networks, told
-from wsgcn.dataset import batches
-from wsgcn.experiments import (
-    describe,
-    folders,
-    further_pairs,
-    part_of,
-    read_of,
-    segmented_experiments,
-    used,
-)
-from wsgcn.inputs import open_images, read_inputs
-from wsgcn.provenance import device_of
-from wsgcn.sizes import image_sizes, with_smaller_copies
-from wsgcn.steps import FEW, iterations_for
-from wsgcn.takeover import clear_up, died, take_over
+from wsgcn.workflow.check import check_networks, told
+from wsgcn.data.dataset import batches
+from wsgcn.workflow.experiments import describe, folders, further_pairs, part_of, read_of, segmented_experiments, used
+from wsgcn.workflow.inputs import open_images, read_inputs
+from wsgcn.workflow.provenance import device_of
+from wsgcn.data.sizes import image_sizes, with_smaller_copies
+from wsgcn.networks.schedule import FEW, iterations_for
+from wsgcn.workflow.recovery import clear_up, died, take_over
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 if workflow.is_main_process:

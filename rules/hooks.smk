@@ -56,7 +56,7 @@ def after_a_death():
     if died(SNAKEMAKE):
         for path in Path("results").glob("*/mlflow/store.json"):
             from wsgcn.files import read_json
-            from wsgcn.tracking import end_runs, whereabouts  # which takes seconds
+            from wsgcn.tracking.runs import end_runs, whereabouts  # which takes seconds
 
             try:
                 end_runs(read_json(path), "KILLED", folder=whereabouts()["folder"])
@@ -69,7 +69,7 @@ def end_failed_runs():
     """Mark the MLflow runs of this workflow that did not end as failed."""
     if Path(STORE).is_file():
         from wsgcn.files import read_json
-        from wsgcn.tracking import end_runs, whereabouts
+        from wsgcn.tracking.runs import end_runs, whereabouts
 
         try:
             end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wsgcn.experiments import COMMON, merge, read_experiments
+from wsgcn.workflow.experiments import COMMON, merge, read_experiments
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny_voc import make_project
 
-from wsgcn.backbone import build_backbone
-from wsgcn.training import Run
+from wsgcn.networks.backbone import build_backbone
+from wsgcn.networks.training import Run
 
 torch.set_num_threads(1)
 

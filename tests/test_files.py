@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wsgcn.data.sizes import _upright_size
 from wsgcn.files import (
     read_arrays,
     read_image,
@@ -19,7 +20,6 @@ from wsgcn.files import (
     write_json,
     write_label,
 )
-from wsgcn.sizes import _upright_size
 
 ORIENTATION = 0x0112
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from wsgcn import demo
-from wsgcn.affinitynet import train_affinitynet
-from wsgcn.cam import train_classifier
-from wsgcn.deeplab import train_deeplab
-from wsgcn.device import pick_device
+from wsgcn.affinity.affinitynet import train_affinitynet
+from wsgcn.affinity.irnet import train_boundary
+from wsgcn.cam.classifier import train_classifier
+from wsgcn.data import demo_scenes as demo
 from wsgcn.files import write_label
-from wsgcn.irnet import train_boundary
+from wsgcn.networks.device import pick_device
+from wsgcn.segmentation.deeplab import train_deeplab
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

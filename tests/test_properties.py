@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from wsgcn.dataset import Dataset, DatasetError, batches
-from wsgcn.experiments import describe, folders, read_experiments
+from wsgcn.data.dataset import Dataset, DatasetError, batches
+from wsgcn.data.names import problem_of_id
 from wsgcn.files import IGNORE, read_arrays, read_label, write_arrays, write_label
-from wsgcn.partial import confident
-from wsgcn.readers import problem_of_id, read_dataset
+from wsgcn.labels.partial import confident
+from wsgcn.workflow.experiments import describe, folders, read_experiments
+from wsgcn.workflow.inputs import read_dataset
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "rules/schemas/config.yaml"

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from tiny_project import copy_workflow, snakemake, write_config
 
-from wsgcn import demo
+from wsgcn.data import demo_scenes as demo
+from wsgcn.data.readers.voc import VOC_CLASSES
 from wsgcn.files import read_label, write_label
-from wsgcn.readers import VOC_CLASSES
 
 # Replaces those of config.yaml: one of each kind.
 EXPERIMENTS = {

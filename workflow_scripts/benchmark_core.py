@@ -3,12 +3,12 @@
 import pandas as pd
 import torch
 
-from wsgcn.augment import resize
-from wsgcn.benchmark import Sample, compare, grid_of, growth, resized, summary
-from wsgcn.figures import growth_curves
+from wsgcn.affinity.matrices import node_features
+from wsgcn.data.augment import resize
 from wsgcn.files import read_arrays, read_image, read_label, whole_file, why_skipped
-from wsgcn.jobs import logged
-from wsgcn.learnt import node_features
+from wsgcn.refinement.benchmark import Sample, compare, grid_of, growth, resized, summary
+from wsgcn.reporting.figures import growth_curves
+from wsgcn.workflow.jobs import logged
 
 torch.set_num_threads(1)  # a pool of threads would not survive the forks that the methods are measured in
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from wsgcn.augment import resize
-from wsgcn.comparison import compare
-from wsgcn.comparison_figures import disagreement_picture
-from wsgcn.dataset import read_truth
+from wsgcn.data.augment import resize
+from wsgcn.data.dataset import read_truth
+from wsgcn.evaluation.comparison import compare
 from wsgcn.files import read_arrays, read_image, read_label, voc_palette, whole_file, why_skipped, write_json
-from wsgcn.jobs import logged
+from wsgcn.reporting.comparison_figures import disagreement_picture
+from wsgcn.workflow.jobs import logged
 
 SHOWN = 6
 

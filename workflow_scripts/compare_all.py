@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsgcn.comparison import STAGES, metrics_of, row_of
-from wsgcn.comparison_figures import ablation_chart, class_chart
+from wsgcn.evaluation.comparison import STAGES, metrics_of, row_of
 from wsgcn.files import read_arrays, read_json, whole_file
-from wsgcn.jobs import logged
-from wsgcn.provenance import differing_code
-from wsgcn.report import format_ablations
-from wsgcn.tracking import current_tags, log, log_files, retire_others
+from wsgcn.reporting.comparison_figures import ablation_chart, class_chart
+from wsgcn.reporting.report import format_ablations
+from wsgcn.tracking.runs import current_tags, log, log_files, retire_others
+from wsgcn.workflow.jobs import logged
+from wsgcn.workflow.provenance import differing_code
 
 with logged(snakemake.log[0]):
     p, inputs, outputs = snakemake.params, snakemake.input, snakemake.output

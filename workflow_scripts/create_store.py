@@ -1,8 +1,8 @@
 """Create the MLflow store and the data set's experiment, before several jobs would at once."""
 
 from wsgcn.files import write_json
-from wsgcn.jobs import logged
-from wsgcn.tracking import end_runs, ensure_experiment, whereabouts
+from wsgcn.tracking.runs import end_runs, ensure_experiment, whereabouts
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

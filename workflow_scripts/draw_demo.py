@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wsgcn import demo
-from wsgcn.jobs import logged
+from wsgcn.data import demo_scenes as demo
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -4,11 +4,11 @@ from functools import partial
 
 from PIL import Image
 
-from wsgcn import evaluation
-from wsgcn.dataset import read_truth
-from wsgcn.figures import overlay, strip
+from wsgcn.data.dataset import read_truth
+from wsgcn.evaluation import stages as evaluation
 from wsgcn.files import IGNORE, read_image, voc_palette, whole_file, write_arrays, write_json
-from wsgcn.jobs import logged
+from wsgcn.reporting.figures import overlay, strip
+from wsgcn.workflow.jobs import logged
 
 READERS = {
     "cam": evaluation.cam_label,

@@ -1,9 +1,9 @@
 """Partial pseudo labels of a batch of images, on the graph's grid."""
 
-from wsgcn.augment import resize
+from wsgcn.data.augment import resize
 from wsgcn.files import read_arrays, read_image, write_label
-from wsgcn.jobs import each_image, logged
-from wsgcn.partial import partial_label
+from wsgcn.labels.partial import partial_label
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from wsgcn.affinitynet import label_for_affinitynet
+from wsgcn.affinity.affinitynet import label_for_affinitynet
 from wsgcn.files import read_arrays, read_image, write_label
-from wsgcn.jobs import each_image, logged
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -1,9 +1,8 @@
 """Complete pseudo labels of a batch of images: the refined scores through a dense CRF."""
 
-from wsgcn.augment import at_full_size
 from wsgcn.files import read_arrays, read_image, write_label
-from wsgcn.jobs import each_image, logged
-from wsgcn.pseudo import complete_label
+from wsgcn.labels.pseudo import complete_label
+from wsgcn.workflow.jobs import at_full_size, each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from wsgcn.device import pick_device
+from wsgcn.affinity.irnet import boundary_and_features, build_boundary_net
 from wsgcn.files import read_image, write_arrays
-from wsgcn.irnet import boundary_and_features, build_boundary_net
-from wsgcn.jobs import each_image, logged
+from wsgcn.networks.device import pick_device
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

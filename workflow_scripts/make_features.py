@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from wsgcn.affinitynet import affinity_features, build_affinitynet
-from wsgcn.device import pick_device
+from wsgcn.affinity.affinitynet import affinity_features, build_affinitynet
 from wsgcn.files import read_image, write_arrays
-from wsgcn.jobs import each_image, logged
+from wsgcn.networks.device import pick_device
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

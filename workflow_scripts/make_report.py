@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from wsgcn.augment import resize
-from wsgcn.dataset import read_truth
-from wsgcn.evaluation import all_skipped, grid_label, pixel_label, refined_label
-from wsgcn.figures import grey, heat, overlay, strip
+from wsgcn.data.augment import resize
+from wsgcn.data.dataset import read_truth
+from wsgcn.evaluation.stages import all_skipped, grid_label, pixel_label, refined_label
 from wsgcn.files import read_arrays, read_image, read_json, voc_palette, why_skipped
-from wsgcn.jobs import logged
-from wsgcn.report import write_report
-from wsgcn.settings import flatten
+from wsgcn.reporting.figures import grey, heat, overlay, strip
+from wsgcn.reporting.report import write_report
+from wsgcn.text import flatten
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     p, inputs, palette = snakemake.params, snakemake.input, voc_palette()

@@ -3,12 +3,11 @@
 import numpy as np
 import torch
 
-from wsgcn.augment import at_full_size
-from wsgcn.crf import dense_crf
-from wsgcn.deeplab import build_deeplab, predict
-from wsgcn.device import pick_device
 from wsgcn.files import read_image, write_label
-from wsgcn.jobs import each_image, logged
+from wsgcn.labels.crf import dense_crf
+from wsgcn.networks.device import pick_device
+from wsgcn.segmentation.deeplab import build_deeplab, predict
+from wsgcn.workflow.jobs import at_full_size, each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from wsgcn.cam.external import read_foreign_cams
 from wsgcn.files import read_image, write_arrays
-from wsgcn.interchange import read_foreign_cams
-from wsgcn.jobs import each_image, logged
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

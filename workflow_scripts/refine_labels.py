@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wsgcn.augment import resize
-from wsgcn.device import pick_device
+from wsgcn.affinity.matrices import affinities_of, node_features
+from wsgcn.data.augment import resize
 from wsgcn.files import read_arrays, read_image, read_label, write_arrays
-from wsgcn.gcn import ImageInput, image_seed, refine
-from wsgcn.graph import propagation_graph
-from wsgcn.jobs import each_group, logged
-from wsgcn.learnt import affinities_of, node_features
+from wsgcn.graph.operator import propagation_graph
+from wsgcn.networks.device import pick_device
+from wsgcn.refinement.gcn import ImageInput, image_seed, refine
+from wsgcn.workflow.jobs import each_group, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

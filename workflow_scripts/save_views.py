@@ -2,11 +2,11 @@
 
 from mlflow import MlflowClient
 
-from wsgcn.evaluation import metric_name
+from wsgcn.evaluation.names import metric_name
 from wsgcn.files import read_json, write_json
-from wsgcn.jobs import logged
-from wsgcn.loss_names import LOSSES
-from wsgcn.views import link_views, save_view
+from wsgcn.refinement.loss_names import LOSSES
+from wsgcn.tracking.views import link_views, save_view
+from wsgcn.workflow.jobs import logged
 
 PARAMETERS = ("sigma1", "sigma2", "lambda_ent", "lambda_lap")
 

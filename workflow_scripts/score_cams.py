@@ -3,7 +3,7 @@
 import numpy as np
 
 from wsgcn.files import read_arrays, write_arrays
-from wsgcn.jobs import each_image, logged
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -4,9 +4,9 @@ import shutil
 
 from PIL import Image
 
-from wsgcn.augment import resize
+from wsgcn.data.augment import resize
 from wsgcn.files import read_image, whole_file
-from wsgcn.jobs import logged
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     for source, target in zip(snakemake.input, snakemake.output, strict=True):

@@ -1,8 +1,8 @@
 """Start the parent run of an experiment, with all its settings."""
 
 from wsgcn.files import read_json, write_json
-from wsgcn.jobs import logged
-from wsgcn.tracking import promote, start_run
+from wsgcn.tracking.runs import promote, start_run
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from wsgcn.evaluation import all_skipped, metric_name
+from wsgcn.evaluation.names import metric_name
+from wsgcn.evaluation.stages import all_skipped
 from wsgcn.files import read_json, whole_file, why_skipped
-from wsgcn.jobs import logged
-from wsgcn.report import format_table
-from wsgcn.tracking import adopt, finish_run, log, log_files, orphans
+from wsgcn.reporting.report import format_table
+from wsgcn.tracking.runs import adopt, finish_run, log, log_files, orphans
+from wsgcn.workflow.jobs import logged
 
 MANY = 0.2
 """A share of partial labels without background that is told: more than close-ups explain."""

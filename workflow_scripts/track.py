@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from wsgcn.evaluation import metric_name, seconds_an_image
-from wsgcn.figures import loss_curves
+from wsgcn.evaluation.names import metric_name
+from wsgcn.evaluation.stages import seconds_an_image
 from wsgcn.files import read_arrays, read_json, whole_file, why_skipped, write_json
-from wsgcn.jobs import logged
-from wsgcn.loss_names import LOSSES
-from wsgcn.provenance import of_all
-from wsgcn.tracking import adopt, current_run, finish_run, log, log_files, promote, start_run
+from wsgcn.refinement.loss_names import LOSSES
+from wsgcn.reporting.figures import loss_curves
+from wsgcn.tracking.runs import adopt, current_run, finish_run, log, log_files, promote, start_run
+from wsgcn.workflow.jobs import logged
+from wsgcn.workflow.provenance import of_all
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input

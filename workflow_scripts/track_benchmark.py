@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from wsgcn.benchmark import averages
 from wsgcn.files import read_json, write_json
-from wsgcn.jobs import logged
-from wsgcn.tracking import finish_run, log, log_files, promote, start_run
+from wsgcn.refinement.benchmark import averages
+from wsgcn.tracking.runs import finish_run, log, log_files, promote, start_run
+from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input

@@ -1,7 +1,7 @@
 """Train AffinityNet."""
 
-from wsgcn.affinitynet import train_affinitynet
-from wsgcn.train_job import train_job
+from wsgcn.affinity.affinitynet import train_affinitynet
+from wsgcn.workflow.train_job import train_job
 
 p, images, labels = snakemake.params, snakemake.input.images, snakemake.input.labels
 

@@ -1,7 +1,7 @@
 """Train IRNet's boundary branch."""
 
-from wsgcn.irnet import train_boundary
-from wsgcn.train_job import train_job
+from wsgcn.affinity.irnet import train_boundary
+from wsgcn.workflow.train_job import train_job
 
 p, images, labels = snakemake.params, snakemake.input.images, snakemake.input.labels
 

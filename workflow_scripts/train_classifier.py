@@ -1,7 +1,7 @@
 """Train the classifier whose activation maps start everything."""
 
-from wsgcn.cam import train_classifier
-from wsgcn.train_job import train_job
+from wsgcn.cam.classifier import train_classifier
+from wsgcn.workflow.train_job import train_job
 
 p, images = snakemake.params, snakemake.input.images
 

@@ -1,7 +1,7 @@
 """Train DeepLabV2 on the pseudo labels."""
 
-from wsgcn.deeplab import train_deeplab
-from wsgcn.train_job import train_job
+from wsgcn.segmentation.deeplab import train_deeplab
+from wsgcn.workflow.train_job import train_job
 
 p, images, labels = snakemake.params, snakemake.input.images, snakemake.input.labels
 

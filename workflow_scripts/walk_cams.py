@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from wsgcn.affinity.matrices import affinities_of
 from wsgcn.files import read_arrays, write_arrays
-from wsgcn.jobs import each_image, logged
-from wsgcn.learnt import affinities_of
-from wsgcn.random_walk import walk_against_constant, walk_with_background
+from wsgcn.refinement.random_walk import walk_against_constant, walk_with_background
+from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params

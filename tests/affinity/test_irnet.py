@@ -1,0 +1,155 @@
+"""IRNet's labels, its loss over pairs, its boundary branch."""
+
+import numpy as np
+import pytest
+import torch
+from pair_losses import TERMS, losses_by_loops, values_of
+from PIL import Image
+
+from wsgcn.affinity import irnet
+from wsgcn.affinity.irnet import BoundaryNet, affinity_loss, boundary_and_features, label_for_irnet, train_boundary
+from wsgcn.files import write_label
+
+SIZES = [(64, 64), (50, 71), (33, 40)]
+
+
+def loops(boundary, label, radius, pairs, points_between):
+    """A line's affinity is one minus the largest boundary on it."""
+    return losses_by_loops(
+        lambda b, p, q: 1 - max(boundary[b][point] for point in points_between(p, q)),
+        label,
+        list(pairs(*label.shape[1:], radius)),
+    )
+
+
+@pytest.mark.parametrize("radius", [2, 3, 5])
+@pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 255), (4,), (1, 2), (255,)], ids=str)
+def test_affinity_loss_is_the_loop_s(radius, labels, rng, pairs, points_between):
+    boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
+    found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), radius))
+    np.testing.assert_allclose(found, loops(boundary, label, radius, pairs, points_between), rtol=1e-6)
+
+
+def test_means_are_over_the_batch_s_pairs_not_over_images(rng, pairs, points_between):
+    boundary, label = rng.random((2, 4, 4)), np.zeros((2, 4, 4), np.uint8)
+    label[0, 1:] = 255
+    found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), 3))
+    np.testing.assert_allclose(found, loops(boundary, label, 3, pairs, points_between), rtol=1e-6)
+
+
+@pytest.mark.parametrize("radius, counts", [(5, False), (6, True)])
+def test_the_radius_is_exclusive(radius, counts):
+    label = torch.full((1, 4, 5), 255, dtype=torch.uint8)
+    label[0, 0, 0], label[0, 3, 4] = 0, 1  # 3 down and 4 right: a distance of exactly 5
+    negative = affinity_loss(torch.full((1, 4, 5), 0.5), label, radius)["loss_negative"]
+    assert bool(negative > 0) == counts
+
+
+def test_perfect_boundaries_cost_nothing():
+    boundary, label = torch.zeros(1, 6, 7), torch.zeros(1, 6, 7, dtype=torch.uint8)
+    boundary[:, :, 3], label[:, :, 3], label[:, :, 4:] = 1, 255, 2
+    assert abs(affinity_loss(boundary, label, 5)["loss"].item()) < 1e-4
+    assert affinity_loss(1 - boundary, label, 5)["loss"].item() > 5
+
+
+def test_gradient_of_the_affinity_loss(rng):
+    boundary = torch.tensor(rng.permutation(np.linspace(0.1, 0.9, 40)).reshape(2, 4, 5), requires_grad=True)  # no ties
+    label = torch.tensor(rng.choice([0, 1, 2, 255], (2, 4, 5)).astype(np.uint8))
+    assert torch.autograd.gradcheck(lambda b: affinity_loss(b, label, 4)["loss"], boundary)
+
+
+SETTINGS = {"foreground_score": 0.3, "background_score": 0.05, "certainty": 0.7}
+
+
+def test_label_for_irnet_is_the_loop_s(rng, monkeypatch):
+    """With the CRF left out: sure foreground above one score, sure background below the other, 255 between."""
+
+    def one_hot(image, places, classes, certainty, crf):
+        assert (certainty, crf) == (0.7, "crf")
+        return np.eye(classes)[places].transpose(2, 0, 1)
+
+    monkeypatch.setattr(irnet, "dense_crf_labels", one_hot)
+    cams = rng.random((2, 12, 13)).astype(np.float32) ** 3
+    expected = np.full((12, 13), 255)
+    for y, x in np.ndindex(12, 13):
+        if max(cams[:, y, x]) > 0.3:
+            expected[y, x] = 6 if cams[0, y, x] > cams[1, y, x] else 9
+        elif max(cams[:, y, x]) <= 0.05:
+            expected[y, x] = 0
+    label = label_for_irnet(np.zeros((12, 13, 3), np.uint8), cams, [6, 9], SETTINGS | {"crf": "crf"})
+    assert label.dtype == np.uint8 and set(np.unique(expected)) == {0, 6, 9, 255}
+    np.testing.assert_array_equal(label, expected)
+
+
+def test_label_needs_both_crfs_to_call_it_background(monkeypatch):
+    """What only the low score's CRF calls a class is 255; what the high one's calls a class is that class."""
+    answers = iter([[1, 0, 1, 0], [1, 1, 0, 0]])  # of the high score's CRF, then of the low one's
+    monkeypatch.setattr(irnet, "dense_crf_labels", lambda *_: np.eye(2)[[next(answers)]].transpose(2, 0, 1))
+    label = label_for_irnet(np.zeros((1, 4, 3), np.uint8), np.zeros((1, 1, 4)), [7], SETTINGS | {"crf": {}})
+    assert label.tolist() == [[7, 255, 7, 0]]
+
+
+def test_label_for_irnet_of_a_picture(picture, crf_settings):
+    cams = np.zeros((1, 24, 30), np.float32)
+    cams[0, 5:19, 7:21] = 0.1
+    cams[0, 7:17, 9:19] = 0.9
+    label = label_for_irnet(picture, cams, [4], SETTINGS | {"crf": crf_settings})
+    assert (label[8:16, 10:18] == 4).all()
+    assert (label[:3] == 0).all() and (label[:, 24:] == 0).all()
+
+
+@pytest.fixture(scope="module")
+def net(backbone):
+    torch.manual_seed(0)
+    return BoundaryNet(backbone)
+
+
+def test_branch_has_32_channels_a_stage_and_saves_its_backbone(net):
+    assert {name.split(".")[0] for name in net.state_dict()} == {"backbone", "stages", "last"}
+    assert [stage[0].weight.shape[:2] for stage in net.stages] == [(32, c) for c in (16, 24, 40, 112, 320)]
+    assert all(stage[1].num_groups == 4 for stage in net.stages)
+    assert net.last.weight.shape == (1, 160, 1, 1)
+
+
+def test_only_the_branch_learns(net):
+    net.train()
+    assert not net.backbone.training
+    features = net.features(torch.rand(2, 3, 32, 40), (8, 10))
+    assert features.shape == (2, 160, 8, 10) and (features >= 0).all()
+    affinity_loss(net.boundary(features), torch.zeros(2, 8, 10), 3)["loss"].backward()
+    assert all(p.grad is not None for p in net.parameters() if p.requires_grad)
+    assert all(p.grad is None for p in net.backbone.parameters())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_boundary_and_features(size, net, rng, cpu):
+    image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    boundary, features = boundary_and_features(net, image, cpu)
+    h, w = -(-size[0] // 4), -(-size[1] // 4)
+    assert boundary.shape == (h, w) and features.shape == (160, h, w)
+    assert boundary.dtype == features.dtype == np.float32
+    assert (0 <= boundary).all() and (boundary <= 1).all()
+    mirrored_boundary, mirrored_features = boundary_and_features(net, np.ascontiguousarray(image[:, ::-1]), cpu)
+    np.testing.assert_allclose(mirrored_boundary, boundary[:, ::-1], atol=1e-5)
+    np.testing.assert_allclose(mirrored_features, features[..., ::-1], atol=1e-3)
+
+
+def test_train_boundary(tmp_path, wheel, rng, quietly):
+    """Labels that follow the picture are learnt; the same seed gives the same branch."""
+    images, labels = [], []
+    for k in range(2):
+        label = np.zeros((48, 48), np.uint8)
+        label[10 + 8 * k : 34, 12:30] = 1
+        pixels = np.where(label[..., None] > 0, (220, 60, 40), (30, 90, 200)) + rng.integers(-9, 9, (48, 48, 3))
+        images.append(str(tmp_path / f"{k}.png"))
+        labels.append(str(tmp_path / f"label{k}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(images[-1])
+        write_label(labels[-1], label)
+    settings = {
+        "epochs": 8, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr": 0.1, "weight_decay": 1e-4, "radius": 4,
+    }  # fmt: skip
+    runs = [train_boundary(images, labels, wheel, settings, quietly(0)) for _ in range(2)]
+    (first, history), (second, _) = runs
+    assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
+    assert set(history.columns) == set(TERMS)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

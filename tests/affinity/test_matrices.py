@@ -1,0 +1,119 @@
+"""What the refinement takes from either network's file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsgcn.affinity.matrices import affinities_of, affinity_matrix, feature_affinity_matrix, node_features, on_grid
+from wsgcn.files import read_arrays, write_arrays
+
+H, W = 6, 8
+
+
+@pytest.fixture
+def of_irnet(rng):
+    """As make_boundaries.py writes it, with fewer channels."""
+    return {
+        "boundary": rng.random((H, W), np.float32),
+        "features": rng.standard_normal((5, H, W)).astype(np.float16),
+        "weight": rng.standard_normal(5).astype(np.float32),
+    }
+
+
+@pytest.fixture
+def of_affinitynet(rng):
+    """As make_features.py writes it, with fewer channels."""
+    return {"features": rng.standard_normal((5, H // 2, W // 2)).astype(np.float16)}
+
+
+@pytest.mark.parametrize("radius, beta", [(3, 2), (5, 10)])
+def test_affinities_of_irnet_s_file_come_from_its_boundary(radius, beta, of_irnet, pairs, points_between):
+    expected, boundary = np.eye(H * W), of_irnet["boundary"].astype(float)
+    for a, b in pairs(H, W, radius):
+        i, j = a[0] * W + a[1], b[0] * W + b[1]
+        expected[i, j] = expected[j, i] = (1 - max(boundary[p] for p in points_between(a, b))) ** beta
+    found = affinities_of(of_irnet, (H, W), radius, beta)
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4, atol=1e-9)
+    np.testing.assert_array_equal(found.toarray(), affinity_matrix(of_irnet["boundary"], radius, beta).toarray())
+
+
+@pytest.mark.parametrize("radius, beta", [(3, 2), (5, 8)])
+@pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
+def test_affinities_of_affinitynet_s_file_come_from_its_features_on_the_grid(size, radius, beta, of_affinitynet, pairs):
+    h, w = size
+    features, expected = on_grid(of_affinitynet["features"], size).astype(float), np.eye(h * w)
+    for a, b in pairs(h, w, radius):
+        i, j = a[0] * w + a[1], b[0] * w + b[1]
+        difference = np.mean([abs(channel[a] - channel[b]) for channel in features])
+        expected[i, j] = expected[j, i] = np.exp(-difference) ** beta
+    found = affinities_of(of_affinitynet, size, radius, beta)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4)
+    matrix = feature_affinity_matrix(on_grid(of_affinitynet["features"], size), radius, beta)
+    np.testing.assert_array_equal(found.toarray(), matrix.toarray())
+
+
+def test_plain_features_of_irnet_s_file_are_rows_over_the_nodes(of_irnet):
+    found = node_features(of_irnet, (H, W), "plain")
+    assert found.shape == (5, H * W) and found.dtype == np.float32
+    for d, y, x in np.ndindex(5, H, W):
+        assert found[d, y * W + x] == of_irnet["features"][d, y, x]
+
+
+def test_weighted_features_are_each_channel_times_its_weight(of_irnet):
+    found = node_features(of_irnet, (H, W), "weighted")
+    assert found.shape == (5, H * W) and found.dtype == np.float32
+    for d, y, x in np.ndindex(5, H, W):
+        assert found[d, y * W + x] == pytest.approx(float(of_irnet["features"][d, y, x] * of_irnet["weight"][d]))
+
+
+@pytest.mark.parametrize("which", ["plain", "weighted"])
+@pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
+def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, which, of_affinitynet):
+    found = node_features(of_affinitynet, size, which)
+    assert found.shape == (5, size[0] * size[1]) and found.dtype == np.float32
+    values = [float(value) for value in of_affinitynet["features"].ravel()]
+    root_mean_square = (sum(value**2 for value in values) / len(values)) ** 0.5
+    on_nodes = on_grid(of_affinitynet["features"].astype(np.float32), size)
+    for d, y, x in np.ndindex(5, *size):
+        assert found[d, y * size[1] + x] == pytest.approx(on_nodes[d, y, x] / root_mean_square, rel=1e-4, abs=1e-6)
+
+
+def test_features_of_zeros_stay_zeros(of_affinitynet):
+    zeros = {"features": np.zeros_like(of_affinitynet["features"])}
+    assert not node_features(zeros, (H, W), "plain").any()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_what_was_read_stays_as_it_is(dtype, of_irnet, of_affinitynet):
+    """Above all where no conversion copies it."""
+    for learnt, size in ((of_irnet, (H, W)), (of_affinitynet, (H, W))):
+        learnt = {name: values.astype(dtype) for name, values in learnt.items()}
+        before = {name: values.copy() for name, values in learnt.items()}
+        affinities_of(learnt, size, 3, 2)
+        node_features(learnt, size, "weighted")[:] = 7
+        for name, values in learnt.items():
+            np.testing.assert_array_equal(values, before[name])
+
+
+def test_both_files_as_they_are_written_and_read(tmp_path, of_irnet, of_affinitynet):
+    for learnt in (of_irnet, of_affinitynet):
+        write_arrays(tmp_path / "x.npz", **learnt)
+        read = read_arrays(tmp_path / "x.npz")
+        for found, expected in (
+            (affinities_of(read, (H, W), 3, 2).toarray(), affinities_of(learnt, (H, W), 3, 2).toarray()),
+            (node_features(read, (H, W), "weighted"), node_features(learnt, (H, W), "weighted")),
+        ):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_walks_wait_for_neither_timm_nor_pandas():
+    """A batch job that needs no network starts without them."""
+    modules = "sys, wsgcn.affinity.matrices, wsgcn.refinement.random_walk"
+    code = f"import {modules}; print(*sorted({{'numpy', 'timm', 'pandas'}} & set(sys.modules)))"
+    source = Path(__file__).parents[2] / "workflow_scripts"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["numpy"]

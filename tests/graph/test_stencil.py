@@ -1,0 +1,54 @@
+"""Symmetric matrices over the neighbours on a grid, against loops over the pairs."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from wsgcn.graph.grid import displacements, pair_places
+from wsgcn.graph.stencil import TILE, scaled, stencil_matrix, times
+
+
+@pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
+def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
+    """Narrow grids too, where two displacements share a diagonal."""
+    field = rng.random((2, h, w))
+
+    def value(dy, dx):
+        here, there = pair_places(h, w, dy, dx)
+        return field[0][here] + field[1][there]
+
+    found = stencil_matrix(h, w, displacements(4), value, diagonal=3)
+    expected = 3 * np.eye(h * w)
+    for a, b in pairs(h, w, 4):  # a comes first in reading order, as `here` does
+        i, j = a[0] * w + a[1], b[0] * w + b[1]
+        expected[i, j] = expected[j, i] = field[0][a] + field[1][b]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("format", ["dia", "csr"])
+def test_scaled_multiplies_rows_and_columns(format, rng):
+    matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng, dtype=np.float32).asformat(format)
+    left, right = rng.random(6), rng.random(6)
+    found = scaled(matrix, left, right)
+    assert found.format == format and found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray(), left[:, None] * matrix.toarray() * right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("h, w", [(1, 1), (3, 4), (50, 60), (32, 32), (1, 2050), (33, 32)])
+def test_times_is_the_dense_product(h, w, dtype, rng):
+    """On grids of less than a tile, of whole tiles, and beyond."""
+
+    def value(dy, dx):
+        return rng.random([size - abs(d) for size, d in zip((h, w), (dy, dx), strict=True)])
+
+    matrix = stencil_matrix(h, w, displacements(5), value, diagonal=2).astype(dtype)
+    row = rng.standard_normal(h * w).astype(dtype)
+    found = times(matrix, row)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, matrix.toarray().astype(float) @ row, atol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+def test_some_of_these_grids_are_larger_than_a_tile():
+    assert 32 * 32 == TILE < 33 * 32 < 50 * 60

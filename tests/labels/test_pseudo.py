@@ -1,0 +1,57 @@
+"""From the GCN's scores to a full-size label."""
+
+import numpy as np
+import pytest
+
+from wsgcn.labels.crf import dense_crf
+from wsgcn.labels.pseudo import complete_label
+from wsgcn.labels.scores import label_of, upsample
+
+
+def bilinear_by_loops(channel, height, width):
+    """Corners fall on corners: output row r reads at r (h - 1) / (height - 1)."""
+    h, w = channel.shape
+    result = np.zeros((height, width))
+    for r, c in np.ndindex(height, width):
+        y, x = r * (h - 1) / max(height - 1, 1), c * (w - 1) / max(width - 1, 1)
+        for row in range(h):
+            for column in range(w):
+                result[r, c] += max(0, 1 - abs(y - row)) * max(0, 1 - abs(x - column)) * channel[row, column]
+    return result
+
+
+@pytest.mark.parametrize("size, target", [((3, 4), (9, 14)), ((2, 2), (8, 8)), ((1, 3), (4, 12)), ((4, 5), (4, 5))])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_upsample_is_the_loop_s(size, target, dtype, rng):
+    scores = rng.random((2, *size)).astype(dtype)
+    found = upsample(scores, *target)
+    assert found.dtype == np.float32
+    for channel, expected in zip(found, scores, strict=True):
+        np.testing.assert_allclose(channel, bilinear_by_loops(expected.astype(float), *target), atol=1e-5)
+
+
+def test_label_of_names_the_classes():
+    scores = np.array([[[0.8, 0.1, 0.2]], [[0.1, 0.7, 0.2]], [[0.1, 0.2, 0.6]]])
+    label = label_of(scores, [4, 20])
+    assert label.tolist() == [[0, 4, 20]] and label.dtype == np.uint8
+
+
+def test_complete_label_takes_scores_as_probabilities(picture, rng, crf_settings):
+    """No second softmax: the CRF gets the upsampled scores themselves."""
+    scores = rng.random((3, 6, 8)).astype(np.float32) ** 4
+    scores /= scores.sum(0)
+    label = complete_label(picture, scores, [2, 9], crf_settings)
+    enlarged = np.stack([bilinear_by_loops(channel, 24, 30) for channel in scores])
+    expected = np.array([0, 2, 9])[dense_crf(picture, enlarged, crf_settings).argmax(0)]
+    assert label.dtype == np.uint8 and label.shape == (24, 30)
+    assert (label == expected).mean() > 0.998  # up to ties in the last bit
+
+
+def test_complete_label_follows_the_picture(picture, crf_settings):
+    scores = np.full((2, 6, 8), 0.5, np.float32)
+    scores[:, 2:4, 3:5] = [[[0.1]], [[0.9]]]
+    scores[:, :, 7] = scores[:, 0] = [[0.9], [0.1]]
+    label = complete_label(picture, scores, [5], crf_settings)
+    truth = np.zeros((24, 30), int)
+    truth[6:18, 8:20] = 5
+    assert (label == truth).mean() > 0.97

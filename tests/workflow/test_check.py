@@ -1,0 +1,144 @@
+"""The look at every image and mask before anything runs."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from wsgcn.files import IGNORE, read_json, write_label, write_skipped
+from wsgcn.networks import backbone
+from wsgcn.workflow import check
+from wsgcn.workflow.check import Look, check_networks, check_once, look_at, told
+
+VALUES = (0, 1, *[-1] * 253, IGNORE)
+
+
+@pytest.fixture
+def image(tmp_path):
+    Image.new("RGB", (5, 4)).save(tmp_path / "image.png")
+    return str(tmp_path / "image.png")
+
+
+def mask(path, values):
+    write_label(path, np.array(values, np.uint8))
+    return str(path)
+
+
+def test_every_problem_is_a_sentence(tmp_path, image):
+    fitting = mask(tmp_path / "fitting.png", np.zeros((4, 5)))
+    small = mask(tmp_path / "small.png", np.zeros((3, 5)))
+    unknown = mask(tmp_path / "unknown.png", np.full((4, 5), 7))
+    coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
+    Image.new("RGB", (5, 4)).save(coloured)
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    assert look_at(image, None, VALUES) == look_at(image, fitting, VALUES) == Look()
+    assert look_at(image, small, VALUES) == Look(mask=f"mask {small} is 5×3, its image 5×4")
+    assert look_at(image, unknown, VALUES) == Look(mask=f"mask {unknown} holds values of no class: 7")
+    assert look_at(image, coloured, VALUES).mask.startswith(f"label {coloured} is a RGB image")
+    assert look_at(broken, fitting, VALUES).image.startswith(f"image {broken} cannot be read")
+    assert look_at(missing, None, VALUES) == Look(image=f"image {missing} does not exist")
+
+
+BLACK_AND_WHITE = "masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"
+
+
+def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
+    broken, missing, memory = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    files = [(image, None), (broken, None), (missing, None)]
+    for _ in range(2):
+        of_images, of_masks = check_once(files, VALUES, memory, threads=2)
+        assert list(of_images) == [broken, missing] and not of_masks
+        assert of_images[missing] == f"image {missing} does not exist"
+    Image.new("L", (3, 3)).save(broken)
+    assert check_once(files[:2], VALUES, memory) == ({}, [])
+
+
+def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
+    binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
+    other = mask(tmp_path / "other.png", np.tile([0, 1, 0, 0, 0], (4, 1)))
+    Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
+    second, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    for _ in range(2):
+        told = check_once([(image, binary), (second, binary)], VALUES, memory)
+        assert told == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_once([(image, binary), (second, other)], VALUES, memory) == ({}, [])
+    ignoring_all = (0, *[IGNORE] * 255)  # a mask whose classes are outside the subset is no such mask
+    assert check_once([(second, other)], ignoring_all, memory) == ({}, [])
+
+
+def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
+    memory, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
+    other = str(tmp_path / "other.png")
+    Image.new("RGB", (5, 4)).save(other)
+    opened, look = [], check.look_at
+    monkeypatch.setattr(check, "look_at", lambda path, *rest: opened.append(path) or look(path, *rest))
+    files = [(image, label), (other, None)]
+    check_once(files, VALUES, memory)
+    assert sorted(opened) == sorted([image, other])
+    check_once(files, VALUES, memory)
+    check_once(files[:1], VALUES, memory)
+    assert len(opened) == 2
+    more = (0, 1, 2, *VALUES[3:])
+    check_once(files, more, memory)  # the classes of a mask's values changed
+    assert opened[2:] == [image]
+    os.utime(label, ns=(1, 1))
+    check_once(files, more, memory)
+    assert opened[3:] == [image]
+
+
+@pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": MARK}}'])
+def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
+    memory = tmp_path / "checked.json"
+    check_once([(image, None)], VALUES, memory)
+    mark = json.dumps(read_json(memory)[image]["mark"])
+    memory.write_text(found.replace("IMAGE", image).replace("MARK", mark))
+    check_once([(image, None)], VALUES, memory)
+    assert read_json(memory)[image].keys() == {"mark", "black and white"}
+
+
+def test_black_and_white_masks_are_told_whatever_else_is_wrong(tmp_path, image):
+    """Beside an image or a mask that is broken, and once these are mended."""
+    binary = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
+    other, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    (tmp_path / "second.png").write_text("no image")
+    for files in ([(image, binary), (other, None)], [(image, binary), (other, binary)]):
+        for _ in range(2):
+            of_images, of_masks = check_once(files, VALUES, memory)
+            assert list(of_images) == [other] and of_masks == [f"all 1 {BLACK_AND_WHITE}"]
+    Image.new("RGB", (5, 4)).save(other)
+    assert check_once(files, VALUES, memory) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+
+
+def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
+    write_skipped(tmp_path / "mask.png", "cam: no")
+    assert "a note why an image was skipped: cam: no" in look_at(image, str(tmp_path / "mask.png"), VALUES).mask
+
+
+def test_many_problems_are_counted():
+    assert told(["one"]) == "one"
+    assert told([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
+    assert told(["a\nb", "\u2028"]).splitlines() == ["2 problems:", r"a\nb", r"\u2028"]
+
+
+def test_networks_are_built_once(tmp_path, monkeypatch):
+    memory, built = tmp_path / "networks.json", []
+    path = tmp_path / "weights.pt"
+    torch.save(timm.create_model("test_resnet", num_classes=0, global_pool="").state_dict(), path)
+    backbones = [("", {"name": "test_resnet", "weights": str(path)}, 16)]
+    backbones.append(("segmentation.training.", {"name": "test_resnet", "weights": "random"}, 8))
+    real = backbone.build_backbone
+    monkeypatch.setattr(backbone, "build_backbone", lambda *args: built.append(args) or real(*args))
+    for _ in range(2):
+        assert check_networks(backbones, memory) == []
+        assert len(built) == 2
+    torch.save({}, path)
+    bad = ("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)
+    for _ in range(2):
+        lacking, unknown = check_networks([backbones[0], bad], memory)
+        assert lacking.startswith("backbone.weights: ") and "weights.pt lacks" in lacking
+        assert unknown.startswith("segmentation.training.backbone.name: timm knows no test_resne;")

@@ -1,0 +1,205 @@
+"""Which experiments share a stage's files: those that agree on all that it depends on."""
+
+import ast
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+
+import pytest
+from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, config_with
+
+from wsgcn.text import flatten
+from wsgcn.workflow import experiments as module
+from wsgcn.workflow.experiments import dependencies, folders, further_pairs, merge, part_of, read_experiments, used
+
+by_kind = pytest.mark.parametrize(
+    "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
+)
+RULES = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+LOOPS = re.findall(r'(?m)^for folder, experiment in OWNERS\["(\w+)"\]\.items\(\):\n((?:    .*\n|\n)+)', RULES)
+
+
+def under(prefixes: Iterable[str]) -> set[str]:
+    """The dotted keys of the settings that some sections' or settings' keys name."""
+    return {key for key in flatten(SETTINGS) for prefix in prefixes if f"{key}.".startswith(f"{prefix}.")}
+
+
+def read_by(body: str) -> set[str]:
+    """The settings that the rules of a loop read, the choice of the rules included."""
+    reads = re.findall(r"""settings((?:\[["']\w+["']\])+)""", body)
+    found = [under([".".join(re.findall(r"\w+", keys))]) for keys in reads]
+    assert all(found), reads
+    return set().union(*found)
+
+
+def made_before(body: str, settings: Mapping) -> set[str]:
+    """The stages whose files the rules of a loop read."""
+    names = re.findall(r'[^_]of\(experiment, (f?"[^"]+"),', body) + re.findall(r'FOLDERS\[("\w+")\]\[experim', body)
+    return {eval(name, {"settings": settings}) for name in names}
+
+
+@by_kind
+def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(settings):
+    bodies = {}
+    for stage, body in LOOPS:
+        skipped = [eval(guard, {"settings": settings}) for guard in re.findall(r"    if (.*):\n +continue\n", body)]
+        if stage in dependencies(settings) and not any(skipped):
+            assert stage not in bodies, "two rules make one file"
+            bodies[stage] = body
+    needed = {stage: under(keys) for stage, keys in dependencies(settings).items()}
+    assert set(bodies) == set(needed) - {"cam_label"}  # the CAMs as labels, which only an evaluation reads
+    unread = under(["cam"]) - {"cam.folder"} if settings["cam"]["folder"] else set()  # CAMs from there have them
+    found = {}
+    for stage in sorted(bodies, key=list(needed).index):
+        before = made_before(bodies[stage], settings)
+        assert before <= set(found) and (before or stage in ("classifier", "cam")), (stage, before)
+        found[stage] = read_by(bodies[stage]).union(*(found[other] for other in before))
+        assert found[stage] | unread == needed[stage] | unread, stage
+    assert needed["cam_label"] == needed["cam"] | {"background_score"}
+
+
+@by_kind
+def test_what_is_logged_of_a_stage_is_the_same_for_all_that_share_it(settings):
+    tables = (re.search(rf"(?ms)^{name} = (\{{.*?^\}})", RULES)[1] for name in ("TRACKED", "REFINED_BY"))
+    tracked, refined_by = map(ast.literal_eval, tables)
+    for stage, keys, _ in tracked.values():
+        if stage in dependencies(settings):
+            assert under(keys or refined_by[settings["refinement"]]) <= under(dependencies(settings)[stage]), stage
+
+
+# Who shares what
+
+LATE = ["refined", "pseudo", "segmentation", "predict"]  # which always have a name
+PSA, WALK, NONE = {"affinity": "psa"}, {"refinement": "random_walk"}, {"refinement": "none"}
+FOREIGN = {"cam": {"folder": "elsewhere"}}
+
+
+def beside_the_base(change: Mapping) -> dict[str, str]:
+    """The folders of an experiment `other` beside config.yaml's base."""
+    found = folders({BASE: SETTINGS, "other": merge(SETTINGS, change)})
+    return {stage: by["other"] for stage, by in found.items() if "other" in by}
+
+
+def parted(settings: Mapping, change: Mapping) -> list[str]:
+    """The stages that an experiment of this change does not share with an experiment of the settings."""
+    found = folders({"first": settings, "second": merge(settings, change)})
+    assert all(set(by) == {"first", "second"} for by in found.values())
+    return [stage for stage, by in found.items() if by["first"] != by["second"]]
+
+
+def one_changed(key: str) -> dict:
+    """One value, by its dotted key, that it has never had."""
+    return functools.reduce(lambda change, part: {part: change}, reversed(key.split(".")), "something else")
+
+
+@pytest.mark.parametrize(
+    ("change", "without", "unnamed"),
+    [
+        ({}, [], []),
+        (PSA, ["irnet_label", "boundary", "irnet_affinity"], ["psa_label", "affinitynet", "psa_affinity"]),
+        (WALK, ["partial"], []),
+        (NONE, ["irnet_label", "boundary", "irnet_affinity", "partial"], []),
+        (PSA | NONE, ["irnet_label", "boundary", "irnet_affinity", "partial"], []),
+    ],
+    ids=str,
+)
+def test_each_kind_of_experiment_has_its_stages_and_shares_what_it_can(change, without, unnamed):
+    """A stage that the base has not goes without a name too."""
+    base = folders({BASE: SETTINGS})
+    stages = [stage for stage in base if stage not in without] + unnamed
+    own = "other/" if change else f"{BASE}/"
+    assert beside_the_base(change) == {stage: own if stage in LATE else "" for stage in stages}
+
+
+def test_cams_from_elsewhere_part_there_and_need_no_classifier():
+    base = folders({BASE: SETTINGS})
+    assert beside_the_base(FOREIGN) == {stage: "other/" for stage in base if stage != "classifier"}
+    found = folders({"base": merge(SETTINGS, FOREIGN), "own": SETTINGS, "twin": SETTINGS})
+    assert found["classifier"] == {"own": "", "twin": ""}
+    assert found["cam"] == {"base": "", "own": "own/", "twin": "own/"}
+
+
+def test_equal_settings_part_nothing_however_they_are_written():
+    turned = {key: SETTINGS[key] for key in reversed(SETTINGS)}
+    turned["refine"] = {key: turned["refine"][key] for key in reversed(turned["refine"])}
+    assert all(by["first"] == by["second"] for by in folders({"first": SETTINGS, "second": turned}).values())
+    ten, point = ({"graph": {"beta": value}} for value in (10, 10.0))  # 1 is 1.0, but not true
+    assert parted(merge(SETTINGS, ten), point) == []
+    assert parted(merge(SETTINGS, {"cam": {"flip": True}}), {"cam": {"flip": 1}})
+
+
+def test_part_of_has_settings_and_sections_by_their_dotted_keys():
+    settings = {"a": {"b": {"c": 1}, "d": 2}, "e": [3]}
+    found = part_of(settings, ("e", "a.b.c", "a.b"))
+    assert list(found.items()) == [("e", [3]), ("a.b.c", 1), ("a.b", {"c": 1})]
+
+
+@by_kind
+def test_what_is_used_is_what_parts_some_stage(settings):
+    found = used(settings)
+    assert found == part_of(settings, found)
+    idle = {"random_walk.alpha"} | ({"graph.features"} if settings["affinity"] == "psa" else set())
+    assert set(found) == {
+        key
+        for key in flatten(settings)
+        if key in ("refinement", "cam.folder")  # another kind, of other stages
+        or (key == "affinity" and settings["refinement"] != "none")
+        or (key not in ("refinement", "cam.folder", "affinity", *idle) and parted(settings, one_changed(key)))
+    }
+    assert list(found) == [key for key in flatten(SETTINGS) if key in found]
+
+
+@pytest.fixture(scope="module")
+def many() -> dict[str, dict]:
+    """config.yaml's experiments, and more that part elsewhere."""
+    smooth, labels = {"pseudo": {"crf": {"iterations": 77}}}, {"psa": {"labels": {"alpha_low": 77}}}
+    long = {"segmentation": {"training": {"iterations": 77}}}
+    others = {
+        "foreign": FOREIGN, "foreign-walk": FOREIGN | WALK, "foreign-again": FOREIGN | {"classifier": {"epochs": 77}},
+        "twin": CONFIG["experiments"]["no-entropy"], "same": {}, "psa-labels": labels, "wsgcn-p-labels": PSA | labels,
+        "wsgcn-p-training": PSA | {"psa": {"training": {"epochs": 77}}}, "smooth": smooth, "smooth-long": smooth | long,
+        "long": long, "seed-77": {"seed": 77}, "more-background": {"background_score": 0.77},
+        "cam-psa": NONE | PSA, "cam-more": NONE | {"background_score": 0.77},
+    }  # fmt: skip
+    return read_experiments(CONFIG, SCHEMA) | {name: merge(SETTINGS, change) for name, change in others.items()}
+
+
+def test_experiments_share_a_stage_s_folder_just_when_they_agree_on_all_that_it_depends_on(many):
+    found, values = folders(many), {}
+    for name, settings in many.items():
+        flat = flatten(settings)
+        for stage, needed in dependencies(settings).items():
+            values[name, stage] = {key: flat[key] for key in under(needed)}
+    assert {(name, stage) for stage, by in found.items() for name in by} == set(values)
+    shared, not_shared = 0, 0
+    for stage, by in found.items():
+        for a, b in itertools.combinations(by, 2):
+            agree = values[a, stage] == values[b, stage]
+            assert (by[a] == by[b]) == agree, (a, b, stage)
+            shared, not_shared = shared + agree, not_shared + (not agree)
+    assert shared > 100 and not_shared > 100
+
+
+def test_a_folder_is_called_after_the_first_experiment_in_it(many):
+    for stage, by in folders(many).items():
+        for folder in set(by.values()):
+            first = next(name for name in by if by[name] == folder)
+            unnamed = stage in module.UNNAMED and first == next(iter(by))
+            assert folder == ("" if unnamed else f"{first}/")
+
+
+def test_an_experiment_that_goes_moves_no_files_but_those_it_shares_under_its_name(many):
+    whole, names = folders(many), list(many)
+    for gone in names[1:]:
+        left = folders({name: many[name] for name in names if name != gone})
+        for stage, by in whole.items():
+            others = [name for name in by if name != gone]
+            if gone in by and next(name for name in by if by[name] == by[gone]) == gone:
+                others = [name for name in others if by[name] != by[gone]]
+            assert [left[stage][name] for name in others] == [by[name] for name in others], (gone, stage)
+
+
+def test_a_comparison_that_is_null_or_with_the_base_is_no_further_one():
+    config = config_with() | {"against": {"a": None, "b": BASE, "c": "a"}}
+    assert further_pairs(config) == [("c", "a")]

@@ -1,0 +1,141 @@
+"""A training as a job: its key, what it trains on, its checkpoint, its files."""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from wsgcn.files import read_json, write_label, write_skipped
+from wsgcn.networks.training import fit
+from wsgcn.workflow.train_job import train_job, training_key
+
+
+class Named(dict):
+    """Snakemake's lists of files: by name, as attributes and as a list."""
+
+    __getattr__ = dict.__getitem__
+
+    def __iter__(self):
+        return iter([path for files in self.values() for path in ([files] if isinstance(files, str) else files)])
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, labels = [], []
+    for k in range(4):
+        images.append(str(tmp_path / f"{k}.png"))
+        labels.append(str(tmp_path / f"label{k}.png"))
+        Image.new("RGB", (5, 4)).save(images[-1])
+        write_label(labels[-1], np.zeros((4, 5), np.uint8))
+    return SimpleNamespace(
+        input=Named(images=images, labels=labels),
+        output=Named(
+            model=str(tmp_path / "model.pt"),
+            history=str(tmp_path / "history.csv"),
+            seconds=str(tmp_path / "seconds.json"),
+        ),
+        params=Named(seed=0, settings={"lr": 1}),
+        config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop"},
+        resources=Named(device="cpu"),
+        threads=1,
+        log=[str(tmp_path / "job.log")],
+    )
+
+
+def trainer(kill=None, steps=None):
+    """A training of a few steps, which notes those that it takes and is killed at one."""
+    steps = [] if steps is None else steps
+
+    def train(places, run):
+        torch.manual_seed(run.seed)
+        model = nn.Linear(1, 1)
+
+        def loss(batch):
+            steps.append(batch.tolist())
+            if len(steps) == kill:
+                raise Killed
+            return {"loss": ((model(batch.float()[:, None]) - batch[:, None]) ** 2).mean()}
+
+        def sample(index, rng):
+            return (np.float32(places[index] + rng.random()),)
+
+        groups = [{"params": list(model.parameters()), "lr": 0.01}]
+        return model, fit(model, groups, loss, len(places), sample, run, batch=2, iterations=12)
+
+    return train
+
+
+def test_a_job_that_is_killed_goes_on_where_it_was(job, tmp_path):
+    train_job(job, trainer())
+    expected = [(tmp_path / name).read_bytes() for name in ("model.pt", "history.csv")]
+    for name in ("model.pt", "history.csv"):
+        (tmp_path / name).unlink()
+    with pytest.raises(Killed):
+        train_job(job, trainer(kill=8))
+    checkpoint = tmp_path / "model.pt.checkpoint"
+    assert not (tmp_path / "model.pt").exists()
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save(state | {"seconds": state["seconds"] + 1000}, checkpoint)  # as if it had been slow
+    steps = []
+    train_job(job, trainer(steps=steps))
+    assert len(steps) == 12 - 7 and "goes on after step 7/12" in (tmp_path / "job.log").read_text()
+    assert [(tmp_path / name).read_bytes() for name in ("model.pt", "history.csv")] == expected
+    assert 1000 < read_json(tmp_path / "seconds.json")["seconds"] < 1100 and not checkpoint.exists()
+
+
+@pytest.mark.parametrize("changed", ["settings", "threads", "image", "label"])
+def test_another_training_begins_anew(changed, job, tmp_path):
+    with pytest.raises(Killed):
+        train_job(job, trainer(kill=8))
+    if changed == "settings":
+        job.params["settings"] = {"lr": 2}
+    elif changed == "threads":
+        job.config["training_threads"] = 2
+    else:
+        os.utime(job.input[f"{changed}s"][2], ns=(1, 1))
+    steps = []
+    train_job(job, trainer(steps=steps))
+    assert len(steps) == 12 and "begins anew" in (tmp_path / "job.log").read_text()
+
+
+def test_the_key_of_a_training_is_the_same_in_every_process(job):
+    keys = {training_key({"a": [1, 0.5]}, list(job.input)) for _ in range(2)}
+    assert len(keys) == 1 and keys != {training_key({"a": [1, 0.25]}, list(job.input))}
+
+
+def test_skipped_images_are_not_trained_on(job, tmp_path):
+    write_skipped(job.input.labels[1], "cam: no")
+    seen = []
+    train_job(job, trainer(steps=seen))
+    assert {int(value) for step in seen for value in step} == {0, 2, 3}
+    assert "trains on 3 of 4 images" in (tmp_path / "job.log").read_text()
+    for path in job.input.labels:
+        write_skipped(path, "cam: no")
+    with pytest.raises(SystemExit, match="all of its images were skipped"):
+        train_job(job, trainer())
+
+
+def test_without_labels_images_are_looked_at_where_bad_ones_are_skipped(job, tmp_path):
+    del job.input["labels"]
+    (tmp_path / "1.png").write_text("no image")
+    for on_error, places in (("stop", {0, 1, 2, 3}), ("skip", {0, 2, 3})):
+        job.config["on_error"], seen = on_error, []
+        train_job(job, trainer(steps=seen))
+        assert {int(value) for step in seen for value in step} == places
+
+
+def test_a_history_is_a_table_by_step(job, tmp_path):
+    train_job(job, trainer())
+    history = pd.read_csv(tmp_path / "history.csv", index_col="step")
+    assert list(history.index) == list(range(1, 13)) and list(history.columns) == ["loss"]
+    assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {"weight", "bias"}

@@ -1,0 +1,85 @@
+"""What an affinity network has learnt of an image, as its file holds it, for the refinement.
+
+IRNet's file: boundary [h, w], features [160, h, w], weight [160] of the boundary layer. AffinityNet's: features
+[448, h', w'] on its own coarser grid, from which both affinities and node features come.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse
+import torch
+import torch.nn.functional as F
+
+from wsgcn.graph.grid import displacements, pair_places, path_maximum
+from wsgcn.graph.stencil import stencil_matrix
+
+
+def affinities_of(
+    learnt: Mapping[str, np.ndarray], size: tuple[int, int], radius: int, beta: float
+) -> scipy.sparse.dia_array:
+    """The affinity matrix [N, N] over a grid of `size`, from either network's file.
+
+    AffinityNet's features are of every 8th pixel; on the grid of every 4th, neighbours differ half as much, so that
+    the same reach and contrast take about twice the radius and the power beta that its paper has.
+    """
+    if "boundary" in learnt:
+        return affinity_matrix(learnt["boundary"], radius, beta)
+    return feature_affinity_matrix(on_grid(learnt["features"], size), radius, beta)
+
+
+def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
+    """V as rows over the nodes of a grid of `size`, float32 [D, N].
+
+    which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
+    AffinityNet's features, which no such layer follows, are always plain, and divided by their root mean square:
+    IRNet's are normalised by its groups, these are ten times as large and saturate a GCN at its learning rate.
+    """
+    features = learnt["features"].astype(np.float32)
+    if "boundary" not in learnt:
+        features /= max(float(np.sqrt(np.square(features).mean())), 1e-6)
+    elif which == "weighted":
+        features *= learnt["weight"][:, None, None]
+    if features.shape[1:] != tuple(size):
+        features = on_grid(features, size)
+    return features.reshape(len(features), -1)
+
+
+def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
+    """Affinities a_ij^beta, a_ij = 1 - max of the boundary map on the line from i to j, for pairs nearer than radius.
+
+    boundary: float [h, w] in 0..1. Returns the symmetric float32 matrix [N, N] with ones on its diagonal: about 66
+    entries a row at radius 5 (IRNet, Ahn et al., CVPR 2019, section 5.2).
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(boundary, np.float32))
+
+    def affinity(dy: int, dx: int) -> np.ndarray:
+        return (1 - path_maximum(tensor, dy, dx)).clamp(min=0).pow(beta).numpy()
+
+    return stencil_matrix(*boundary.shape, displacements(radius), affinity, diagonal=1)
+
+
+def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
+    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.pair_slices`."""
+    here, there = (features[..., *place] for place in pair_places(*features.shape[-2:], dy, dx))
+    return torch.exp(-(here - there).abs().mean(-3))
+
+
+def on_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Features [D, h', w'] on the graph's grid: float32 [D, h, w], bilinear."""
+    batch = torch.from_numpy(np.asarray(features, np.float32))[None]
+    return F.interpolate(batch, size, mode="bilinear", align_corners=False)[0].numpy()
+
+
+def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> scipy.sparse.dia_array:
+    """Affinities a_ij^beta, a_ij = exp(-mean |fi - fj|), for pairs nearer than radius.
+
+    Source: AffinityNet (Ahn & Kwak, CVPR 2018, equation 4). features: float [D, h, w] on the graph's grid. Returns the
+    symmetric float32 matrix [N, N] with ones on its diagonal.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+
+    def affinity(dy: int, dx: int) -> np.ndarray:
+        return feature_affinity(tensor, dy, dx).pow(beta).numpy()
+
+    return stencil_matrix(*features.shape[1:], displacements(radius), affinity, diagonal=1)

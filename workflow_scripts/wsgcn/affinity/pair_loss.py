@@ -1,0 +1,43 @@
+"""The loss that both affinity networks are trained with: over pairs of points that agree or differ in their labels."""
+
+from collections.abc import Callable
+
+import torch
+
+from wsgcn.files import IGNORE
+from wsgcn.graph.grid import displacements, pair_places
+
+EPSILON = 1e-5
+
+
+def three_part_loss(
+    affinity: Callable[[int, int], torch.Tensor], label: torch.Tensor, radius: int
+) -> dict[str, torch.Tensor]:
+    """(L+_bg / 2 + L+_fg / 2 + L-) / 2 (AffinityNet, CVPR 2018, equation 7; IRNet, CVPR 2019, equation 8).
+
+    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `paths.pair_places` at this step; label: [B, h, w], 255
+    unlabelled. Over pairs within `radius` with both ends labelled, each term is a mean: -log a over pairs of
+    background, over pairs of one foreground class; -log(1 - a) over pairs that differ. A term without pairs is zero.
+    """
+    h, w = label.shape[1:]
+    sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
+    for dy, dx in displacements(radius):
+        if h <= abs(dy) or w <= abs(dx):
+            continue
+        here, there = (label[:, *place] for place in pair_places(h, w, dy, dx))
+        alikeness = affinity(dy, dx)
+        labelled, same = (here != IGNORE) & (there != IGNORE), here == there
+        alike, unlike = -torch.log(alikeness + EPSILON), -torch.log(1 + EPSILON - alikeness)
+        masks = (labelled & same & (here == 0), labelled & same & (here > 0), labelled & ~same)
+        for k, (mask, cost) in enumerate(zip(masks, (alike, alike, unlike), strict=True)):
+            sums[k] = sums[k] + (cost * mask).sum()
+            counts[k] = counts[k] + mask.sum()
+    background, foreground, unlike = (
+        total / torch.as_tensor(count).clamp(min=1) for total, count in zip(sums, counts, strict=True)
+    )
+    return {
+        "loss": (background / 2 + foreground / 2 + unlike) / 2,
+        "loss_positive_background": background,
+        "loss_positive_foreground": foreground,
+        "loss_negative": unlike,
+    }

@@ -1,0 +1,1 @@
+"""Data sets: their lists, tags and masks, their readers, the drawn demo, augmentation."""

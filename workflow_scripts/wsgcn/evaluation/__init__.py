@@ -1,0 +1,1 @@
+"""Labels against the truth: counts, mIoU, intervals, comparisons."""

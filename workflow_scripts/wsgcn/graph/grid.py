@@ -1,0 +1,73 @@
+"""Pairs of grid points within a radius, the straight line between them, and the maximum of a map along it.
+
+Source: IRNet (Ahn et al., CVPR 2019), section 4.1 and its released code: how far apart two points may be, and which
+grid points the line between them runs over.
+"""
+
+from functools import cache
+
+import torch
+
+
+@cache
+def displacements(radius: int) -> tuple[tuple[int, int], ...]:
+    """Half of the grid steps (dy, dx) shorter than `radius`: those to the right or below, one of each ± pair."""
+    reach = range(-radius + 1, radius)
+    return tuple(
+        (dy, dx) for dy in range(radius) for dx in reach if (dy > 0 or dx > 0) and dy * dy + dx * dx < radius**2
+    )
+
+
+@cache
+def path(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
+    """Grid points on the straight line from (0, 0) to (dy, dx): in its bounding box, under 1 from it, ends included."""
+    length = dy * dy + dx * dx
+    return tuple(
+        (y, x)
+        for y in range(min(0, dy), max(0, dy) + 1)
+        for x in range(min(0, dx), max(0, dx) + 1)
+        if (dy * x - dx * y) ** 2 < length
+    )
+
+
+def pair_slices(h: int, w: int, dy: int, dx: int) -> tuple[slice, slice]:
+    """Rows and columns of the grid points whose partner at (dy, dx) lies in the grid too."""
+    return slice(max(0, -dy), h - max(0, dy)), slice(max(0, -dx), w - max(0, dx))
+
+
+def pair_places(h: int, w: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Rows and columns of the same points, and those of their partners."""
+    rows, columns = pair_slices(h, w, dy, dx)
+    partners = slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx)
+    return (rows, columns), partners
+
+
+def path_maximum(boundary: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
+    """Max of `boundary` [..., h, w] along the line from each point to its partner, at the points of `pair_slices`.
+
+    Returns [..., h - |dy|, w - |dx|], empty where no pair fits. The gradient goes to one maximal point of each path.
+    """
+    h, w = boundary.shape[-2:]
+    if h <= abs(dy) or w <= abs(dx):
+        return boundary[..., :0, :0]
+    rows, columns = pair_slices(h, w, dy, dx)
+    shifted = [
+        boundary[..., rows.start + y : rows.stop + y, columns.start + x : columns.stop + x] for y, x in path(dy, dx)
+    ]
+    if not boundary.requires_grad:
+        return torch.stack(shifted).amax(0)
+    with torch.no_grad():  # find the place first, so that autograd keeps one index a pair and not the whole path
+        value, place = torch.stack(shifted).max(0)
+        offsets = torch.tensor([y * w + x for y, x in path(dy, dx)], device=boundary.device)
+        grid = torch.arange(h * w, device=boundary.device).view(h, w)[rows, columns]
+        index = (grid + offsets[place]).flatten(-2)
+    return boundary.flatten(-2).gather(-1, index).view(value.shape)
+
+
+STRIDE = 4
+"""The graph's grid has one node for each 4×4 pixels."""
+
+
+def grid_size(height: int, width: int) -> tuple[int, int]:
+    """The graph's grid over an image: ceil(H/4), ceil(W/4)."""
+    return -(-height // STRIDE), -(-width // STRIDE)

@@ -1,0 +1,28 @@
+"""Pixel similarities in a window and the Laplacian loss that they weigh [WSGCN, equations 6 and 7]."""
+
+import numpy as np
+import scipy.sparse
+
+from wsgcn.graph.grid import displacements, pair_places
+from wsgcn.graph.stencil import stencil_matrix
+
+
+def window_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: int) -> scipy.sparse.dia_array:
+    """L = D - Φ of the pixel similarities Φ in a window, so that ΣiΣj Φij |zi - zj|² = 2 tr(Zᵗ L Z).
+
+    Φij = exp(-|fi - fj|² / (2 sigma1²) - |Ii - Ij|² / (2 sigma2²)): f the grid position, I the colour. image: RGB in
+    0..255 on the grid [h, w, 3]; window: odd side of the square. Returns float32 [N, N] (WSGCN, equation 7).
+    """
+    h, w = image.shape[:2]
+    colour, reach = image.astype(np.float32), window // 2
+
+    def similarity(dy: int, dx: int) -> np.ndarray:
+        here, there = pair_places(h, w, dy, dx)
+        contrast = ((colour[here] - colour[there]) ** 2).sum(2)
+        return np.exp(-(dy * dy + dx * dx) / (2 * sigma1**2) - contrast / (2 * sigma2**2))
+
+    square = [step for step in displacements(2 * reach + 1) if max(abs(step[0]), abs(step[1])) <= reach]
+    similarities = stencil_matrix(h, w, square, similarity, diagonal=0)
+    laplacian = -similarities
+    laplacian.setdiag(similarities.sum(axis=1))
+    return laplacian

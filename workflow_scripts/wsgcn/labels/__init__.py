@@ -1,0 +1,1 @@
+"""From scores to labels: the dense CRF, partial labels, complete pseudo labels."""

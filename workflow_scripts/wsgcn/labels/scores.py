@@ -1,0 +1,39 @@
+"""Class scores and labels: CAMs and probabilities to class indices, without torch, whose import takes seconds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def scores_with_background(cams: np.ndarray, alpha: float) -> np.ndarray:
+    """Background (1 - max cam)^alpha before the CAMs [K, h, w] in 0..1: float32 [K + 1, h, w], not yet normalised."""
+    background = (1 - cams.max(0, keepdims=True)).clip(0) ** alpha
+    return np.concatenate([background, cams]).astype(np.float32)
+
+
+def upsample(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scores [L, h, w] to float32 [L, height, width], bilinear with aligned corners.
+
+    Without torch, whose import takes longer than a batch of images.
+    """
+    scores = np.asarray(scores, np.float32)
+    for axis, length in ((1, height), (2, width)):
+        place = np.linspace(0, scores.shape[axis] - 1, length)
+        before = np.floor(place).astype(int)
+        after = np.minimum(before + 1, scores.shape[axis] - 1)
+        share = (place - before).astype(np.float32)
+        share = share[:, None] if axis == 1 else share
+        scores = scores.take(before, axis) * (1 - share) + scores.take(after, axis) * share
+    return scores
+
+
+def label_of(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """Argmax of [K + 1, H, W] (background first) as uint8 indices of `classes`."""
+    return np.array([0, *classes], np.uint8)[scores.argmax(0)]
+
+
+def label_from_cams(cams: np.ndarray, classes: Sequence[int], background: float) -> np.ndarray:
+    """Argmax of CAMs [K, H, W] against a constant background score, uint8 [H, W] of the classes' indices."""
+    winner = cams.argmax(0)
+    label = np.asarray(classes, np.uint8)[winner]
+    return np.where(cams.max(0) > background, label, 0).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""What makes complete scores of partial labels or CAMs: a GCN per image, or a random walk."""

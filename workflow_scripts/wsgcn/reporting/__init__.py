@@ -1,0 +1,1 @@
+"""What people look at: pictures, charts, tables, one HTML page."""

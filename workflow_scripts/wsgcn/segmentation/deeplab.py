@@ -1,0 +1,121 @@
+"""DeepLabV2 (Chen et al., PAMI 2018): training on pseudo labels, multi-scale prediction."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from wsgcn.files import IGNORE
+from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.inference import scaled_and_flipped, unflip
+from wsgcn.networks.training import Run, fit, labelled_crops
+
+RATES = (6, 12, 18, 24)
+
+
+class DeepLabV2(nn.Module):
+    """Backbone at output stride 8 and four parallel atrous 3×3 convolutions, summed: the paper's LargeFOV ASPP."""
+
+    def __init__(self, backbone: nn.Module, labels: int):
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.ModuleList(
+            nn.Conv2d(backbone.num_features, labels, 3, padding=rate, dilation=rate) for rate in RATES
+        )
+        for branch in self.head:
+            nn.init.normal_(branch.weight, std=0.01)
+            nn.init.zeros_(branch.bias)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        freeze_batch_norm(self)
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised images [B, 3, H, W] to logits [B, labels, H/8, W/8]."""
+        features = self.backbone.forward_features(images)
+        return sum(branch(features) for branch in self.head)
+
+
+def build_deeplab(backbone: Mapping, labels: int) -> DeepLabV2:
+    """The network on the configured backbone (`name`, `weights`) for C + 1 labels."""
+    model = DeepLabV2(build_backbone(backbone["name"], backbone["weights"], output_stride=8), labels)
+    return model.to(memory_format=torch.channels_last)
+
+
+def multi_scale_loss(
+    model: nn.Module, images: torch.Tensor, label: torch.Tensor, scales: Sequence[float]
+) -> torch.Tensor:
+    """Cross-entropy of the logits, of those at each further scale, and of the maximum over all [D, section 4.1].
+
+    images: normalised [B, 3, H, W]; label: int64 [B, H, W], 255 ignored; scales: further ones, [] for a single scale.
+    Logits are enlarged to the label's size. A batch without any labelled pixel costs nothing.
+    """
+    size = label.shape[1:]
+    inputs = [images, *(F.interpolate(images, scale_factor=s, mode="bilinear", align_corners=False) for s in scales)]
+    logits = [F.interpolate(model(batch), size, mode="bilinear", align_corners=False) for batch in inputs]
+    if scales:
+        logits.append(torch.stack(logits).amax(0))
+    labelled = (label != IGNORE).sum().clamp(min=1)
+    losses = (F.cross_entropy(x, label, ignore_index=IGNORE, reduction="none") for x in logits)
+    return sum(of_pixels.sum() / labelled for of_pixels in losses)  # as a GPU sums them in no fixed order by itself
+
+
+def train_deeplab(
+    images: Sequence[str],
+    labels: Sequence[str],
+    classes: int,
+    settings: Mapping,
+    run: Run,
+) -> tuple[DeepLabV2, pd.DataFrame]:
+    """Train on images and their pseudo labels (paths).
+
+    settings: backbone, batch, iterations, crop, scale (range), scales (further input scales), lr, lr_head_factor,
+    momentum, weight_decay. Returns the model and its losses by step.
+    """
+    torch.manual_seed(run.seed)
+    model = build_deeplab(settings["backbone"], classes + 1).to(run.device).train()
+    mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
+
+    def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+        batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
+        return {"loss": multi_scale_loss(model, batch, label.long(), settings["scales"])}
+
+    history = fit(
+        model,
+        [
+            {"params": list(model.backbone.parameters()), "lr": settings["lr"]},
+            {"params": list(model.head.parameters()), "lr": settings["lr"] * settings["lr_head_factor"]},
+        ],
+        loss,
+        len(images),
+        labelled_crops(images, labels, settings, mean),
+        run,
+        batch=settings["batch"],
+        iterations=settings["iterations"],
+        momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"],
+    )
+    return model, history
+
+
+@torch.inference_mode()
+def predict(
+    model: DeepLabV2, image: np.ndarray, scales: Sequence[float], flip: bool, device: torch.device
+) -> np.ndarray:
+    """Class probabilities float32 [C + 1, H, W], averaged over scales and the flip. image: uint8 RGB [H, W, 3].
+
+    Raises FloatingPointError where they are not finite, since the largest of such scores is no class.
+    """
+    total = 0
+    for scale in scales:
+        logits = model(scaled_and_flipped(image, scale, flip, model.backbone, device))
+        enlarged = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
+        total = total + unflip(enlarged.softmax(1), flip)
+    scores = (total / len(scales)).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise FloatingPointError("the network's scores are not finite")
+    return scores

@@ -1,0 +1,128 @@
+"""What the workflow reads before it plans: experiments and data. All that is wrong with them is told in one list."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from wsgcn.data.dataset import LISTS, Dataset, DatasetError
+from wsgcn.data.names import pattern_problem
+from wsgcn.data.readers import demo, folder, voc
+from wsgcn.files import why_no_file, why_no_weights
+from wsgcn.text import in_short
+from wsgcn.workflow.check import check_networks, check_once, told
+from wsgcn.workflow.experiments import dependencies, read_experiments, segmented_experiments
+
+LONGEST_CLASS = 100
+"""MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
+
+OF_DATA = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
+OF_NETWORKS = re.compile(r"config: (backbone|cam|affinity|refinement|segmentation|segmentation_for|experiment)[.:\[]")
+"""How problems of those settings begin without which no data set, or no networks, can be looked at."""
+
+
+def read_inputs(
+    config: dict, schema: str | Path, results: str | Path, threads: int = 1
+) -> tuple[dict[str, dict], Dataset, dict[str, str]]:
+    """The settings of each experiment, the data set, and its missing images, {id: a sentence}.
+
+    The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder in
+    which that of the data set lies. Where a glance finds anything wrong, images, masks and networks are opened at once,
+    not only when something is to be computed. Raises ValueError with a sentence for each problem; where settings are
+    wrong, networks are those of the base, if its settings allow to tell.
+    """
+    problems, data, missing = [], None, {}
+    try:
+        experiments = read_experiments(config, schema)
+    except ValueError as error:
+        problems += str(error).splitlines()
+        experiments = {} if any(map(OF_NETWORKS.match, problems)) else {config["experiment"]: config}
+    if any(map(OF_DATA.match, problems)):
+        raise ValueError(told(problems + _of_weights(config, experiments)))
+    section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
+    try:
+        data = read_dataset(section, config["seed"], own)
+    except DatasetError as error:
+        problems, data = problems + error.problems, error.data
+    problems += _of_weights(config, experiments)
+    if data:
+        if section["kind"] != "demo":  # which draws its own
+            images = data.images.values()
+            missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
+        problems += _none_left(data, missing, "exists") if skips else missing.values()
+        problems += _of_classes(data) + _of_cams(experiments.values(), data.without(missing) if skips else data)
+    if problems:
+        if data and section["kind"] != "demo":
+            problems += open_images(data.without(missing), own, threads, skips)[0]
+        networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
+        at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
+        problems += check_networks(at_hand, own / "data/networks.json")
+        raise ValueError(told(list(dict.fromkeys(problems))))
+    return experiments, data.without(missing), missing
+
+
+def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> tuple[list[str], list[str]]:
+    """Open every image and mask that has changed since the last time, of which notes are kept in the folder `own`.
+
+    Returns a sentence for each that is wrong, and, with `skips`, for each image that the workflow goes on without.
+    """
+    files = [(image.path, image.mask) for image in data.images.values()]
+    of_images, of_masks = check_once(files, data.mask_values, Path(own) / "data/checked.json", threads)
+    if not skips:
+        return [*of_images.values(), *of_masks], []
+    broken = [image.id for image in data.images.values() if image.path in of_images]
+    return _none_left(data, broken, "can be read") + of_masks, list(of_images.values())
+
+
+def _none_left(data: Dataset, lost: Iterable[str], what: str) -> list[str]:
+    """A sentence for each list of which all images are lost."""
+    lists, lost = {name: getattr(data, name).keys() for name in LISTS}, set(lost)
+    return [f"dataset.{name}: none of its images {what}" for name, ids in lists.items() if ids and ids <= lost]
+
+
+def _of_weights(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence for each file of initial weights that is not there."""
+    places = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
+    return [f"{where}backbone.weights: {why}" for where, path in places if (why := why_no_weights(path))]
+
+
+def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, Mapping, int]]:
+    """What `check_networks` takes, of all networks that the experiments train, each once."""
+    found, segmented = [], segmented_experiments(config, experiments) if experiments else []
+    for name, settings in experiments.items():
+        stages = dependencies(settings)
+        if any("backbone" in keys for keys in stages.values()):
+            found.append(("", settings["backbone"], 16))
+        if name in segmented:
+            found.append(("segmentation.training.", settings["segmentation"]["training"]["backbone"], 8))
+    return [network for place, network in enumerate(found) if network not in found[:place]]
+
+
+def _of_classes(data: Dataset) -> list[str]:
+    """A sentence for each class whose name is too long for MLflow."""
+    return [
+        f"class {in_short(name)}: has more than {LONGEST_CLASS} characters, too many for the names of metrics"
+        for name in data.classes
+        if len(name) > LONGEST_CLASS
+    ]
+
+
+def _of_cams(experiments: Iterable[Mapping], data: Dataset) -> list[str]:
+    """A sentence for each file of CAMs from elsewhere that is not there."""
+    folders = dict.fromkeys(settings["cam"]["folder"] for settings in experiments if settings["cam"]["folder"])
+    paths = [f"{folder}/{image}.npy" for folder in folders for image in data.train | data.label]
+    return [f"cam.folder: {path} {why}" for path in paths if (why := why_no_file(path))]
+
+
+def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
+    """The data set that the `dataset` section of the config describes.
+
+    Raises DatasetError with a sentence for each problem, naming the file, line or class at fault.
+    """
+    problems: list[str] = []
+    if settings["kind"] != "demo" and (wrong := pattern_problem(settings["root"])):
+        raise DatasetError([f"dataset.root: {settings['root']} {wrong}"])
+    read = {"demo": demo.read, "voc": voc.read, "folder": folder.read}[settings["kind"]]
+    data = read(settings, seed, results, problems.append)
+    if problems:
+        raise DatasetError(problems, data)
+    return data
