@@ -8,18 +8,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.workflow.check import check_networks, told
+from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.data.dataset import batches
-from wsgcn.workflow.experiments import describe, folders, further_pairs, part_of, read_of, segmented_experiments, used
+from wsgcn.workflow.experiments import describe, folders, further_pairs, select, active_settings, segmented_experiments, relevant_settings
 from wsgcn.workflow.inputs import open_images, read_inputs
-from wsgcn.workflow.provenance import device_of
+from wsgcn.workflow.provenance import configured_device
 from wsgcn.data.sizes import image_sizes, with_smaller_copies
-from wsgcn.networks.schedule import FEW, iterations_for
-from wsgcn.workflow.recovery import clear_up, died, take_over
+from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
+from wsgcn.workflow.recovery import remove_partial_files, crashed, acquire_workflow_lock
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 if workflow.is_main_process:
-    take_over(SNAKEMAKE)
+    acquire_workflow_lock(SNAKEMAKE)
 
 try:
     SCHEMA = Path(workflow.basedir) / "rules/schemas/config.yaml"
@@ -36,7 +36,7 @@ if config["dataset"]["kind"] != "demo":  # which draws its own images
 BASE = config["experiment"]
 SEGMENTED = segmented_experiments(config, EXPERIMENTS)
 CLASSES = list(DATA.classes)
-GPU = int(device_of(config) == "cuda")
+GPU = int(configured_device(config) == "cuda")
 STARTED = time.time()
 ALL_CORES = workflow.cores or 1
 # A batch job takes one core. A training takes its threads and one more to load its images; on a GPU all, to load them.

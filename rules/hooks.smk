@@ -12,7 +12,7 @@ def check_inputs():
             print(f"will be skipped: {problem}", file=sys.stderr)
     wrong += check_networks(networks_to_train(), f"{RESULTS}/data/networks.json")
     if wrong:
-        raise WorkflowError(told(wrong))
+        raise WorkflowError(format_problems(wrong))
 
 
 def networks_to_train():
@@ -41,9 +41,9 @@ def warn_of_short_trainings():
     count = len(DATA.train)
     for stage, key in {"classifier": "classifier", "boundary": "irnet.training", "affinitynet": "psa.training"}.items():
         for folder, experiment in OWNERS[stage].items():
-            training = part_of(EXPERIMENTS[experiment], [key])[key]
+            training = select(EXPERIMENTS[experiment], [key])[key]
             epochs, batch = training["epochs"], training["batch"]
-            if named(stage, folder) in running and (steps := iterations_for(count, epochs, batch)) < FEW:
+            if named(stage, folder) in running and (steps := num_steps(count, epochs, batch)) < FEW:
                 print(
                     f"{key}: {epochs} epochs over {count} images are {steps} steps of {batch} images; "
                     f"a network hardly learns in fewer than {FEW}, so more epochs may help",
@@ -53,26 +53,26 @@ def warn_of_short_trainings():
 
 def after_a_death():
     """Clear up after a workflow that was killed here: half-written files, MLflow runs that look alive."""
-    if died(SNAKEMAKE):
+    if crashed(SNAKEMAKE):
         for path in Path("results").glob("*/mlflow/store.json"):
             from wsgcn.files import read_json
-            from wsgcn.tracking.runs import end_runs, whereabouts  # which takes seconds
+            from wsgcn.tracking.runs import end_runs, workflow_tags  # which takes seconds
 
             try:
-                end_runs(read_json(path), "KILLED", folder=whereabouts()["folder"])
+                end_runs(read_json(path), "KILLED", folder=workflow_tags()["folder"])
             except Exception as error:  # a server that is away need not keep this workflow from running
                 print(f"runs of {path} that were killed could not be marked as such: {error}", file=sys.stderr)
-        clear_up(SNAKEMAKE, Path("results"))
+        remove_partial_files(SNAKEMAKE, Path("results"))
 
 
 def end_failed_runs():
     """Mark the MLflow runs of this workflow that did not end as failed."""
     if Path(STORE).is_file():
         from wsgcn.files import read_json
-        from wsgcn.tracking.runs import end_runs, whereabouts
+        from wsgcn.tracking.runs import end_runs, workflow_tags
 
         try:
-            end_runs(read_json(STORE), "FAILED", workflow=whereabouts()["workflow"])
+            end_runs(read_json(STORE), "FAILED", workflow=workflow_tags()["workflow"])
         except Exception as error:  # which must not hide why the workflow failed
             print(f"the MLflow runs of this workflow could not be marked as failed: {error}", file=sys.stderr)
 

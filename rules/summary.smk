@@ -36,7 +36,7 @@ for experiment, settings in EXPERIMENTS.items():
             dataset=config["dataset"]["name"],
             experiment=experiment,
             refinement=settings["refinement"],
-            settings=used(settings),
+            settings=relevant_settings(settings),
             ui_command=UI_COMMAND,
         message:
             f"writing the report of {experiment}"

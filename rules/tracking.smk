@@ -87,7 +87,7 @@ for experiment, settings in EXPERIMENTS.items():
             ENVIRONMENT
         params:
             experiment=experiment,
-            settings={"dataset": config["dataset"]} | used(settings),
+            settings={"dataset": config["dataset"]} | relevant_settings(settings),
             description=describe(experiment, config),
         message:
             f"starting the MLflow run of {experiment}"
@@ -134,7 +134,7 @@ for tracked, (stage, keys, evaluated) in TRACKED.items():
                 experiment=experiment,
                 stage=tracked,
                 uri=TRACKING_URI,
-                settings=read_of(settings, keys or REFINED_BY[settings["refinement"]]),
+                settings=active_settings(settings, keys or REFINED_BY[settings["refinement"]]),
                 description=f"stage {tracked} on {config['dataset']['name']}",
             message:
                 f"logging {tracked} to MLflow ({experiment})"

@@ -12,7 +12,7 @@ import torch
 from tiny_voc import make_project
 
 from wsgcn.networks.backbone import build_backbone
-from wsgcn.networks.training import Run
+from wsgcn.networks.training import FitContext
 
 torch.set_num_threads(1)
 
@@ -67,7 +67,7 @@ def cpu():
 @pytest.fixture(scope="session")
 def quietly():
     """quietly(seed): how a training is carried out that says nothing."""
-    return lambda seed=0, **changed: Run(seed, CPU, **({"report": lambda line: None} | changed))
+    return lambda seed=0, **changed: FitContext(seed, CPU, **({"report": lambda line: None} | changed))
 
 
 @pytest.fixture(scope="session")

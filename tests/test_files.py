@@ -10,12 +10,12 @@ from PIL import Image
 
 from wsgcn.data.sizes import _upright_size
 from wsgcn.files import (
+    atomic_write,
     read_arrays,
     read_image,
     read_json,
     read_label,
     voc_palette,
-    whole_file,
     write_arrays,
     write_json,
     write_label,
@@ -210,9 +210,9 @@ def test_exif_turns_a_sixteen_bit_image_upright(tmp_path):
     assert read_image(tmp_path / "a.png").shape == (6, 4, 3)
 
 
-def test_whole_file_appears_at_the_end_only(tmp_path):
+def test_atomic_write_appears_at_the_end_only(tmp_path):
     path = tmp_path / "new" / "folder" / "a.txt"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("text")
         assert temporary.parent == path.parent and not path.exists()
     assert path.read_text() == "text"
@@ -220,11 +220,11 @@ def test_whole_file_appears_at_the_end_only(tmp_path):
 
 
 @pytest.mark.parametrize("before", [None, "old"])
-def test_whole_file_leaves_nothing_behind_on_an_error(before, tmp_path):
+def test_atomic_write_leaves_nothing_behind_on_an_error(before, tmp_path):
     path = tmp_path / "a.txt"
     if before:
         path.write_text(before)
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert [p.read_text() for p in tmp_path.iterdir()] == ([before] if before else [])

@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as arrays
 from wsgcn.data.dataset import Dataset, DatasetError, batches
 from wsgcn.data.names import problem_of_id
 from wsgcn.files import IGNORE, read_arrays, read_label, write_arrays, write_label
-from wsgcn.labels.partial import confident
+from wsgcn.labels.partial import select_confident
 from wsgcn.workflow.experiments import describe, folders, read_experiments
 from wsgcn.workflow.inputs import read_dataset
 
@@ -167,7 +167,7 @@ RULES = st.fixed_dictionaries(
 def test_partial_labels_follow_their_rules_node_by_node(drawn, rules):
     cams, low, high = drawn
     classes = [3, 7, 9][: len(cams)]
-    label = confident(cams, low, high, classes, rules)
+    label = select_confident(cams, low, high, classes, rules)
     for y, x in np.ndindex(label.shape):
         cam, likely = cams[:, y, x], high[:, y, x]
         k = cam.argmax()
@@ -187,8 +187,8 @@ def test_partial_labels_follow_their_rules_node_by_node(drawn, rules):
 @given(maps(), RULES)
 def test_partial_labels_do_not_see_how_classes_are_numbered(drawn, rules):
     cams, low, high = drawn
-    label = confident(cams, low, high, [1, 2, 3][: len(cams)], rules)
-    renamed = confident(cams, low, high, [4, 5, 6][: len(cams)], rules)
+    label = select_confident(cams, low, high, [1, 2, 3][: len(cams)], rules)
+    renamed = select_confident(cams, low, high, [4, 5, 6][: len(cams)], rules)
     assert np.array_equal(np.where((label > 0) & (label < IGNORE), label + 3, label), renamed)
 
 

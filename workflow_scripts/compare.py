@@ -5,7 +5,7 @@ import numpy as np
 from wsgcn.data.augment import resize
 from wsgcn.data.dataset import read_truth
 from wsgcn.evaluation.comparison import compare
-from wsgcn.files import read_arrays, read_image, read_label, voc_palette, whole_file, why_skipped, write_json
+from wsgcn.files import atomic_write, read_arrays, read_image, read_label, voc_palette, why_skipped, write_json
 from wsgcn.reporting.comparison_figures import disagreement_picture
 from wsgcn.workflow.jobs import logged
 
@@ -34,5 +34,5 @@ with logged(snakemake.log[0]):
         }
         for k in sorted(shares, key=lambda k: -shares[k])[:SHOWN]
     ]
-    with whole_file(snakemake.output.picture) as path:
+    with atomic_write(snakemake.output.picture) as path:
         disagreement_picture(rows, p.reference, p.experiment, voc_palette()).save(path, format="PNG")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from wsgcn.evaluation.comparison import STAGES, metrics_of, row_of
-from wsgcn.files import read_arrays, read_json, whole_file
+from wsgcn.files import atomic_write, read_arrays, read_json
 from wsgcn.reporting.comparison_figures import ablation_chart, class_chart
 from wsgcn.reporting.report import format_ablations
-from wsgcn.tracking.runs import current_tags, log, log_files, retire_others
+from wsgcn.tracking.runs import current_tags, log, log_files, mark_others_superseded
 from wsgcn.workflow.jobs import logged
-from wsgcn.workflow.provenance import differing_code
+from wsgcn.workflow.provenance import format_differing_sources
 
 with logged(snakemake.log[0]):
     p, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
@@ -43,13 +43,15 @@ with logged(snakemake.log[0]):
     tables = {outputs.table: pd.DataFrame(rows), outputs.pairs: pd.DataFrame(further)}
     tables[outputs.class_table] = pd.DataFrame.from_dict(by_class, orient="index").reset_index(names="experiment")
     for output, table in tables.items():
-        with whole_file(output) as path:
+        with atomic_write(output) as path:
             table.to_csv(path, index=False, float_format="%.4f")
     for output, figure in ((outputs.chart, ablation_chart(scored)), (outputs.classes, class_chart(by_class))):
-        with whole_file(output) as path:
+        with atomic_write(output) as path:
             figure.savefig(path, format="png", dpi=200)
     log_files(store, parents[p.base], [*tables, outputs.chart, outputs.classes])
-    retire_others(store, list(parents))
-    text = format_ablations(rows, further, p.base, p.dataset) + differing_code(current_tags(store, "refine", "code"))
-    with whole_file(outputs.text) as path:
+    mark_others_superseded(store, list(parents))
+    text = format_ablations(rows, further, p.base, p.dataset) + format_differing_sources(
+        current_tags(store, "refine", "code")
+    )
+    with atomic_write(outputs.text) as path:
         path.write_text(text, encoding="utf-8")

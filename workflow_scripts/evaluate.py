@@ -6,7 +6,7 @@ from PIL import Image
 
 from wsgcn.data.dataset import read_truth
 from wsgcn.evaluation import stages as evaluation
-from wsgcn.files import IGNORE, read_image, voc_palette, whole_file, write_arrays, write_json
+from wsgcn.files import IGNORE, atomic_write, read_image, voc_palette, write_arrays, write_json
 from wsgcn.reporting.figures import overlay, strip
 from wsgcn.workflow.jobs import logged
 
@@ -32,7 +32,7 @@ with logged(snakemake.log[0]):
         result["without_background"] = evaluation.without_background(snakemake.input.labels)
     if 0 < result["images"] < len(p.ids):
         result["protocol"] += f", {result['images']} of {len(p.ids)} images have masks"
-    result["seconds_per_image"] = evaluation.seconds_an_image(snakemake.input.seconds)
+    result["seconds_per_image"] = evaluation.mean_seconds(snakemake.input.seconds)
     write_json(snakemake.output.result, result)
     write_arrays(snakemake.output.counts, counts=counts)
 
@@ -50,5 +50,5 @@ with logged(snakemake.log[0]):
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     for k, row in enumerate(rows):
         sheet.paste(row, (0, sum(r.height for r in rows[:k])))
-    with whole_file(snakemake.output.picture) as path:
+    with atomic_write(snakemake.output.picture) as path:
         sheet.save(path, format="PNG")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wsgcn.affinity.matrices import affinities_of, node_features
+from wsgcn.affinity.matrices import affinity_matrix_from, node_features
 from wsgcn.data.augment import resize
 from wsgcn.files import read_arrays, read_image, read_label, write_arrays
 from wsgcn.graph.operator import propagation_graph
@@ -19,7 +19,7 @@ with logged(snakemake.log[0]):
     def gather(k: int) -> ImageInput:
         learnt = read_arrays(snakemake.input.affinities[k])
         partial = read_label(snakemake.input.labels[k])
-        affinity = affinities_of(learnt, partial.shape, p.graph["radius"], p.graph["beta"])
+        affinity = affinity_matrix_from(learnt, partial.shape, p.graph["radius"], p.graph["beta"])
         features = node_features(learnt, partial.shape, p.graph["features"])
         graph, propagated = propagation_graph(affinity, features, p.graph)
         print(f"{p.ids[k]}: {graph}")

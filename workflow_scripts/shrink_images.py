@@ -5,7 +5,7 @@ import shutil
 from PIL import Image
 
 from wsgcn.data.augment import resize
-from wsgcn.files import read_image, whole_file
+from wsgcn.files import atomic_write, read_image
 from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
@@ -20,5 +20,5 @@ with logged(snakemake.log[0]):
             continue
         scale = snakemake.params.longest / max(image.shape[:2])
         small = resize(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
-        with whole_file(target) as path:
+        with atomic_write(target) as path:
             Image.fromarray(small).save(path, format="JPEG", quality=95, subsampling=0)

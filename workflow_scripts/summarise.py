@@ -4,9 +4,9 @@ from pathlib import Path
 
 from wsgcn.evaluation.names import metric_name
 from wsgcn.evaluation.stages import all_skipped
-from wsgcn.files import read_json, whole_file, why_skipped
+from wsgcn.files import atomic_write, read_json, why_skipped
 from wsgcn.reporting.report import format_table
-from wsgcn.tracking.runs import adopt, finish_run, log, log_files, orphans
+from wsgcn.tracking.runs import finish_run, log, log_files, runs_without_parent, set_parent
 from wsgcn.workflow.jobs import logged
 
 MANY = 0.2
@@ -17,7 +17,7 @@ with logged(snakemake.log[0]):
     store, parent = read_json(inputs.store), read_json(inputs.parent)["run_id"]
     evaluations = [read_json(path) for path in inputs.evaluations]
     own, shared = ([read_json(path)["run_id"] for path in paths] for paths in (inputs.runs, inputs.shared_runs))
-    adopt(store, parent, own + orphans(store, shared))
+    set_parent(store, parent, own + runs_without_parent(store, shared))
     metrics = {metric_name(e): e["miou"] for e in evaluations}
     partial = [e for e in evaluations if e["stage"] == "partial"]
     metrics |= {metric_name(e, w): e[w] for e in partial for w in ("coverage", "precision", "without_background")}
@@ -43,7 +43,7 @@ with logged(snakemake.log[0]):
         lines += ["", f"skipped {len(skipped)} image(s)", *(f"{image}: {why}" for image, why in skipped.items())]
         rules = sorted({why.split(":")[0] for why in skipped.values() if why not in p.missing.values()})
         lines += ["once they are mended: snakemake --forcerun " + " ".join(rules)] if rules else []
-    with whole_file(snakemake.output[0]) as path:
+    with atomic_write(snakemake.output[0]) as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     log_files(store, parent, [snakemake.output[0], inputs.report, *inputs.pictures])
     finish_run(store, parent)

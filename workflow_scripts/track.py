@@ -4,22 +4,22 @@ import numpy as np
 import pandas as pd
 
 from wsgcn.evaluation.names import metric_name
-from wsgcn.evaluation.stages import seconds_an_image
-from wsgcn.files import read_arrays, read_json, whole_file, why_skipped, write_json
+from wsgcn.evaluation.stages import mean_seconds
+from wsgcn.files import atomic_write, read_arrays, read_json, why_skipped, write_json
 from wsgcn.refinement.loss_names import LOSSES
 from wsgcn.reporting.figures import loss_curves
-from wsgcn.tracking.runs import adopt, current_run, finish_run, log, log_files, promote, start_run
+from wsgcn.tracking.runs import current_run, finish_run, log, log_files, mark_current, set_parent, start_run
 from wsgcn.workflow.jobs import logged
-from wsgcn.workflow.provenance import of_all
+from wsgcn.workflow.provenance import merge_tags
 
 with logged(snakemake.log[0]):
     p, inputs = snakemake.params, snakemake.input
     store = read_json(inputs.store)
     tags = {"experiment": p.experiment, "stage": p.stage}
-    about = tags | of_all(inputs.made)
+    about = tags | merge_tags(inputs.made)
     run = start_run(store, f"{p.experiment}/{p.stage}", about, p.settings, p.description)
     if parent := current_run(store, {"experiment": p.experiment, "stage": "experiment"}):
-        adopt(store, parent, [run])  # else, or if the parent is replaced, the summary does
+        set_parent(store, parent, [run])  # else, or if the parent is replaced, the summary does
 
     curves, files = None, list(inputs.get("pictures", []))
     if "history" in dict(inputs):
@@ -29,13 +29,13 @@ with logged(snakemake.log[0]):
         curves = pd.DataFrame(np.mean(losses, axis=0) if losses else [], columns=LOSSES)
         curves.index = pd.RangeIndex(1, len(curves) + 1, name="epoch")
     if curves is not None:
-        with whole_file(snakemake.output.curves) as path:
+        with atomic_write(snakemake.output.curves) as path:
             loss_curves(curves).savefig(path, format="png", dpi=150)
         files.append(snakemake.output.curves)
         log(store, run, curves=curves)
 
     if inputs.seconds:
-        log(store, run, metrics={"labels/seconds_per_image": seconds_an_image(inputs.seconds)})
+        log(store, run, metrics={"labels/seconds_per_image": mean_seconds(inputs.seconds)})
 
     table = []
     for evaluation in map(read_json, inputs.get("evaluations", [])):
@@ -56,5 +56,5 @@ with logged(snakemake.log[0]):
     table.sort(key=lambda row: (row["miou"] is None, row["miou"]))
     log_files(store, run, files, table)
     finish_run(store, run)
-    promote(store, run, tags)
+    mark_current(store, run, tags)
     write_json(snakemake.output.run, {"run_id": run})

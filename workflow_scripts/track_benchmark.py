@@ -4,7 +4,7 @@ import pandas as pd
 
 from wsgcn.files import read_json, write_json
 from wsgcn.refinement.benchmark import averages
-from wsgcn.tracking.runs import finish_run, log, log_files, promote, start_run
+from wsgcn.tracking.runs import finish_run, log, log_files, mark_current, start_run
 from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
@@ -26,5 +26,5 @@ with logged(snakemake.log[0]):
     )
     log_files(store, run, [inputs.table, inputs.figure, inputs.summary])
     finish_run(store, run)
-    promote(store, run, tags)
+    mark_current(store, run, tags)
     write_json(snakemake.output.run, {"run_id": run})

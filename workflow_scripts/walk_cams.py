@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wsgcn.affinity.matrices import affinities_of
+from wsgcn.affinity.matrices import affinity_matrix_from
 from wsgcn.files import read_arrays, write_arrays
 from wsgcn.refinement.random_walk import walk_against_constant, walk_with_background
 from wsgcn.workflow.jobs import each_image, logged
@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
         cam = read_arrays(snakemake.input.cams[k])
         cams = cam["cam"].astype(np.float32)
         learnt = read_arrays(snakemake.input.affinities[k])
-        affinity = affinities_of(learnt, cams.shape[1:], p.radius, p.beta)
+        affinity = affinity_matrix_from(learnt, cams.shape[1:], p.radius, p.beta)
         if p.settings["background"] == "constant":
             boundary, background = learnt.get("boundary"), p.settings["background_score"]
             scores = walk_against_constant(affinity, cams, boundary, p.settings["steps"], background)

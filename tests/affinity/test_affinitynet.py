@@ -16,8 +16,8 @@ from wsgcn.affinity.affinitynet import (
     label_for_affinitynet,
     train_affinitynet,
 )
-from wsgcn.affinity.matrices import feature_affinity, on_grid
-from wsgcn.affinity.pair_loss import three_part_loss
+from wsgcn.affinity.matrices import feature_affinity, resample_to_grid
+from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import write_label
 from wsgcn.networks.backbone import normalise
 
@@ -171,7 +171,7 @@ def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
         assert before and net.training and not any(module.training for module in batch_norms(net))
         features = net(torch.rand(2, 3, 48, 40))
         label = torch.randint(0, 2, (2, 6, 5))
-        three_part_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, 3)["loss"].backward()
+        pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, 3)["loss"].backward()
         assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
         assert all(layer.weight.grad.abs().sum() > 0 for layer in (*net.stages, net.last))
         learning = [p for p in net.backbone.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
@@ -204,11 +204,13 @@ def bilinear_by_loops(maps, size):
 @pytest.mark.parametrize("coarse, size", [((4, 6), (8, 12)), ((7, 9), (13, 18)), ((1, 2), (2, 3)), ((5, 5), (5, 5))])
 def test_on_grid_is_bilinear(coarse, size, rng):
     maps = rng.standard_normal((3, *coarse)).astype(np.float32)
-    found = on_grid(maps, size)
+    found = resample_to_grid(maps, size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, bilinear_by_loops(maps, size), atol=1e-5)
     half = maps.astype(np.float16)
-    np.testing.assert_allclose(on_grid(half, size), bilinear_by_loops(half.astype(np.float64), size), atol=1e-5)
+    np.testing.assert_allclose(
+        resample_to_grid(half, size), bilinear_by_loops(half.astype(np.float64), size), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,7 +8,7 @@ import torch
 from pair_losses import TERMS, losses_by_loops, values_of
 
 from wsgcn.affinity.matrices import feature_affinity, feature_affinity_matrix
-from wsgcn.affinity.pair_loss import three_part_loss
+from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 
 
 def alike(features, p, q):
@@ -74,7 +74,7 @@ def test_feature_affinity_matrix_of_a_view_and_of_half_precision(rng):
 
 
 def loss_of(features, label, radius):
-    return three_part_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, radius)
+    return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, radius)
 
 
 def loops(features, label, radius, pairs):

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsgcn.affinity.matrices import affinities_of, affinity_matrix, feature_affinity_matrix, node_features, on_grid
+from wsgcn.affinity.matrices import (
+    affinity_matrix,
+    affinity_matrix_from,
+    feature_affinity_matrix,
+    node_features,
+    resample_to_grid,
+)
 from wsgcn.files import read_arrays, write_arrays
 
 H, W = 6, 8
@@ -35,7 +41,7 @@ def test_affinities_of_irnet_s_file_come_from_its_boundary(radius, beta, of_irne
     for a, b in pairs(H, W, radius):
         i, j = a[0] * W + a[1], b[0] * W + b[1]
         expected[i, j] = expected[j, i] = (1 - max(boundary[p] for p in points_between(a, b))) ** beta
-    found = affinities_of(of_irnet, (H, W), radius, beta)
+    found = affinity_matrix_from(of_irnet, (H, W), radius, beta)
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4, atol=1e-9)
     np.testing.assert_array_equal(found.toarray(), affinity_matrix(of_irnet["boundary"], radius, beta).toarray())
 
@@ -44,15 +50,15 @@ def test_affinities_of_irnet_s_file_come_from_its_boundary(radius, beta, of_irne
 @pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
 def test_affinities_of_affinitynet_s_file_come_from_its_features_on_the_grid(size, radius, beta, of_affinitynet, pairs):
     h, w = size
-    features, expected = on_grid(of_affinitynet["features"], size).astype(float), np.eye(h * w)
+    features, expected = resample_to_grid(of_affinitynet["features"], size).astype(float), np.eye(h * w)
     for a, b in pairs(h, w, radius):
         i, j = a[0] * w + a[1], b[0] * w + b[1]
         difference = np.mean([abs(channel[a] - channel[b]) for channel in features])
         expected[i, j] = expected[j, i] = np.exp(-difference) ** beta
-    found = affinities_of(of_affinitynet, size, radius, beta)
+    found = affinity_matrix_from(of_affinitynet, size, radius, beta)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4)
-    matrix = feature_affinity_matrix(on_grid(of_affinitynet["features"], size), radius, beta)
+    matrix = feature_affinity_matrix(resample_to_grid(of_affinitynet["features"], size), radius, beta)
     np.testing.assert_array_equal(found.toarray(), matrix.toarray())
 
 
@@ -77,7 +83,7 @@ def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, which, of_
     assert found.shape == (5, size[0] * size[1]) and found.dtype == np.float32
     values = [float(value) for value in of_affinitynet["features"].ravel()]
     root_mean_square = (sum(value**2 for value in values) / len(values)) ** 0.5
-    on_nodes = on_grid(of_affinitynet["features"].astype(np.float32), size)
+    on_nodes = resample_to_grid(of_affinitynet["features"].astype(np.float32), size)
     for d, y, x in np.ndindex(5, *size):
         assert found[d, y * size[1] + x] == pytest.approx(on_nodes[d, y, x] / root_mean_square, rel=1e-4, abs=1e-6)
 
@@ -93,7 +99,7 @@ def test_what_was_read_stays_as_it_is(dtype, of_irnet, of_affinitynet):
     for learnt, size in ((of_irnet, (H, W)), (of_affinitynet, (H, W))):
         learnt = {name: values.astype(dtype) for name, values in learnt.items()}
         before = {name: values.copy() for name, values in learnt.items()}
-        affinities_of(learnt, size, 3, 2)
+        affinity_matrix_from(learnt, size, 3, 2)
         node_features(learnt, size, "weighted")[:] = 7
         for name, values in learnt.items():
             np.testing.assert_array_equal(values, before[name])
@@ -104,7 +110,7 @@ def test_both_files_as_they_are_written_and_read(tmp_path, of_irnet, of_affinity
         write_arrays(tmp_path / "x.npz", **learnt)
         read = read_arrays(tmp_path / "x.npz")
         for found, expected in (
-            (affinities_of(read, (H, W), 3, 2).toarray(), affinities_of(learnt, (H, W), 3, 2).toarray()),
+            (affinity_matrix_from(read, (H, W), 3, 2).toarray(), affinity_matrix_from(learnt, (H, W), 3, 2).toarray()),
             (node_features(read, (H, W), "weighted"), node_features(learnt, (H, W), "weighted")),
         ):
             np.testing.assert_array_equal(found, expected)

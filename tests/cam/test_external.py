@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsgcn.cam.external import read_foreign_cams
+from wsgcn.cam.external import read_external_cams
 from wsgcn.graph.grid import grid_size
 
 SIZE = (10, 14)
@@ -58,7 +58,7 @@ def slow_bilinear(array, size):
 
 def refused(path, match):
     with pytest.raises(ValueError, match=match) as caught:
-        read_foreign_cams(path, SIZE, (3,), MOST)
+        read_external_cams(path, SIZE, (3,), MOST)
     assert str(caught.value).startswith(f"CAM file {path}: ") and "\n" not in str(caught.value)
 
 
@@ -82,7 +82,7 @@ CONVERSIONS = {
 def test_irn_style_is_read_as_it_was_saved(kind, protocol, rng, tmp_path):
     content = irn(rng, (3, 12, 7), as_is=CONVERSIONS[kind])
     path = save(tmp_path / "a.npy", content, protocol)
-    found = read_foreign_cams(str(path), SIZE, [7, 3], MOST)
+    found = read_external_cams(str(path), SIZE, [7, 3], MOST)
     for name, array in zip(("cam", "high_res"), found, strict=True):
         expected = content[name]
         expected = expected.detach().float().numpy() if torch.is_tensor(expected) else expected.astype(np.float32)
@@ -95,7 +95,7 @@ def test_names_of_numpy_1_and_long_headers_are_known(tmp_path):
     data = path.read_bytes()
     assert b"numpy._core" in data
     path.write_bytes(data.replace(header(), header(version=(2, 0))).replace(b"numpy._core", b"numpy.core"))
-    assert (read_foreign_cams(path, SIZE, (3,), MOST)[1] == 0.5).all()
+    assert (read_external_cams(path, SIZE, (3,), MOST)[1] == 0.5).all()
 
 
 @pytest.mark.parametrize("number", [int, np.int64, np.uint8])
@@ -103,7 +103,7 @@ def test_names_of_numpy_1_and_long_headers_are_known(tmp_path):
 def test_psa_style_is_read_and_coarsened(number, protocol, rng, tmp_path):
     maps = rng.random((3, *SIZE)).astype(np.float32)
     path = save(tmp_path / "a.npy", {number(k): m for k, m in zip((12, 3, 7), maps, strict=True)}, protocol)
-    cam, full = read_foreign_cams(path, SIZE, (3, 12), MOST)
+    cam, full = read_external_cams(path, SIZE, (3, 12), MOST)
     np.testing.assert_array_equal(full, maps[[1, 0]])
     np.testing.assert_allclose(cam, slow_bilinear(maps[[1, 0]], grid_size(*SIZE)), atol=1e-6)
 
@@ -120,7 +120,7 @@ def test_keys_of_every_kind(dtype, rng, tmp_path):
     else:
         content["keys"] = content["keys"].astype(dtype)
     np.save(tmp_path / "2007_000032.npy", content)
-    _, full = read_foreign_cams(tmp_path / "2007_000032.npy", SIZE, (7,), MOST)
+    _, full = read_external_cams(tmp_path / "2007_000032.npy", SIZE, (7,), MOST)
     np.testing.assert_array_equal(full, content["high_res"][[1]])
 
 
@@ -129,7 +129,7 @@ def test_keys_of_every_kind(dtype, rng, tmp_path):
 def test_what_is_left_out_is_interpolated(left_out, as_none, rng, tmp_path):
     content = irn(rng)
     kept = content | left_out if as_none else {name: content[name] for name in content if name not in left_out}
-    found = read_foreign_cams(save(tmp_path / "a.npy", kept), SIZE, (3, 7), MOST)
+    found = read_external_cams(save(tmp_path / "a.npy", kept), SIZE, (3, 7), MOST)
     given = content["high_res" if "cam" in left_out else "cam"]
     for array, size in zip(found, (grid_size(*SIZE), SIZE), strict=True):
         np.testing.assert_allclose(array, slow_bilinear(given, size), atol=1e-6)
@@ -138,24 +138,24 @@ def test_what_is_left_out_is_interpolated(left_out, as_none, rng, tmp_path):
 def test_another_grid_is_resized_and_full_maps_come_from_it_directly(rng, tmp_path):
     given = rng.random((1, 2, 3)).astype(np.float32)
     save(tmp_path / "a.npy", {"keys": [3], "cam": given})
-    for array, size in zip(read_foreign_cams(tmp_path / "a.npy", SIZE, (3,), MOST), ((3, 4), SIZE), strict=True):
+    for array, size in zip(read_external_cams(tmp_path / "a.npy", SIZE, (3,), MOST), ((3, 4), SIZE), strict=True):
         np.testing.assert_allclose(array, slow_bilinear(given, size), atol=1e-6)
 
 
 def test_maps_are_of_the_image_s_own_size_where_a_smaller_copy_is_worked_on(rng, tmp_path):
     content, small = irn(rng), (5, 7)
     path = save(tmp_path / "a.npy", content)
-    cam, full = read_foreign_cams(path, small, (3, 7), MOST, SIZE)
+    cam, full = read_external_cams(path, small, (3, 7), MOST, SIZE)
     np.testing.assert_allclose(cam, slow_bilinear(content["cam"], grid_size(*small)), atol=1e-6)
     np.testing.assert_allclose(full, slow_bilinear(content["high_res"], small), atol=1e-6)
     with pytest.raises(ValueError, match="of shape 2×10×14 where its keys and the image ask for 2×5×7"):
-        read_foreign_cams(path, small, (3, 7), MOST)
+        read_external_cams(path, small, (3, 7), MOST)
 
 
 def test_rounding_is_clipped_and_zeros_stay(tmp_path):
     maps = np.zeros((2, *SIZE))
     maps[0, 0, :2] = -0.0009, 1.0009
-    _, full = read_foreign_cams(save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps}), SIZE, (3, 7), MOST)
+    _, full = read_external_cams(save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps}), SIZE, (3, 7), MOST)
     assert full.sum() == 1 and full.min() == 0
 
 
@@ -163,7 +163,7 @@ def test_maps_that_the_image_does_not_need_may_hold_anything(tmp_path):
     maps = np.full((2, *SIZE), 0.5)
     maps[0] = np.nan
     path = save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps})
-    assert (read_foreign_cams(path, SIZE, (7,), MOST)[1] == 0.5).all()
+    assert (read_external_cams(path, SIZE, (7,), MOST)[1] == 0.5).all()
 
 
 CONTENTS = {
@@ -324,7 +324,7 @@ def test_broken_bytes_end_in_maps_or_a_value_error(rng, tmp_path):
                     data[a : a + 4] = rng.bytes(4)
         path.write_bytes(data)
         try:
-            cam, full = read_foreign_cams(path, size, (3,), MOST)
+            cam, full = read_external_cams(path, size, (3,), MOST)
         except ValueError as error:
             assert str(error).startswith(f"CAM file {path}: ")
             outcomes["refused"] += 1

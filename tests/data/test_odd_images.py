@@ -8,7 +8,7 @@ from tiny_project import ROOT
 
 from wsgcn.affinity.affinitynet import AffinityNet, affinity_features, label_for_affinitynet
 from wsgcn.affinity.irnet import BoundaryNet, boundary_and_features, label_for_irnet
-from wsgcn.affinity.matrices import affinities_of, node_features
+from wsgcn.affinity.matrices import affinity_matrix_from, node_features
 from wsgcn.cam.classifier import Classifier, class_activation_maps
 from wsgcn.data.augment import resize
 from wsgcn.files import IGNORE
@@ -62,7 +62,7 @@ def test_every_stage_of_a_small_image(size, network, networks, rng, cpu):
         learnt = {"features": affinity_features(affinity_net, image, cpu)}
     small = resize(image, *grid)
     partial = partial_label(small, cam, CLASSES, CONFIG["partial"])
-    affinity, features = affinities_of(learnt, grid, 5, 10), node_features(learnt, grid, "plain")
+    affinity, features = affinity_matrix_from(learnt, grid, 5, 10), node_features(learnt, grid, "plain")
     for changed in GRAPHS:
         graph = propagation_graph(affinity, features, CONFIG["graph"] | changed)
         for reading in ("paper", "code"):
@@ -93,7 +93,7 @@ def test_a_class_whose_cam_is_zero_everywhere(zero, picture):
     for make in (label_for_irnet, label_for_affinitynet):
         settings = CONFIG["irnet" if make is label_for_irnet else "psa"]["labels"]
         assert not set(np.unique(make(picture, cam, CLASSES, settings))) & {CLASSES[k] for k in zero}
-    affinity = affinities_of({"boundary": np.full((h, w), 0.1, np.float32)}, (h, w), 5, 10)
+    affinity = affinity_matrix_from({"boundary": np.full((h, w), 0.1, np.float32)}, (h, w), 5, 10)
     for walked in (walk_against_constant(affinity, cam, None, 256, 0.4), walk_with_background(affinity, cam, 256, 4)):
         assert np.isfinite(walked).all() and not walked[[1 + k for k in zero]].any()
 
@@ -103,7 +103,7 @@ def test_a_partial_label_of_one_value(value, picture, rng):
     """Nothing labelled, or no foreground, or no background: the missing losses are zero and there is a label."""
     h, w = picture.shape[:2]
     boundary = rng.random((h, w)).astype(np.float32)
-    affinity = affinities_of({"boundary": boundary}, (h, w), 5, 10)
+    affinity = affinity_matrix_from({"boundary": boundary}, (h, w), 5, 10)
     graph = propagation_graph(affinity, rng.random((6, h * w)).astype(np.float32), CONFIG["graph"])
     partial = np.full((h, w), value, np.uint8)
     scores, again = (refined(graph, partial, picture, epochs=60) for _ in range(2))
@@ -114,7 +114,7 @@ def test_a_partial_label_of_one_value(value, picture, rng):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_features_that_are_not_finite_are_told(bad, rng):
-    affinity = affinities_of({"boundary": rng.random((4, 5)).astype(np.float32)}, (4, 5), 3, 10)
+    affinity = affinity_matrix_from({"boundary": rng.random((4, 5)).astype(np.float32)}, (4, 5), 3, 10)
     features = rng.random((6, 20)).astype(np.float32)
     features[2, 3] = bad
     with pytest.raises(ValueError, match="the node features are not finite"):

@@ -38,7 +38,7 @@ def slow(counts, draws, seed):
 
 @pytest.mark.parametrize("weights_at_once", [1, 7 * 12, 2**22], ids=["draw by draw", "uneven chunks", "one chunk"])
 def test_the_loop_s_values_in_whatever_chunks(rng, monkeypatch, weights_at_once):
-    monkeypatch.setattr(bootstrap, "WEIGHTS_AT_ONCE", weights_at_once)
+    monkeypatch.setattr(bootstrap, "MAX_WEIGHTS", weights_at_once)
     counts, _ = images(rng, 12)
     values = resampled_miou(counts, draws=30, seed=4)
     assert values.shape == (30,) and values.dtype == np.float64

@@ -12,9 +12,9 @@ from wsgcn.evaluation.stages import (
     cam_label,
     cam_labels,
     evaluate,
+    mean_seconds,
     pixel_label,
     refined_label,
-    seconds_an_image,
     sweep,
     walk_labels,
     without_background,
@@ -101,5 +101,5 @@ def test_seconds_are_added_up_over_an_image_s_tables_and_skipped_ones_stand_in_n
     for name, text in {"a": "one,1\ntwo,2\n", "b": "three,4\n", "c": "one,0.5\n", "d": ""}.items():
         (tmp_path / name).write_text(f"image,seconds\n{text}")
     tables = [str(tmp_path / name) for name in "abcd"]
-    assert seconds_an_image(tables) == (1.5 + 2 + 4) / 3
-    assert seconds_an_image(tables[3:]) is None and seconds_an_image([]) is None
+    assert mean_seconds(tables) == (1.5 + 2 + 4) / 3
+    assert mean_seconds(tables[3:]) is None and mean_seconds([]) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsgcn.graph.grid import displacements, pair_slices, path, path_maximum
+from wsgcn.graph.grid import line_points, neighbour_offsets, origin_slices, path_maximum
 
 STEPS = [(0, 1), (1, 0), (1, 1), (1, -1), (2, -3), (3, 1), (0, 4), (3, -4)]
 
@@ -13,7 +13,7 @@ STEPS = [(0, 1), (1, 0), (1, 1), (1, -1), (2, -3), (3, 1), (0, 4), (3, -4)]
 def test_displacements_are_one_half_of_the_open_disc(radius):
     square = range(-radius - 1, radius + 2)
     disc = {(dy, dx) for dy in square for dx in square if 0 < dy**2 + dx**2 < radius**2}
-    half = displacements(radius)
+    half = neighbour_offsets(radius)
     mirrored = {(-dy, -dx) for dy, dx in half}
     assert len(set(half)) == len(half)
     assert set(half) | mirrored == disc
@@ -21,13 +21,13 @@ def test_displacements_are_one_half_of_the_open_disc(radius):
 
 
 def test_displacements_of_radius_five_are_irnets_34():
-    assert len(displacements(5)) == 34
-    assert (3, 4) not in displacements(5)  # at a distance of exactly 5
+    assert len(neighbour_offsets(5)) == 34
+    assert (3, 4) not in neighbour_offsets(5)  # at a distance of exactly 5
 
 
-@pytest.mark.parametrize("step", displacements(7))
+@pytest.mark.parametrize("step", neighbour_offsets(7))
 def test_path_is_the_line_s_neighbourhood(step, points_between):
-    points = path(*step)
+    points = line_points(*step)
     assert sorted(points) == sorted(points_between((0, 0), step))
     assert {(0, 0), step} <= set(points)
     assert {(step[0] - y, step[1] - x) for y, x in points} == set(points)  # the same from the other end
@@ -36,7 +36,7 @@ def test_path_is_the_line_s_neighbourhood(step, points_between):
 @pytest.mark.parametrize("step", STEPS)
 def test_pair_slices_hold_the_points_with_a_partner(step):
     h, w = 5, 6
-    rows, columns = pair_slices(h, w, *step)
+    rows, columns = origin_slices(h, w, *step)
     inside = np.zeros((h, w), bool)
     inside[rows, columns] = True
     for y in range(h):

@@ -8,7 +8,7 @@ import torch
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.graph.maximum import LowRankMaximum, dense_maximum, sparse_maximum
 from wsgcn.graph.propagation import term_product
-from wsgcn.graph.stencil import scaled
+from wsgcn.graph.stencil import scale_rows_and_columns
 from wsgcn.graph.walk import LowRank
 
 
@@ -61,7 +61,7 @@ def test_low_rank_maximum_of_few_nodes_beside_many(rng, cpu):
 def test_dense_maximum(steps, dtype, tolerance, rng):
     affinity = affinity_matrix(rng.random((5, 8), np.float32), 3, 4).astype(dtype)
     degree = affinity.sum(axis=1)
-    step = scaled(affinity, degree**-0.5, degree**-0.5)
+    step = scale_rows_and_columns(affinity, degree**-0.5, degree**-0.5)
     found = dense_maximum(step, steps, degree).matrix
     expected = explicit(np.linalg.matrix_power(step.toarray().astype(float), steps), degree.astype(float))
     assert found.dtype == dtype

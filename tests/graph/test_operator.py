@@ -174,6 +174,6 @@ def test_a_maximum_that_has_no_other_form_is_dense_as_far_as_it_fits(rng, cpu, m
     graph, propagated = propagation_graph(affinity, features, settings_of(2, "row"))
     assert str(graph) == "1500 nodes, a dense matrix"
     np.testing.assert_allclose(propagated, features @ dense_graph(affinity, 2, "row").T, atol=1e-5)
-    monkeypatch.setattr("wsgcn.graph.operator.LARGEST_DENSE", 1499)
+    monkeypatch.setattr("wsgcn.graph.operator.MAX_DENSE_NODES", 1499)
     with pytest.raises(ValueError, match="^graph.normalisation: row with 2 steps .* 1500 nodes"):
         propagation_graph(affinity, features, settings_of(2, "row"))

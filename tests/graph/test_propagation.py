@@ -6,7 +6,7 @@ import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.graph.operator import propagation_graph
-from wsgcn.graph.propagation import Propagation, polynomial_product, rows_product, stacked
+from wsgcn.graph.propagation import Propagation, pad_and_stack, polynomial_product, rows_product
 from wsgcn.graph.walk import matrix_term, walk_polynomial
 from wsgcn.refinement.reference import dense_operator
 
@@ -30,7 +30,7 @@ def graphs_and_matrices(rng, steps, normalisation, exact=False):
 
 
 def test_stacked_fills_up_with_zeros(cpu):
-    found = stacked([np.ones((2, 3)), np.full((1, 4), 2.0)], cpu)
+    found = pad_and_stack([np.ones((2, 3)), np.full((1, 4), 2.0)], cpu)
     assert found.tolist() == [[[1, 1, 1, 0], [1, 1, 1, 0]], [[2, 2, 2, 2], [0, 0, 0, 0]]]
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from wsgcn.graph.grid import displacements, pair_places
-from wsgcn.graph.stencil import TILE, scaled, stencil_matrix, times
+from wsgcn.graph.grid import neighbour_offsets, pair_slices
+from wsgcn.graph.stencil import TILE_NODES, matvec, scale_rows_and_columns, stencil_matrix
 
 
 @pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
@@ -14,10 +14,10 @@ def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
     field = rng.random((2, h, w))
 
     def value(dy, dx):
-        here, there = pair_places(h, w, dy, dx)
+        here, there = pair_slices(h, w, dy, dx)
         return field[0][here] + field[1][there]
 
-    found = stencil_matrix(h, w, displacements(4), value, diagonal=3)
+    found = stencil_matrix(h, w, neighbour_offsets(4), value, diagonal=3)
     expected = 3 * np.eye(h * w)
     for a, b in pairs(h, w, 4):  # a comes first in reading order, as `here` does
         i, j = a[0] * w + a[1], b[0] * w + b[1]
@@ -30,7 +30,7 @@ def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
 def test_scaled_multiplies_rows_and_columns(format, rng):
     matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng, dtype=np.float32).asformat(format)
     left, right = rng.random(6), rng.random(6)
-    found = scaled(matrix, left, right)
+    found = scale_rows_and_columns(matrix, left, right)
     assert found.format == format and found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), left[:, None] * matrix.toarray() * right, rtol=1e-6)
 
@@ -43,12 +43,12 @@ def test_times_is_the_dense_product(h, w, dtype, rng):
     def value(dy, dx):
         return rng.random([size - abs(d) for size, d in zip((h, w), (dy, dx), strict=True)])
 
-    matrix = stencil_matrix(h, w, displacements(5), value, diagonal=2).astype(dtype)
+    matrix = stencil_matrix(h, w, neighbour_offsets(5), value, diagonal=2).astype(dtype)
     row = rng.standard_normal(h * w).astype(dtype)
-    found = times(matrix, row)
+    found = matvec(matrix, row)
     assert found.dtype == dtype
     np.testing.assert_allclose(found, matrix.toarray().astype(float) @ row, atol=1e-4 if dtype == np.float32 else 1e-12)
 
 
 def test_some_of_these_grids_are_larger_than_a_tile():
-    assert 32 * 32 == TILE < 33 * 32 < 50 * 60
+    assert 32 * 32 == TILE_NODES < 33 * 32 < 50 * 60

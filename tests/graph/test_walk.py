@@ -7,14 +7,22 @@ import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.graph import walk
-from wsgcn.graph.stencil import scaled
-from wsgcn.graph.walk import HELD, LEFT_OUT, evaluate, held_walk, low_rank_walk, walk_polynomial, walk_rows
+from wsgcn.graph.stencil import scale_rows_and_columns
+from wsgcn.graph.walk import (
+    RESIDUAL_TOLERANCE,
+    STAY_PROBABILITY,
+    evaluate,
+    low_rank_walk,
+    near_absorbing_walk,
+    walk_polynomial,
+    walk_rows,
+)
 
 
 def step_of(boundary, radius=5):
     affinity = affinity_matrix(np.asarray(boundary, np.float32), radius, 10)
     root = affinity.sum(axis=1) ** -0.5
-    return scaled(affinity, root, root)
+    return scale_rows_and_columns(affinity, root, root)
 
 
 @pytest.fixture
@@ -71,10 +79,10 @@ def test_threads_change_no_bit(step, rng):
 @pytest.mark.parametrize("steps", [1, 5, 16, 256])
 def test_held_walk_is_the_power_of_the_held_nodes(steps, step):
     dense = step.toarray().astype(np.float64)
-    held = np.diag(dense) > HELD
+    held = np.diag(dense) > STAY_PROBABILITY
     assert 0.05 < held.mean() < 0.5
     expected = np.linalg.matrix_power(dense * held[:, None] * held, steps)
-    np.testing.assert_allclose(held_walk(step, steps).toarray(), expected, atol=3e-4)
+    np.testing.assert_allclose(near_absorbing_walk(step, steps).toarray(), expected, atol=3e-4)
 
 
 def features(rng, step, count):
@@ -92,7 +100,7 @@ def test_sparse_plus_low_rank_is_the_power(steps, rows, step, rng):
     assert len(low_rank.values) < 100
     found = held.toarray() + low_rank.basis.T * low_rank.values @ low_rank.basis
     probes = rng.standard_normal((200, step.shape[0]))
-    assert np.linalg.norm(probes @ (found - expected)) < 1.3 * LEFT_OUT * np.linalg.norm(probes)
+    assert np.linalg.norm(probes @ (found - expected)) < 1.3 * RESIDUAL_TOLERANCE * np.linalg.norm(probes)
 
 
 def test_the_rows_given_are_held_best(step, rng):
@@ -114,7 +122,7 @@ def test_held_nodes_are_what_makes_it_low_rank(rng, monkeypatch):
     step = step_of(boundary)
     given = features(rng, step, 96)
     assert low_rank_walk(step, 256, given)
-    monkeypatch.setattr(walk, "HELD", 2)
+    monkeypatch.setattr(walk, "STAY_PROBABILITY", 2)
     assert low_rank_walk(step, 256, given, most=96) is None
 
 
@@ -126,7 +134,7 @@ def test_rows_that_are_alike_are_helped_out(step, rng):
     expected = power(step, 256)
     probes = rng.standard_normal((200, step.shape[0]))
     found = held.toarray() + low_rank.basis.T * low_rank.values @ low_rank.basis
-    assert np.linalg.norm(probes @ (found - expected)) < 1.3 * LEFT_OUT * np.linalg.norm(probes)
+    assert np.linalg.norm(probes @ (found - expected)) < 1.3 * RESIDUAL_TOLERANCE * np.linalg.norm(probes)
     np.testing.assert_allclose(walked, given @ expected, atol=2e-4 * np.linalg.norm(given, axis=1).max())
 
 
@@ -138,8 +146,8 @@ def test_rows_of_zeros_hide_nothing(step):
 def test_a_region_that_is_half_held_is_refused():
     """Its walk reaches thousands of nodes, all of them held."""
     step = step_of(np.full((60, 60), 0.46))
-    assert (step.diagonal() > HELD).all()
-    assert held_walk(step, 256) is None and low_rank_walk(step, 256, np.ones((2, 3600), np.float32)) is None
+    assert (step.diagonal() > STAY_PROBABILITY).all()
+    assert near_absorbing_walk(step, 256) is None and low_rank_walk(step, 256, np.ones((2, 3600), np.float32)) is None
 
 
 @pytest.mark.parametrize("level", [0, 1])

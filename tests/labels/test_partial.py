@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wsgcn.labels import partial
-from wsgcn.labels.partial import confident, partial_label
+from wsgcn.labels.partial import partial_label, select_confident
 from wsgcn.labels.scores import scores_with_background
 
 SETTINGS = {
@@ -54,11 +54,11 @@ def test_rules_are_the_loop_s(seed, change):
     settings = SETTINGS | change
     inputs = random_inputs(np.random.default_rng(seed))
     expected = label_by_loops(*inputs, CLASSES, settings)
-    np.testing.assert_array_equal(confident(*inputs, CLASSES, settings), expected)
+    np.testing.assert_array_equal(select_confident(*inputs, CLASSES, settings), expected)
 
 
 def test_all_rules_leave_something_to_test(rng):
-    assert set(np.unique(confident(*random_inputs(rng), CLASSES, SETTINGS))) == {0, 3, 7, 255}
+    assert set(np.unique(select_confident(*random_inputs(rng), CLASSES, SETTINGS))) == {0, 3, 7, 255}
 
 
 def certain(winner, classes=1):
@@ -69,27 +69,27 @@ def certain(winner, classes=1):
 def test_top_share_is_of_the_values_above_the_floor():
     cams = np.array([[[0.05] * 10 + [0.1] + [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95]]])
     foreground = certain([1] * cams.shape[2])
-    label = confident(cams, foreground, foreground, [4], SETTINGS)
+    label = select_confident(cams, foreground, foreground, [4], SETTINGS)
     assert label[0].tolist() == [255] * 18 + [4] * 3
 
 
 def test_a_single_sure_node_is_kept():
     cams = np.array([[[0.0, 0.2]]])
-    label = confident(cams, certain([0, 1]), certain([0, 1]), [1], SETTINGS)
+    label = select_confident(cams, certain([0, 1]), certain([0, 1]), [1], SETTINGS)
     assert label.tolist() == [[0, 1]]
 
 
 def test_an_image_without_sure_foreground_has_none():
     cams = np.full((1, 1, 4), 0.1)  # at the floor, not above
-    label = confident(cams, certain([1] * 4), certain([1] * 4), [1], SETTINGS)
+    label = select_confident(cams, certain([1] * 4), certain([1] * 4), [1], SETTINGS)
     assert (label == 255).all()
 
 
 def test_foreground_asks_the_low_crf_and_background_the_high_one():
     cams = np.array([[[0.9, 0.0]]])
-    assert confident(cams, certain([1, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[1, 0]]
-    assert confident(cams, certain([0, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[255, 0]]
-    assert confident(cams, certain([1, 0]), certain([1, 1]), [1], SETTINGS).tolist() == [[1, 255]]
+    assert select_confident(cams, certain([1, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[1, 0]]
+    assert select_confident(cams, certain([0, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[255, 0]]
+    assert select_confident(cams, certain([1, 0]), certain([1, 1]), [1], SETTINGS).tolist() == [[1, 255]]
 
 
 @pytest.mark.parametrize("alpha", [1, 4, 32])

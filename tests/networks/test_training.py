@@ -11,7 +11,7 @@ from torch import nn
 
 from wsgcn.files import IGNORE, write_label
 from wsgcn.networks.device import pick_device
-from wsgcn.networks.schedule import iterations_for
+from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import SampleStream, fit, labelled_crops
 
 
@@ -47,7 +47,7 @@ def test_epochs_are_shuffled_and_drawn_anew():
     "count, epochs, batch, expected", [(72, 12, 8, 108), (10, 1, 4, 2), (3, 1, 16, 1), (10, 0.5, 2, 2), (7, 3, 2, 10)]
 )
 def test_iterations_for(count, epochs, batch, expected):
-    assert iterations_for(count, epochs, batch) == expected
+    assert num_steps(count, epochs, batch) == expected
 
 
 class Weight(nn.Module):

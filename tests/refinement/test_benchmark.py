@@ -13,12 +13,12 @@ from wsgcn.refinement.benchmark import (
     dense,
     equal_labels,
     exponent,
-    grid_of,
-    growth,
-    ours,
-    resized,
+    grid_with_nodes,
+    resample,
+    scaling,
+    sparse,
 )
-from wsgcn.reporting.figures import growth_curves
+from wsgcn.reporting.figures import scaling_curves
 
 GRAPH = {"radius": 5, "beta": 10, "normalisation": "symmetric", "features": "plain"}
 SETTINGS = {
@@ -51,9 +51,9 @@ def sample(rng):
 
 
 def test_a_sample_on_another_grid_keeps_its_picture(sample):
-    h, w = grid_of(sample, 480)
+    h, w = grid_with_nodes(sample, 480)
     assert (h, w) == (20, 24)
-    large = resized(sample, h, w)
+    large = resample(sample, h, w)
     assert large.boundary.shape == large.partial.shape == (20, 24)
     assert large.features.shape == (3, 20, 24) and large.image.shape == (20, 24, 3)
     np.testing.assert_array_equal(large.partial[::2, ::2], sample.partial)
@@ -64,7 +64,7 @@ def test_a_sample_on_another_grid_keeps_its_picture(sample):
 @pytest.mark.parametrize("steps", [1, 256])
 def test_whole_runs_agree(steps, cross_entropy, sample):
     graph, settings = GRAPH | {"steps": steps}, SETTINGS | {"cross_entropy": cross_entropy}
-    found, expected = ours(sample, graph, settings), dense(sample, graph, settings, torch.float64, True)
+    found, expected = sparse(sample, graph, settings), dense(sample, graph, settings, torch.float64, True)
     assert equal_labels(found, expected) > 99
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=2e-2)
     assert found["seconds"].keys() == expected["seconds"].keys() == {"operator", "training"}
@@ -81,11 +81,11 @@ def test_a_part_stands_for_the_whole(sample, monkeypatch):
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 def test_tables_and_figure(normalisation, sample, monkeypatch):
     graph = GRAPH | {"normalisation": normalisation}
-    monkeypatch.setattr(benchmark, "WHOLE", 60)
-    monkeypatch.setattr(benchmark, "LARGEST_BESIDE", 200)
+    monkeypatch.setattr(benchmark, "MAX_NODES_DENSE_TRAINING", 60)
+    monkeypatch.setattr(benchmark, "MAX_NODES_DENSE", 200)
     said = []
     rows = compare([sample], graph, SETTINGS, 1, said.append)
-    rows += growth(sample, graph, SETTINGS, [50, 100, 300], 1, said.append)
+    rows += scaling(sample, graph, SETTINGS, [50, 100, 300], 1, said.append)
     table = pd.DataFrame(rows)
     assert set(table.method) == {"one step", "256 steps", "dense, one step", "dense, 256 steps"}
     whole = table[table.image == "a"].set_index("method")
@@ -107,16 +107,16 @@ def test_tables_and_figure(normalisation, sample, monkeypatch):
     assert ratio.isna()["dense, 256 steps"]
     text = benchmark.summary(table.assign(nodes=table.nodes * 100), 1)
     assert "256 steps" in text and "MB kept" in text and "nodes^" in text and "nan" not in text
-    axes = growth_curves(table).axes[0]
+    axes = scaling_curves(table).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert {t.get_text() for t in axes.texts} == set(table.method)
 
 
 def test_growth_leaves_out_what_is_too_large(sample, monkeypatch):
     monkeypatch.setattr("wsgcn.graph.operator.low_rank_walk", lambda *_: None)
-    monkeypatch.setattr("wsgcn.graph.operator.LARGEST_DENSE", 60)
+    monkeypatch.setattr("wsgcn.graph.operator.MAX_DENSE_NODES", 60)
     said = []
-    rows = growth(sample, GRAPH | {"normalisation": "row"}, SETTINGS, [50, 100], 1, said.append)
+    rows = scaling(sample, GRAPH | {"normalisation": "row"}, SETTINGS, [50, 100], 1, said.append)
     own = [(row["nodes"], row["method"]) for row in rows if "dense" not in row["method"]]
     assert own == [(48, "one step"), (48, "256 steps"), (99, "one step")]
     assert said[-1].startswith("left out: graph.normalisation: row with 256 steps")

@@ -12,20 +12,20 @@ from mlflow import MlflowClient
 
 import wsgcn
 from wsgcn.tracking.runs import (
-    PARENT,
-    adopt,
+    PARENT_TAG,
     current_run,
     end_runs,
     ensure_experiment,
     finish_run,
     log,
     log_files,
-    orphans,
+    mark_current,
+    mark_others_superseded,
     parameters,
-    promote,
-    retire_others,
+    runs_without_parent,
+    set_parent,
     start_run,
-    whereabouts,
+    workflow_tags,
 )
 
 PARAMETERS = {
@@ -62,7 +62,7 @@ def start(store):
     def call(experiment, stage="experiment", **settings):
         what = {"experiment": experiment, "stage": stage}
         run = start_run(store, f"{experiment}/{stage}", what, settings, "as it is")
-        promote(store, run, what)
+        mark_current(store, run, what)
         return run
 
     return call
@@ -159,7 +159,7 @@ def test_a_run_is_not_current_before_it_is_promoted(store, start, tags):
     finish_run(store, old)
     new = start_run(store, "mine/refine", what, {}, "")
     assert current_run(store, what) == old and tags(new)["current"] == "no"
-    promote(store, new, what)
+    mark_current(store, new, what)
     assert current_run(store, what) == new and tags(old)["replaced_by"] == new
 
 
@@ -170,7 +170,7 @@ def test_a_run_whose_process_died_does_not_run_for_ever(start, client, store):
     assert client.get_run(dead).info.status == "KILLED"
     end_runs(store, "FAILED", workflow="another workflow")
     assert client.get_run(new).info.status == "RUNNING"
-    end_runs(store, "KILLED", folder=whereabouts()["folder"])
+    end_runs(store, "KILLED", folder=workflow_tags()["folder"])
     assert [client.get_run(run).info.status for run in (new, ended)] == ["KILLED", "FINISHED"]
 
 
@@ -178,7 +178,7 @@ def test_folders_that_share_a_store_leave_each_other_alone(start, tags, store, m
     mine, what = start("mine"), {"experiment": "mine", "stage": "experiment"}
     monkeypatch.setenv("WSGCN_FOLDER", "another")
     theirs = start("mine")
-    retire_others(store, [])
+    mark_others_superseded(store, [])
     assert current_run(store, what) is None and tags(theirs)["current"] == "no"
     monkeypatch.undo()
     assert current_run(store, what) == mine
@@ -224,8 +224,8 @@ def test_runs_of_another_data_set_are_left_alone(start, tags, store, uri, tmp_pa
     mine = start("mine")
     elsewhere = {"uri": uri, "experiment_id": ensure_experiment(uri, "another data set", str(tmp_path))}
     what = {"experiment": "mine", "stage": "experiment"}
-    promote(elsewhere, start_run(elsewhere, "mine", what, {}, ""), what)
-    retire_others(elsewhere, [])
+    mark_current(elsewhere, start_run(elsewhere, "mine", what, {}, ""), what)
+    mark_others_superseded(elsewhere, [])
     assert tags(mine)["current"] == "yes"
     assert current_run(elsewhere, {"experiment": "mine"}) is None
 
@@ -271,59 +271,59 @@ def test_runs_without_a_current_parent_are_orphans(start, store):
     """Shared stages' runs keep the parent that they have as long as it is current."""
     old, other = start("mine"), start("other")
     left, kept, alone = start("mine", "cam"), start("other", "refine"), start("mine", "partial")
-    adopt(store, old, [left])
-    adopt(store, other, [kept])
-    assert orphans(store, [left, kept, alone]) == [alone]
+    set_parent(store, old, [left])
+    set_parent(store, other, [kept])
+    assert runs_without_parent(store, [left, kept, alone]) == [alone]
     new = start("mine")
-    assert orphans(store, [kept, left, alone]) == [left, alone] and orphans(store, []) == []
-    adopt(store, new, [alone])
-    assert orphans(store, [left, kept, alone]) == [left]
+    assert runs_without_parent(store, [kept, left, alone]) == [left, alone] and runs_without_parent(store, []) == []
+    set_parent(store, new, [alone])
+    assert runs_without_parent(store, [left, kept, alone]) == [left]
 
 
 def test_the_shared_children_of_a_replaced_parent_are_adopted_by_whoever_comes_first(start, tags, store):
     """As a summary does it: its own runs, and orphans among those it shares."""
     base = start("base")
     shared = [start("base", stage) for stage in ("classifier", "cam")]
-    adopt(store, base, shared)
+    set_parent(store, base, shared)
     second = start("second")
-    adopt(store, second, orphans(store, shared))
-    assert {tags(run)[PARENT] for run in shared} == {base}  # the base has them
+    set_parent(store, second, runs_without_parent(store, shared))
+    assert {tags(run)[PARENT_TAG] for run in shared} == {base}  # the base has them
     start("base")  # anew, its summary not yet written
-    adopt(store, second, orphans(store, shared))
-    assert {tags(run)[PARENT] for run in shared} == {second}
+    set_parent(store, second, runs_without_parent(store, shared))
+    assert {tags(run)[PARENT_TAG] for run in shared} == {second}
     third = start("third")
-    adopt(store, third, orphans(store, shared))
-    assert {tags(run)[PARENT] for run in shared} == {second}
+    set_parent(store, third, runs_without_parent(store, shared))
+    assert {tags(run)[PARENT_TAG] for run in shared} == {second}
 
 
 def test_experiments_that_are_gone_are_retired(start, tags, store, client):
     kept = [start("base"), start("base", "cam"), start("other")]
     gone = [start("gone"), start("gone", "cam")]
     benchmark = start_run(store, "benchmark", {"stage": "benchmark"}, {}, "")
-    promote(store, benchmark, {"stage": "benchmark"})
+    mark_current(store, benchmark, {"stage": "benchmark"})
     foreign = client.create_run(store["experiment_id"], tags={"current": "yes"}).info.run_id
     before = client.create_run(store["experiment_id"], tags={"experiment": "gone"}).info.run_id
-    retire_others(store, ["base", "other"])
+    mark_others_superseded(store, ["base", "other"])
     for run in (*kept, benchmark, foreign):
         assert tags(run)["current"] == "yes"
     for run in gone:
         assert tags(run)["current"] == "no" and "replaced_by" not in tags(run)
     assert "current" not in tags(before)
-    assert orphans(store, [gone[1]]) == [gone[1]]
+    assert runs_without_parent(store, [gone[1]]) == [gone[1]]
 
 
 def test_the_children_of_a_retired_experiment_can_be_adopted(start, tags, store):
     gone = start("gone")
     child = start("other", "cam")
-    adopt(store, gone, [child])
-    assert orphans(store, [child]) == []
-    retire_others(store, ["other"])
-    assert orphans(store, [child]) == [child] and tags(child)["current"] == "yes"
+    set_parent(store, gone, [child])
+    assert runs_without_parent(store, [child]) == []
+    mark_others_superseded(store, ["other"])
+    assert runs_without_parent(store, [child]) == [child] and tags(child)["current"] == "yes"
 
 
 def test_an_experiment_that_comes_back_is_current_again(start, tags, store):
     first = start("mine")
-    retire_others(store, [])
+    mark_others_superseded(store, [])
     again = start("mine")
     assert current_run(store, {"experiment": "mine", "stage": "experiment"}) == again
     assert tags(first)["current"] == "no" and "replaced_by" not in tags(first)

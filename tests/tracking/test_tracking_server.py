@@ -7,7 +7,7 @@ import pandas as pd
 from interface import served
 from mlflow import MlflowClient
 
-from wsgcn.tracking.runs import current_run, ensure_experiment, finish_run, log, log_files, promote, start_run
+from wsgcn.tracking.runs import current_run, ensure_experiment, finish_run, log, log_files, mark_current, start_run
 
 
 def test_a_tracking_server_is_as_good_as_a_file(tmp_path, monkeypatch):
@@ -22,12 +22,12 @@ def test_a_tracking_server_is_as_good_as_a_file(tmp_path, monkeypatch):
         assert ensure_experiment(address, "served", "not/used") == store["experiment_id"]
         tags = {"experiment": "a", "stage": "refine"}
         old, run = (start_run(store, "a/refine", tags, {"refine": {"sigma1": 3}}, "words") for _ in "ab")
-        promote(store, old, tags)
+        mark_current(store, old, tags)
         (tmp_path / "chart.png").write_bytes(b"a chart")
         log(store, run, metrics={"miou": 0.5}, curves=pd.DataFrame({"loss": [2.0, 1.0]}, index=[1, 2]))
         log_files(store, run, [tmp_path / "chart.png"], [{"image": "x", "miou": 0.5}])
         finish_run(store, run)
-        promote(store, run, tags)
+        mark_current(store, run, tags)
         assert current_run(store, tags) == run
         client = MlflowClient(address)
         found = client.get_run(run)

@@ -30,7 +30,7 @@ from interface import (
 )
 from mlflow import MlflowClient
 
-from wsgcn.tracking.runs import PARENT, adopt, ensure_experiment, finish_run, log, promote, start_run
+from wsgcn.tracking.runs import PARENT_TAG, ensure_experiment, finish_run, log, mark_current, set_parent, start_run
 from wsgcn.tracking.views import link_views, save_view
 
 METRICS = [
@@ -78,10 +78,10 @@ def make_up(store: dict) -> None:
         child = start_run(store, f"{name}/refine", {**tags, "stage": "refine"}, settings, f"refined label of {name}")
         falling = {m: 0.05 * (i + 1) + 0.3 * np.exp(-epochs / (30 + 10 * i + 6 * k)) for i, m in enumerate(LOSSES)}
         log(store, child, metrics={"train/refined/miou": refined}, curves=pd.DataFrame(falling, index=epochs))
-        adopt(store, parent, [child])
+        set_parent(store, parent, [child])
         for run, stage in ((child, "refine"), (parent, "experiment")):
             finish_run(store, run)
-            promote(store, run, {**tags, "stage": stage})
+            mark_current(store, run, {**tags, "stage": stage})
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_comparison_shows_names_settings_and_metrics_side_by_side(ui):
 
 def test_run_of_the_refinement_has_a_chart_of_each_loss(ui):
     run = next(run for run in ui.runs(REFINED, ORDER) if "loss_fg" in run.data.metrics)
-    assert run.data.tags[PARENT] in {parent.info.run_id for parent in ui.runs(EXPERIMENTS, ORDER)}
+    assert run.data.tags[PARENT_TAG] in {parent.info.run_id for parent in ui.runs(EXPERIMENTS, ORDER)}
     ui.open(curves(ui.experiment_id, run.info.run_id), height=1010)
     ui.write("Search metric charts", "loss")
     charts = ui.until(lambda: dict(ui.read(CHARTS)), lambda charts: all(charts.get(loss) for loss in LOSSES))

@@ -16,10 +16,10 @@ import torch
 import yaml
 from PIL import Image
 
-from wsgcn.cam.external import read_foreign_cams
+from wsgcn.cam.external import read_external_cams
 from wsgcn.files import read_image, write_label
 from wsgcn.networks.backbone import build_backbone
-from wsgcn.workflow.check import told
+from wsgcn.workflow.check import format_problems
 from wsgcn.workflow.inputs import open_images, read_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -224,7 +224,7 @@ def start(root: Path, change: Callable) -> str | None:
     except ValueError as error:
         return str(error)
     wrong, _ = open_images(data, root / "results", 1, config["on_error"] == "skip")
-    return told(wrong) if wrong else None
+    return format_problems(wrong) if wrong else None
 
 
 def backbone_problems(folder: Path) -> dict[str, str]:
@@ -268,7 +268,7 @@ def cam_problems(folder: Path) -> dict[str, str]:
         "values above one": "range", "pickled objects": "code",
     }.items():  # fmt: skip
         with pytest.raises(ValueError) as error:
-            read_foreign_cams(folder / f"{file}.npy", (3, 4), (0,), 5)
+            read_external_cams(folder / f"{file}.npy", (3, 4), (0,), 5)
         found[name] = str(error.value)
     return found
 

@@ -12,7 +12,7 @@ from PIL import Image
 from wsgcn.files import IGNORE, read_json, write_label, write_skipped
 from wsgcn.networks import backbone
 from wsgcn.workflow import check
-from wsgcn.workflow.check import Look, check_networks, check_once, look_at, told
+from wsgcn.workflow.check import Inspection, check_images, check_networks, format_problems, inspect
 
 VALUES = (0, 1, *[-1] * 253, IGNORE)
 
@@ -35,12 +35,12 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    assert look_at(image, None, VALUES) == look_at(image, fitting, VALUES) == Look()
-    assert look_at(image, small, VALUES) == Look(mask=f"mask {small} is 5×3, its image 5×4")
-    assert look_at(image, unknown, VALUES) == Look(mask=f"mask {unknown} holds values of no class: 7")
-    assert look_at(image, coloured, VALUES).mask.startswith(f"label {coloured} is a RGB image")
-    assert look_at(broken, fitting, VALUES).image.startswith(f"image {broken} cannot be read")
-    assert look_at(missing, None, VALUES) == Look(image=f"image {missing} does not exist")
+    assert inspect(image, None, VALUES) == inspect(image, fitting, VALUES) == Inspection()
+    assert inspect(image, small, VALUES) == Inspection(mask=f"mask {small} is 5×3, its image 5×4")
+    assert inspect(image, unknown, VALUES) == Inspection(mask=f"mask {unknown} holds values of no class: 7")
+    assert inspect(image, coloured, VALUES).mask.startswith(f"label {coloured} is a RGB image")
+    assert inspect(broken, fitting, VALUES).image.startswith(f"image {broken} cannot be read")
+    assert inspect(missing, None, VALUES) == Inspection(image=f"image {missing} does not exist")
 
 
 BLACK_AND_WHITE = "masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"
@@ -51,11 +51,11 @@ def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        of_images, of_masks = check_once(files, VALUES, memory, threads=2)
+        of_images, of_masks = check_images(files, VALUES, memory, threads=2)
         assert list(of_images) == [broken, missing] and not of_masks
         assert of_images[missing] == f"image {missing} does not exist"
     Image.new("L", (3, 3)).save(broken)
-    assert check_once(files[:2], VALUES, memory) == ({}, [])
+    assert check_images(files[:2], VALUES, memory) == ({}, [])
 
 
 def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
@@ -64,40 +64,40 @@ def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
     Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
     second, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
     for _ in range(2):
-        told = check_once([(image, binary), (second, binary)], VALUES, memory)
-        assert told == ({}, [f"all 2 {BLACK_AND_WHITE}"])
-    assert check_once([(image, binary), (second, other)], VALUES, memory) == ({}, [])
+        format_problems = check_images([(image, binary), (second, binary)], VALUES, memory)
+        assert format_problems == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_images([(image, binary), (second, other)], VALUES, memory) == ({}, [])
     ignoring_all = (0, *[IGNORE] * 255)  # a mask whose classes are outside the subset is no such mask
-    assert check_once([(second, other)], ignoring_all, memory) == ({}, [])
+    assert check_images([(second, other)], ignoring_all, memory) == ({}, [])
 
 
 def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
     memory, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
     other = str(tmp_path / "other.png")
     Image.new("RGB", (5, 4)).save(other)
-    opened, look = [], check.look_at
-    monkeypatch.setattr(check, "look_at", lambda path, *rest: opened.append(path) or look(path, *rest))
+    opened, look = [], check.inspect
+    monkeypatch.setattr(check, "inspect", lambda path, *rest: opened.append(path) or look(path, *rest))
     files = [(image, label), (other, None)]
-    check_once(files, VALUES, memory)
+    check_images(files, VALUES, memory)
     assert sorted(opened) == sorted([image, other])
-    check_once(files, VALUES, memory)
-    check_once(files[:1], VALUES, memory)
+    check_images(files, VALUES, memory)
+    check_images(files[:1], VALUES, memory)
     assert len(opened) == 2
     more = (0, 1, 2, *VALUES[3:])
-    check_once(files, more, memory)  # the classes of a mask's values changed
+    check_images(files, more, memory)  # the classes of a mask's values changed
     assert opened[2:] == [image]
     os.utime(label, ns=(1, 1))
-    check_once(files, more, memory)
+    check_images(files, more, memory)
     assert opened[3:] == [image]
 
 
 @pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": MARK}}'])
 def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
     memory = tmp_path / "checked.json"
-    check_once([(image, None)], VALUES, memory)
+    check_images([(image, None)], VALUES, memory)
     mark = json.dumps(read_json(memory)[image]["mark"])
     memory.write_text(found.replace("IMAGE", image).replace("MARK", mark))
-    check_once([(image, None)], VALUES, memory)
+    check_images([(image, None)], VALUES, memory)
     assert read_json(memory)[image].keys() == {"mark", "black and white"}
 
 
@@ -108,21 +108,21 @@ def test_black_and_white_masks_are_told_whatever_else_is_wrong(tmp_path, image):
     (tmp_path / "second.png").write_text("no image")
     for files in ([(image, binary), (other, None)], [(image, binary), (other, binary)]):
         for _ in range(2):
-            of_images, of_masks = check_once(files, VALUES, memory)
+            of_images, of_masks = check_images(files, VALUES, memory)
             assert list(of_images) == [other] and of_masks == [f"all 1 {BLACK_AND_WHITE}"]
     Image.new("RGB", (5, 4)).save(other)
-    assert check_once(files, VALUES, memory) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_images(files, VALUES, memory) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
 
 
 def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
     write_skipped(tmp_path / "mask.png", "cam: no")
-    assert "a note why an image was skipped: cam: no" in look_at(image, str(tmp_path / "mask.png"), VALUES).mask
+    assert "a note why an image was skipped: cam: no" in inspect(image, str(tmp_path / "mask.png"), VALUES).mask
 
 
 def test_many_problems_are_counted():
-    assert told(["one"]) == "one"
-    assert told([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
-    assert told(["a\nb", "\u2028"]).splitlines() == ["2 problems:", r"a\nb", r"\u2028"]
+    assert format_problems(["one"]) == "one"
+    assert format_problems([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
+    assert format_problems(["a\nb", "\u2028"]).splitlines() == ["2 problems:", r"a\nb", r"\u2028"]
 
 
 def test_networks_are_built_once(tmp_path, monkeypatch):

@@ -11,7 +11,15 @@ from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, config_with
 
 from wsgcn.text import flatten
 from wsgcn.workflow import experiments as module
-from wsgcn.workflow.experiments import dependencies, folders, further_pairs, merge, part_of, read_experiments, used
+from wsgcn.workflow.experiments import (
+    dependencies,
+    folders,
+    further_pairs,
+    merge,
+    read_experiments,
+    relevant_settings,
+    select,
+)
 
 by_kind = pytest.mark.parametrize(
     "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
@@ -131,14 +139,14 @@ def test_equal_settings_part_nothing_however_they_are_written():
 
 def test_part_of_has_settings_and_sections_by_their_dotted_keys():
     settings = {"a": {"b": {"c": 1}, "d": 2}, "e": [3]}
-    found = part_of(settings, ("e", "a.b.c", "a.b"))
+    found = select(settings, ("e", "a.b.c", "a.b"))
     assert list(found.items()) == [("e", [3]), ("a.b.c", 1), ("a.b", {"c": 1})]
 
 
 @by_kind
 def test_what_is_used_is_what_parts_some_stage(settings):
-    found = used(settings)
-    assert found == part_of(settings, found)
+    found = relevant_settings(settings)
+    assert found == select(settings, found)
     idle = {"random_walk.alpha"} | ({"graph.features"} if settings["affinity"] == "psa" else set())
     assert set(found) == {
         key

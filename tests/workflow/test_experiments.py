@@ -8,9 +8,9 @@ import pytest
 import yaml
 from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, complaints, config_with
 
-from wsgcn.text import flatten, in_short
+from wsgcn.text import flatten, shorten
 from wsgcn.workflow import experiments as module
-from wsgcn.workflow.experiments import changes_by_name, describe, merge, read_experiments, used
+from wsgcn.workflow.experiments import changes_by_name, describe, merge, read_experiments, relevant_settings
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_bad_names_are_all_told_and_never_become_a_folder_s():
     assert [line.split(" names folders")[0] for line in lines] == [f"config: experiments: {name}" for name in shown]
     assert len(lines) == len(BAD_NAMES)  # each once
     for name in set(BAD_NAMES) - {"", "-x", ".x"}:  # of sweeps, where the schema sees none, and root--x would do
-        assert f"config: experiment root-{in_short(name)}: {NAME}" in complaints({}, {"dataset.root": [name]})
+        assert f"config: experiment root-{shorten(name)}: {NAME}" in complaints({}, {"dataset.root": [name]})
     names = ["a", "2", "A.b_c-1", "0.5", "a" * 100]
     assert list(read_experiments(config_with({name: {} for name in names}), SCHEMA)) == [BASE, *names]
 
@@ -101,7 +101,7 @@ def test_the_experiments_stand_on_each_overlay(overlay):
 
 def test_what_all_have_in_common_no_experiment_may_change():
     """Not even to what it is; nor may a sweep. It is whatever no stage of any experiment depends on."""
-    assert {key.split(".")[0] for kind in KINDS for key in used(kind)} == set(CONFIG) - set(module.COMMON)
+    assert {key.split(".")[0] for kind in KINDS for key in relevant_settings(kind)} == set(CONFIG) - set(module.COMMON)
     changes = {key: CONFIG[key] for key in module.COMMON}
     assert complaints({"mine": changes, "other": {"seed": 1}}, {"report.images": [77]}) == [
         *(f"config: experiment mine: {key} cannot differ between experiments" for key in module.COMMON),

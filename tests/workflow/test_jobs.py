@@ -13,7 +13,7 @@ import torch
 
 from wsgcn.files import Skipped, read_arrays, read_label, why_skipped, write_arrays, write_label, write_skipped
 from wsgcn.workflow.jobs import each_group, each_image, logged
-from wsgcn.workflow.provenance import code_mark
+from wsgcn.workflow.provenance import source_hash
 
 
 def test_prints_go_to_the_log(tmp_path, capsys):
@@ -72,7 +72,7 @@ def test_each_image_calls_in_turn_and_writes_seconds(tmp_path):
     assert header == ["image", "seconds", "code", "torch", "device"]
     assert [image for image, *_ in rows] == ["a", "b,c", "d"]
     assert all(0 <= float(seconds) < 1 for _, seconds, *_ in rows)
-    assert {tuple(row[2:]) for row in rows} == {(code_mark(), importlib.metadata.version("torch"), "cpu")}
+    assert {tuple(row[2:]) for row in rows} == {(source_hash(), importlib.metadata.version("torch"), "cpu")}
 
 
 def test_an_error_names_its_image_and_leaves_no_table(tmp_path):

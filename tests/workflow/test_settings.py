@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from wsgcn.text import flatten, in_short
+from wsgcn.text import flatten, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
 
 ROOT = Path(__file__).parents[2]
@@ -113,12 +113,12 @@ NO_INTEGERS = ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1
 NO_INTEGERS += ["2021-02-30", "1" * 400, "9" * 5000, "0" * 5000 + "1", "[" * 5000, "1e999"]
 
 
-@pytest.mark.parametrize("text", NO_INTEGERS, ids=in_short)
+@pytest.mark.parametrize("text", NO_INTEGERS, ids=shorten)
 def test_text_that_is_no_such_number_stays(text):
     config = changed(batch_size=text, refine__lr="12:30")
     numbers_from_text(config, SCHEMA)
     assert config["batch_size"] == text
-    told = [f"batch_size: {in_short(json.dumps(text))} is not an integer", 'refine.lr: "12:30" is not a number']
+    told = [f"batch_size: {shorten(json.dumps(text))} is not an integer", 'refine.lr: "12:30" is not a number']
     assert problems_of(config, SCHEMA) == told
 
 

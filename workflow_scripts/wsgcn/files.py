@@ -19,7 +19,7 @@ UNREADABLE = (UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError
 UNREADABLE += (struct.error, Image.DecompressionBombError)
 """What Pillow raises on files that are no images, or broken ones."""
 
-MARK = "skipped"
+SKIPPED_KEY = "skipped"
 """The array or PNG text that says why there is nothing in a file."""
 
 
@@ -38,7 +38,7 @@ def voc_palette() -> np.ndarray:
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place once the block ends without an error.
 
     An OSError that names no file, as of a full disk, names `path`.
@@ -105,7 +105,7 @@ def read_label(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             mode, few = image.mode, image.mode == "L" and _bits(image) < 8
-            skipped, values = image.info.get(MARK), np.array(image)
+            skipped, values = image.info.get(SKIPPED_KEY), np.array(image)
     except FileNotFoundError:
         raise ValueError(f"label {path} does not exist") from None
     except UNREADABLE as error:
@@ -130,7 +130,7 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
     """Write class indices, uint8 [H, W], as a palette PNG in VOC's colours."""
     image = Image.fromarray(np.ascontiguousarray(label, np.uint8)).convert("P")
     image.putpalette(voc_palette().ravel().tolist())
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, format="PNG", optimize=False)
 
 
@@ -142,26 +142,26 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     for name, values in arrays.items():
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise FloatingPointError(f"its {name} would not be finite")
-    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Read a .npz as a dict of arrays; pickled objects are refused by numpy. Raises Skipped."""
     with np.load(path) as archive:
-        if MARK in archive:
-            raise Skipped(str(archive[MARK]))
+        if SKIPPED_KEY in archive:
+            raise Skipped(str(archive[SKIPPED_KEY]))
         return dict(archive)
 
 
 def write_skipped(path: str | Path, why: str) -> None:
     """Write an .npz or a label PNG that says why its image was skipped; the label has one pixel, and it is ignored."""
     if Path(path).suffix == ".npz":
-        write_arrays(path, **{MARK: np.array(why)})
+        write_arrays(path, **{SKIPPED_KEY: np.array(why)})
         return
     text = PngInfo()
-    text.add_itxt(MARK, why)
-    with whole_file(path) as temporary:
+    text.add_itxt(SKIPPED_KEY, why)
+    with atomic_write(path) as temporary:
         Image.new("L", (1, 1), IGNORE).save(temporary, format="PNG", pnginfo=text)
 
 
@@ -169,12 +169,12 @@ def why_skipped(path: str | Path) -> str | None:
     """What `write_skipped` wrote into an .npz or a label PNG; None for any other file."""
     if Path(path).suffix == ".npz":
         with np.load(path) as archive:
-            return str(archive[MARK]) if MARK in archive else None
+            return str(archive[SKIPPED_KEY]) if SKIPPED_KEY in archive else None
     with Image.open(path) as image:
-        return image.info.get(MARK)
+        return image.info.get(SKIPPED_KEY)
 
 
-def notes_in(memory: str | Path) -> dict:
+def load_cache(memory: str | Path) -> dict:
     """What earlier calls kept in a file, {a file or network: note}; nothing where it cannot be read."""
     try:
         known = read_json(memory)
@@ -185,7 +185,7 @@ def notes_in(memory: str | Path) -> dict:
 
 def write_json(path: str | Path, value: object) -> None:
     """Write JSON, indented by one space."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n")
 
 

@@ -5,13 +5,13 @@ import re
 from collections.abc import Mapping
 
 
-def in_short(text: str) -> str:
+def shorten(text: str) -> str:
     """A text that may hold anything as a part of one sentence: printable, and not much longer than one."""
-    line = in_one_line(text[:200])
+    line = printable(text[:200])
     return line if len(line) <= 120 else f"{line[:110]} …"
 
 
-def in_one_line(text: str) -> str:
+def printable(text: str) -> str:
     """A text that may hold anything with what cannot be printed as its escape."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
@@ -19,7 +19,7 @@ def in_one_line(text: str) -> str:
 def hint(name: str, known: list[str]) -> str:
     """The end of a sentence that names the nearest known name, if one is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"; did you mean {in_short(near[0])}?" if near else ""
+    return f"; did you mean {shorten(near[0])}?" if near else ""
 
 
 def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:

@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.affinity.matrices import feature_affinity
-from wsgcn.affinity.pair_loss import three_part_loss
+from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import IGNORE
 from wsgcn.labels.crf import dense_crf
 from wsgcn.labels.scores import scores_with_background
 from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import scaled_and_flipped, unflip
-from wsgcn.networks.schedule import iterations_for
-from wsgcn.networks.training import Run, fit, labelled_crops
+from wsgcn.networks.schedule import num_steps
+from wsgcn.networks.training import FitContext, fit, labelled_crops
 
 STRIDE = 8
 """Of the features: the finest of the three stages they come from."""
@@ -96,7 +96,7 @@ def train_affinitynet(
     labels: Sequence[str],
     backbone: Mapping,
     settings: Mapping,
-    run: Run,
+    run: FitContext,
 ) -> tuple[AffinityNet, pd.DataFrame]:
     """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
 
@@ -111,7 +111,7 @@ def train_affinitynet(
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         features = model(batch.contiguous(memory_format=torch.channels_last)).contiguous()
-        return three_part_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings["radius"])
+        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings["radius"])
 
     heads = [*model.stages.parameters(), *model.last.parameters()]
     history = fit(
@@ -125,7 +125,7 @@ def train_affinitynet(
         labelled_crops(images, labels, settings, mean, size),
         run,
         batch=settings["batch"],
-        iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),
+        iterations=num_steps(len(images), settings["epochs"], settings["batch"]),
         weight_decay=settings["weight_decay"],
     )
     return model, history

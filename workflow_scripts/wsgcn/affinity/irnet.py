@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wsgcn.affinity.pair_loss import three_part_loss
+from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import IGNORE
 from wsgcn.graph.grid import grid_size, path_maximum
 from wsgcn.labels.crf import dense_crf_labels
 from wsgcn.labels.scores import label_from_cams
 from wsgcn.networks.backbone import build_backbone, normalise
 from wsgcn.networks.inference import scaled_and_flipped, unflip
-from wsgcn.networks.schedule import iterations_for
-from wsgcn.networks.training import Run, fit, labelled_crops
+from wsgcn.networks.schedule import num_steps
+from wsgcn.networks.training import FitContext, fit, labelled_crops
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
@@ -43,8 +43,8 @@ def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int],
 
 
 def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
-    """`three_part_loss` of affinities 1 - path maximum [I, equation 8]; boundary: [B, h, w] in 0..1."""
-    return three_part_loss(lambda dy, dx: 1 - path_maximum(boundary, dy, dx), label, radius)
+    """`pairwise_affinity_loss` of affinities 1 - path maximum [I, equation 8]; boundary: [B, h, w] in 0..1."""
+    return pairwise_affinity_loss(lambda dy, dx: 1 - path_maximum(boundary, dy, dx), label, radius)
 
 
 class BoundaryNet(nn.Module):
@@ -93,7 +93,7 @@ def train_boundary(
     labels: Sequence[str],
     backbone: Mapping,
     settings: Mapping,
-    run: Run,
+    run: FitContext,
 ) -> tuple[BoundaryNet, pd.DataFrame]:
     """Train the branch on images and their labels of `label_for_irnet` (paths) [I, section 4.3].
 
@@ -116,7 +116,7 @@ def train_boundary(
         labelled_crops(images, labels, settings, mean, (h, w)),
         run,
         batch=settings["batch"],
-        iterations=iterations_for(len(images), settings["epochs"], settings["batch"]),
+        iterations=num_steps(len(images), settings["epochs"], settings["batch"]),
         weight_decay=settings["weight_decay"],
     )
     return model, history

@@ -11,11 +11,11 @@ import scipy.sparse
 import torch
 import torch.nn.functional as F
 
-from wsgcn.graph.grid import displacements, pair_places, path_maximum
+from wsgcn.graph.grid import neighbour_offsets, pair_slices, path_maximum
 from wsgcn.graph.stencil import stencil_matrix
 
 
-def affinities_of(
+def affinity_matrix_from(
     learnt: Mapping[str, np.ndarray], size: tuple[int, int], radius: int, beta: float
 ) -> scipy.sparse.dia_array:
     """The affinity matrix [N, N] over a grid of `size`, from either network's file.
@@ -25,7 +25,7 @@ def affinities_of(
     """
     if "boundary" in learnt:
         return affinity_matrix(learnt["boundary"], radius, beta)
-    return feature_affinity_matrix(on_grid(learnt["features"], size), radius, beta)
+    return feature_affinity_matrix(resample_to_grid(learnt["features"], size), radius, beta)
 
 
 def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
@@ -41,7 +41,7 @@ def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which
     elif which == "weighted":
         features *= learnt["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
-        features = on_grid(features, size)
+        features = resample_to_grid(features, size)
     return features.reshape(len(features), -1)
 
 
@@ -56,16 +56,16 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
     def affinity(dy: int, dx: int) -> np.ndarray:
         return (1 - path_maximum(tensor, dy, dx)).clamp(min=0).pow(beta).numpy()
 
-    return stencil_matrix(*boundary.shape, displacements(radius), affinity, diagonal=1)
+    return stencil_matrix(*boundary.shape, neighbour_offsets(radius), affinity, diagonal=1)
 
 
 def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
-    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.pair_slices`."""
-    here, there = (features[..., *place] for place in pair_places(*features.shape[-2:], dy, dx))
+    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.origin_slices`."""
+    here, there = (features[..., *place] for place in pair_slices(*features.shape[-2:], dy, dx))
     return torch.exp(-(here - there).abs().mean(-3))
 
 
-def on_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resample_to_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Features [D, h', w'] on the graph's grid: float32 [D, h, w], bilinear."""
     batch = torch.from_numpy(np.asarray(features, np.float32))[None]
     return F.interpolate(batch, size, mode="bilinear", align_corners=False)[0].numpy()
@@ -82,4 +82,4 @@ def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> s
     def affinity(dy: int, dx: int) -> np.ndarray:
         return feature_affinity(tensor, dy, dx).pow(beta).numpy()
 
-    return stencil_matrix(*features.shape[1:], displacements(radius), affinity, diagonal=1)
+    return stencil_matrix(*features.shape[1:], neighbour_offsets(radius), affinity, diagonal=1)

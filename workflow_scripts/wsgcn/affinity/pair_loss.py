@@ -5,26 +5,26 @@ from collections.abc import Callable
 import torch
 
 from wsgcn.files import IGNORE
-from wsgcn.graph.grid import displacements, pair_places
+from wsgcn.graph.grid import neighbour_offsets, pair_slices
 
 EPSILON = 1e-5
 
 
-def three_part_loss(
+def pairwise_affinity_loss(
     affinity: Callable[[int, int], torch.Tensor], label: torch.Tensor, radius: int
 ) -> dict[str, torch.Tensor]:
     """(L+_bg / 2 + L+_fg / 2 + L-) / 2 (AffinityNet, CVPR 2018, equation 7; IRNet, CVPR 2019, equation 8).
 
-    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `paths.pair_places` at this step; label: [B, h, w], 255
+    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `paths.pair_slices` at this step; label: [B, h, w], 255
     unlabelled. Over pairs within `radius` with both ends labelled, each term is a mean: -log a over pairs of
     background, over pairs of one foreground class; -log(1 - a) over pairs that differ. A term without pairs is zero.
     """
     h, w = label.shape[1:]
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
-    for dy, dx in displacements(radius):
+    for dy, dx in neighbour_offsets(radius):
         if h <= abs(dy) or w <= abs(dx):
             continue
-        here, there = (label[:, *place] for place in pair_places(h, w, dy, dx))
+        here, there = (label[:, *place] for place in pair_slices(h, w, dy, dx))
         alikeness = affinity(dy, dx)
         labelled, same = (here != IGNORE) & (there != IGNORE), here == there
         alike, unlike = -torch.log(alikeness + EPSILON), -torch.log(1 + EPSILON - alikeness)

@@ -13,8 +13,8 @@ from wsgcn.files import read_image
 from wsgcn.graph.grid import grid_size
 from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import scaled_and_flipped, unflip
-from wsgcn.networks.schedule import iterations_for
-from wsgcn.networks.training import Run, fit
+from wsgcn.networks.schedule import num_steps
+from wsgcn.networks.training import FitContext, fit
 
 
 class Classifier(nn.Module):
@@ -52,7 +52,7 @@ def train_classifier(
     classes: int,
     backbone: Mapping,
     settings: Mapping,
-    run: Run,
+    run: FitContext,
 ) -> tuple[Classifier, pd.DataFrame]:
     """Train on image-level classes (indices from 1) with the multi-label soft-margin loss [I].
 
@@ -86,7 +86,7 @@ def train_classifier(
         sample,
         run,
         batch=settings["batch"],
-        iterations=iterations_for(len(paths), settings["epochs"], settings["batch"]),
+        iterations=num_steps(len(paths), settings["epochs"], settings["batch"]),
         weight_decay=settings["weight_decay"],
     )
     return model, history

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 
 from wsgcn.graph.grid import grid_size
 
-LARGEST = 2**31  # bytes of a file; 20 classes of a 1000×1000 image in float64 take 0.16 GB
-MOST_OPERATIONS = 100_000  # of one pickle; the tensors of 80 classes take 4,000
+MAX_FILE_BYTES = 2**31  # bytes of a file; 20 classes of a 1000×1000 image in float64 take 0.16 GB
+MAX_OPERATIONS = 100_000  # of one pickle; the tensors of 80 classes take 4,000
 TOLERANCE = 1e-3  # how far rounding may have carried a value out of 0..1: one step of half precision above 1
 
 _NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
@@ -53,11 +53,11 @@ def _unpickle(stream: io.BytesIO, persistent: bool = False) -> object:
     Raises ValueError on names outside _NAMES and on every operation that dicts, arrays and tensors do not need.
     """
     try:
-        operations = list(itertools.islice(pickletools.genops(stream), MOST_OPERATIONS + 1))
+        operations = list(itertools.islice(pickletools.genops(stream), MAX_OPERATIONS + 1))
     except ValueError as error:
         raise ValueError(f"holds a damaged pickle: {error}") from None
-    if len(operations) > MOST_OPERATIONS:
-        raise ValueError(f"holds over {MOST_OPERATIONS} pickled values, and class activation maps take few")
+    if len(operations) > MAX_OPERATIONS:
+        raise ValueError(f"holds over {MAX_OPERATIONS} pickled values, and class activation maps take few")
     stack, marks, memo = [], [], {}
     try:
         for name, arg in ((operation.name, arg) for operation, arg, _ in operations):
@@ -178,8 +178,8 @@ def _content(path: Path) -> dict:
     try:
         if not path.is_file():  # nor a pipe, which would keep us waiting
             raise ValueError("does not exist")
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"takes over {LARGEST >> 30} GiB")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f"takes over {MAX_FILE_BYTES >> 30} GiB")
         stream = io.BytesIO(path.read_bytes())
     except OSError as error:
         raise ValueError(f"cannot be read: {error}") from None
@@ -260,7 +260,7 @@ def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clamp(0, 1).numpy()  # weights that do not quite add up to 1 may carry it over
 
 
-def read_foreign_cams(
+def read_external_cams(
     path: str | Path, size: tuple[int, int], keys: Sequence[int], most: int, full_size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Another method's maps of an image's own classes, in IRN's or PSA's style.

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from wsgcn.data.demo_shapes import CLASSES, SHAPES, SUPER, TEXTURES, Names, Part, backdrop, clutter, patterns
-from wsgcn.files import whole_file, write_label
+from wsgcn.files import atomic_write, write_label
 
 MIDDLE = (slice(SUPER // 2, None, SUPER),) * 2  # the middle sample of every pixel
 MIN_SHARE = 0.02  # of the image's pixels, for each planned class
@@ -152,8 +152,8 @@ def write(root: Path, image_id: str, classes: Names, seed: int, size: int) -> No
     ElementTree.SubElement(tree, "filename").text = f"{image_id}.jpg"
     for name in classes:
         ElementTree.SubElement(ElementTree.SubElement(tree, "object"), "name").text = name
-    with whole_file(root / "JPEGImages" / f"{image_id}.jpg") as path:
+    with atomic_write(root / "JPEGImages" / f"{image_id}.jpg") as path:
         Image.fromarray(rgb).save(path, format="JPEG", quality=95)
     write_label(root / "SegmentationClass" / f"{image_id}.png", mask)
-    with whole_file(root / "Annotations" / f"{image_id}.xml") as path:
+    with atomic_write(root / "Annotations" / f"{image_id}.xml") as path:
         ElementTree.ElementTree(tree).write(path)

@@ -14,7 +14,7 @@ FORBIDDEN = re.compile(rf"""[/\\{{}}*?:"<>|]|{CONTROL.pattern}""")
 """What no image id holds, as it names files too."""
 
 
-LONGEST = 200
+MAX_ID_BYTES = 200
 """Bytes of an image id: file systems take 255 a name, and ours have something before and after it."""
 
 
@@ -28,8 +28,8 @@ def problem_of_id(identifier: str) -> str | None:
         return f'has {ascii(found[0])} in its name; not allowed are / \\ {{ }} * ? : " < > | and control characters'
     if identifier.startswith(".") or identifier != identifier.strip():
         return "has a name that begins with a dot, or begins or ends with a blank"
-    if not 0 < len(identifier.encode(errors="surrogatepass")) <= LONGEST:
-        return f"has a name of no or more than {LONGEST} bytes"
+    if not 0 < len(identifier.encode(errors="surrogatepass")) <= MAX_ID_BYTES:
+        return f"has a name of no or more than {MAX_ID_BYTES} bytes"
     return None
 
 

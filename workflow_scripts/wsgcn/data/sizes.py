@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from wsgcn.data.dataset import LISTS, Dataset
-from wsgcn.files import UNREADABLE, notes_in, write_json
+from wsgcn.files import UNREADABLE, load_cache, write_json
 
 ORIENTATION = 0x0112
 """EXIF's tag; from 5 on an upright image's sides are exchanged."""
@@ -20,8 +20,8 @@ def image_sizes(paths: Iterable[str], memory: str | Path) -> dict[str, tuple[int
 
     The notes go by the files' sizes and times, so that only what is new or has changed is opened.
     """
-    known = notes_in(memory)
-    marks = {path: _mark(path) for path in paths}
+    known = load_cache(memory)
+    marks = {path: _fingerprint(path) for path in paths}
     found = {path: known[path] for path, mark in marks.items() if path in known and known[path][:2] == mark}
     new = [path for path in marks if path not in found]
     with ThreadPoolExecutor() as pool:  # Pillow decodes a whole PNG to see whether it tells an orientation
@@ -32,7 +32,7 @@ def image_sizes(paths: Iterable[str], memory: str | Path) -> dict[str, tuple[int
     return {path: tuple(note[2:]) for path, note in found.items()}
 
 
-def _mark(path: str) -> list[int]:
+def _fingerprint(path: str) -> list[int]:
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from wsgcn.evaluation.metrics import miou
 
-WEIGHTS_AT_ONCE = 2**22
+MAX_WEIGHTS = 2**22
 """How many weights, 16 bytes each, are held at a time: 10,582 images take 396 draws at once."""
 
 
@@ -28,7 +28,7 @@ def resampled_miou(counts: np.ndarray, draws: int = 2000, seed: int = 0) -> np.n
     # float64 is exact up to 2**53 pixels and goes through BLAS, which integers do not.
     parts = np.concatenate([hits, union, counts.sum(2)], axis=1).astype(np.float64)
     rng = np.random.default_rng(seed)
-    chunk = max(1, WEIGHTS_AT_ONCE // images)
+    chunk = max(1, MAX_WEIGHTS // images)
     values = []
     for start in range(0, draws, chunk):
         weights = rng.multinomial(images, np.full(images, 1 / images), size=min(chunk, draws - start))

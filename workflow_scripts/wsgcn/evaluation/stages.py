@@ -130,7 +130,7 @@ def sweep(
     return {f"{threshold:.2f}": none_if_nan(metrics.miou(counts)) for threshold, counts in totals.items()}
 
 
-def seconds_an_image(tables: Sequence[str]) -> float | None:
+def mean_seconds(tables: Sequence[str]) -> float | None:
     """Mean seconds an image over the tables of the batch jobs, added up where an image stands in several; None of none.
 
     Skipped images do not stand in them.

@@ -10,7 +10,7 @@ import torch
 
 
 @cache
-def displacements(radius: int) -> tuple[tuple[int, int], ...]:
+def neighbour_offsets(radius: int) -> tuple[tuple[int, int], ...]:
     """Half of the grid steps (dy, dx) shorter than `radius`: those to the right or below, one of each ± pair."""
     reach = range(-radius + 1, radius)
     return tuple(
@@ -19,7 +19,7 @@ def displacements(radius: int) -> tuple[tuple[int, int], ...]:
 
 
 @cache
-def path(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
+def line_points(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
     """Grid points on the straight line from (0, 0) to (dy, dx): in its bounding box, under 1 from it, ends included."""
     length = dy * dy + dx * dx
     return tuple(
@@ -30,35 +30,36 @@ def path(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
     )
 
 
-def pair_slices(h: int, w: int, dy: int, dx: int) -> tuple[slice, slice]:
+def origin_slices(h: int, w: int, dy: int, dx: int) -> tuple[slice, slice]:
     """Rows and columns of the grid points whose partner at (dy, dx) lies in the grid too."""
     return slice(max(0, -dy), h - max(0, dy)), slice(max(0, -dx), w - max(0, dx))
 
 
-def pair_places(h: int, w: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def pair_slices(h: int, w: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Rows and columns of the same points, and those of their partners."""
-    rows, columns = pair_slices(h, w, dy, dx)
+    rows, columns = origin_slices(h, w, dy, dx)
     partners = slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx)
     return (rows, columns), partners
 
 
 def path_maximum(boundary: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
-    """Max of `boundary` [..., h, w] along the line from each point to its partner, at the points of `pair_slices`.
+    """Max of `boundary` [..., h, w] along the line from each point to its partner, at the points of `origin_slices`.
 
     Returns [..., h - |dy|, w - |dx|], empty where no pair fits. The gradient goes to one maximal point of each path.
     """
     h, w = boundary.shape[-2:]
     if h <= abs(dy) or w <= abs(dx):
         return boundary[..., :0, :0]
-    rows, columns = pair_slices(h, w, dy, dx)
+    rows, columns = origin_slices(h, w, dy, dx)
     shifted = [
-        boundary[..., rows.start + y : rows.stop + y, columns.start + x : columns.stop + x] for y, x in path(dy, dx)
+        boundary[..., rows.start + y : rows.stop + y, columns.start + x : columns.stop + x]
+        for y, x in line_points(dy, dx)
     ]
     if not boundary.requires_grad:
         return torch.stack(shifted).amax(0)
     with torch.no_grad():  # find the place first, so that autograd keeps one index a pair and not the whole path
         value, place = torch.stack(shifted).max(0)
-        offsets = torch.tensor([y * w + x for y, x in path(dy, dx)], device=boundary.device)
+        offsets = torch.tensor([y * w + x for y, x in line_points(dy, dx)], device=boundary.device)
         grid = torch.arange(h * w, device=boundary.device).view(h, w)[rows, columns]
         index = (grid + offsets[place]).flatten(-2)
     return boundary.flatten(-2).gather(-1, index).view(value.shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse
 
-from wsgcn.graph.grid import displacements, pair_places
+from wsgcn.graph.grid import neighbour_offsets, pair_slices
 from wsgcn.graph.stencil import stencil_matrix
 
 
@@ -17,11 +17,11 @@ def window_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: in
     colour, reach = image.astype(np.float32), window // 2
 
     def similarity(dy: int, dx: int) -> np.ndarray:
-        here, there = pair_places(h, w, dy, dx)
+        here, there = pair_slices(h, w, dy, dx)
         contrast = ((colour[here] - colour[there]) ** 2).sum(2)
         return np.exp(-(dy * dy + dx * dx) / (2 * sigma1**2) - contrast / (2 * sigma2**2))
 
-    square = [step for step in displacements(2 * reach + 1) if max(abs(step[0]), abs(step[1])) <= reach]
+    square = [step for step in neighbour_offsets(2 * reach + 1) if max(abs(step[0]), abs(step[1])) <= reach]
     similarities = stencil_matrix(h, w, square, similarity, diagonal=0)
     laplacian = -similarities
     laplacian.setdiag(similarities.sum(axis=1))

@@ -12,7 +12,7 @@ import scipy.sparse
 
 from wsgcn.graph.walk import LowRank, walk_polynomial, walk_rows
 
-AT_ONCE = 500
+CHUNK_ROWS = 500
 """Rows of a dense maximum that are computed together."""
 
 
@@ -40,8 +40,8 @@ def dense_maximum(step: scipy.sparse.sparray, steps: int, degree: np.ndarray) ->
     polynomial, root = walk_polynomial(step, steps), np.sqrt(degree).astype(step.dtype)
     nodes = len(root)
     matrix = np.zeros((nodes, nodes), step.dtype)
-    for start in range(0, nodes, AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
+    for start in range(0, nodes, CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
         np.fill_diagonal(matrix[rows, rows], 1)
         ratio = root / root[rows, None]
         matrix[rows] = walk_rows(polynomial, matrix[rows]) * np.maximum(ratio, 1 / ratio)

@@ -13,15 +13,15 @@ import torch
 
 from wsgcn.graph.maximum import LowRankMaximum, dense_maximum, sparse_maximum
 from wsgcn.graph.propagation import Propagation, Term, term_product
-from wsgcn.graph.stencil import scaled
+from wsgcn.graph.stencil import scale_rows_and_columns
 from wsgcn.graph.walk import low_rank_walk, matrix_term, walk_polynomial
 
 CPU = torch.device("cpu")
 
-MOST_ROWS = 1000
+MAX_RANK = 1000
 """So many vectors may make the maximum of a walk, whose other form is a dense matrix."""
 
-LARGEST_DENSE = 30_000
+MAX_DENSE_NODES = 30_000
 """Nodes up to which it may be one, of 3.6 GB."""
 
 
@@ -62,9 +62,9 @@ def propagation_graph(
     features, degree = features.astype(affinity.dtype), affinity.sum(axis=1)
     if not np.isfinite(features).all():
         raise ValueError("the node features are not finite")
-    step = scaled(affinity, degree**-0.5, degree**-0.5)
+    step = scale_rows_and_columns(affinity, degree**-0.5, degree**-0.5)
     if row and steps > 1:
-        found = None if exact else low_rank_walk(step, steps, features, MOST_ROWS)
+        found = None if exact else low_rank_walk(step, steps, features, MAX_RANK)
         return _applied(_row_normalised(_maximum_terms(step, degree, steps, found)), features)
     if steps > 1:
         walk = (walk_polynomial(step, steps),)
@@ -102,9 +102,9 @@ def _maximum_terms(
 ) -> tuple[Term, ...]:
     if found:
         return matrix_term(sparse_maximum(found[0], degree)), LowRankMaximum(found[1], degree)
-    if len(degree) > LARGEST_DENSE:
+    if len(degree) > MAX_DENSE_NODES:
         raise ValueError(
             f"graph.normalisation: row with {steps} steps needs a dense matrix for this image, of {len(degree)} nodes "
-            f"where {LARGEST_DENSE} is the limit; take symmetric, graph.steps: 1 or a smaller dataset.longest_side"
+            f"where {MAX_DENSE_NODES} is the limit; take symmetric, graph.steps: 1 or a smaller dataset.longest_side"
         )
     return (dense_maximum(step, steps, degree),)

@@ -13,11 +13,11 @@ from wsgcn.graph.walk import LowRank, Polynomial, evaluate, walk_rows
 Product = Callable[[torch.Tensor], torch.Tensor]
 Term = Polynomial | LowRank | LowRankMaximum | Dense
 
-GROUPS = 64
+NUM_DEGREE_GROUPS = 64
 """So many groups of like degree stand for the nodes in `LowRankMaximum`; within one it takes the mean of the two."""
 
 
-def stacked(rows: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
+def pad_and_stack(rows: Sequence[np.ndarray], device: torch.device) -> torch.Tensor:
     """Arrays [..., n] as one tensor [B, ..., N]: N and the axes before it are the largest, zeros fill up."""
     shape = np.max([row.shape for row in rows], axis=0)
     pads = [[(0, most - size) for most, size in zip(shape, row.shape, strict=True)] for row in rows]
@@ -46,7 +46,7 @@ def polynomial_product(terms: Sequence[Polynomial], device: torch.device) -> Pro
     whole = scipy.sparse.block_diag(parts, format="csr")
     arrays = (torch.from_numpy(array) for array in (whole.indptr, whole.indices, whole.data))
     matrix = torch.sparse_csr_tensor(*arrays, size=whole.shape, check_invariants=False).to(device)
-    padded = stacked([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
+    padded = pad_and_stack([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
     coefficients = padded.T[:, :, None, None].unbind()
 
     def product(block: torch.Tensor) -> torch.Tensor:
@@ -68,7 +68,7 @@ def term_product(terms: Sequence[Term], device: torch.device) -> Product:
         if len(terms) == 1:  # without a copy of what may be large
             matrix = torch.from_numpy(terms[0].matrix).to(device)
             return lambda block: block @ matrix
-        matrices = stacked([term.matrix for term in terms], device)
+        matrices = pad_and_stack([term.matrix for term in terms], device)
         return lambda block: block @ matrices
     basis, values = _low_rank([term.low_rank for term in terms], device)
     return _maximum_product(basis, values, [term.degree for term in terms], device)
@@ -76,17 +76,19 @@ def term_product(terms: Sequence[Term], device: torch.device) -> Product:
 
 def _low_rank(terms: Sequence[LowRank], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     values = [term.values for term in terms]
-    return stacked([term.basis for term in terms], device), stacked(values, device)[:, None]
+    return pad_and_stack([term.basis for term in terms], device), pad_and_stack(values, device)[:, None]
 
 
 def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequence[np.ndarray], device) -> Product:
     """Sums over the nodes of smaller degree and over those of larger degree, by groups of nodes in their order."""
     count, nodes = len(degrees), basis.shape[2]
-    size = -(-nodes // GROUPS)
-    node_at = torch.full((count, 1, GROUPS * size), nodes)  # the node of each place in the groups; `nodes` is none
+    size = -(-nodes // NUM_DEGREE_GROUPS)
+    node_at = torch.full(
+        (count, 1, NUM_DEGREE_GROUPS * size), nodes
+    )  # the node of each place in the groups; `nodes` is none
     place_of = torch.zeros((count, 1, nodes), dtype=torch.int64)
     for degree, node, place in zip(degrees, node_at, place_of, strict=True):
-        order, own = torch.from_numpy(degree).argsort(stable=True), -(-len(degree) // GROUPS)
+        order, own = torch.from_numpy(degree).argsort(stable=True), -(-len(degree) // NUM_DEGREE_GROUPS)
         rank = torch.arange(len(degree))
         place[0, order] = rank // own * size + rank % own  # in the groups that the graph alone would have
         node[0, place[0, order]] = order
@@ -95,16 +97,16 @@ def _maximum_product(basis: torch.Tensor, values: torch.Tensor, degrees: Sequenc
     def grouped(rows: torch.Tensor, fill: float = 0) -> torch.Tensor:  # [B, R, N] to [B, G, R, N / G]
         padded = F.pad(rows, (0, 1), value=fill)
         in_order = padded.gather(2, node_at.expand(-1, rows.shape[1], -1))
-        return in_order.view(count, -1, GROUPS, size).transpose(1, 2)
+        return in_order.view(count, -1, NUM_DEGREE_GROUPS, size).transpose(1, 2)
 
-    bases, root = grouped(basis).contiguous(), grouped(stacked(degrees, device)[:, None], 1).sqrt()
+    bases, root = grouped(basis).contiguous(), grouped(pad_and_stack(degrees, device)[:, None], 1).sqrt()
 
     def product(block: torch.Tensor) -> torch.Tensor:
         rows = grouped(block)
         below, above = ((rows * factor) @ bases.mT * values[:, None] for factor in (1 / root, root))  # [B, G, K, R]
         below, above = below.cumsum(1) - below / 2, above.flip(1).cumsum(1).flip(1) - above / 2
         rows = root * (below @ bases) + (above @ bases) / root
-        rows = rows.transpose(1, 2).reshape(count, -1, GROUPS * size)
+        rows = rows.transpose(1, 2).reshape(count, -1, NUM_DEGREE_GROUPS * size)
         return rows.gather(2, place_of.expand(-1, rows.shape[1], -1))
 
     return product
@@ -119,7 +121,7 @@ class Propagation:
     def __init__(self, graphs: Sequence, device: torch.device):
         self._terms = [term_product(terms, device) for terms in zip(*(graph.terms for graph in graphs), strict=True)]
         columns = ([getattr(graph, name)[None] for graph in graphs] for name in ("left", "right", "identity"))
-        self._left, self._right, self._identity = (stacked(column, device) for column in columns)
+        self._left, self._right, self._identity = (pad_and_stack(column, device) for column in columns)
 
     def apply(self, block: torch.Tensor) -> torch.Tensor:
         """Â X, row by row of X [B, K, N]."""

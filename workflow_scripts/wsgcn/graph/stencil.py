@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from wsgcn.graph.grid import pair_places
+from wsgcn.graph.grid import pair_slices
 
 
 def stencil_matrix(
@@ -19,13 +19,13 @@ def stencil_matrix(
     """The symmetric matrix whose entries at pairs of nodes (dy, dx) apart are `value(dy, dx)`, float32 [h·w, h·w].
 
     steps: one of each pair ±(dy, dx), dy >= 0; those that leave the grid are skipped. value: an array over the points
-    of `pair_places`' first. diagonal: the entries of nodes with themselves.
+    of `pair_slices`' first. diagonal: the entries of nodes with themselves.
     """
     diagonals = {0: np.full((h, w), diagonal, np.float32)}
     for dy, dx in steps:
         if h <= abs(dy) or w <= abs(dx):
             continue
-        here, there = pair_places(h, w, dy, dx)
+        here, there = pair_slices(h, w, dy, dx)
         values, offset = value(dy, dx), dy * w + dx
         for key, place in ((offset, there), (-offset, here)):  # scipy keeps an entry at its column
             diagonals.setdefault(key, np.zeros((h, w), np.float32))[place] += values
@@ -34,7 +34,7 @@ def stencil_matrix(
     return scipy.sparse.dia_array((data, offsets), shape=(h * w, h * w))
 
 
-def times(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
+def matvec(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
     """A matrix times a vector [N]; of diagonals, twice as fast as scipy does it, and on several threads at once.
 
     A matrix of diagonals is as `stencil_matrix` makes it: its offsets ascend, its diagonals are N wide.
@@ -46,15 +46,15 @@ def times(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
     return result
 
 
-TILE = 1024
+TILE_NODES = 1024
 """Nodes of a result that stay in a core's nearest cache while all diagonals are added to them."""
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
 def _add_product(data, offsets, row, result):
     nodes, count = len(row), len(offsets)
-    for start in range(0, nodes, TILE):
-        stop, k = min(nodes, start + TILE), 0
+    for start in range(0, nodes, TILE_NODES):
+        stop, k = min(nodes, start + TILE_NODES), 0
         while k < count:
             if k + 4 <= count and start + offsets[k] >= 0 and stop + offsets[k + 3] <= nodes:
                 _add_four(data, offsets, k, row, start, result[start:stop])
@@ -87,7 +87,7 @@ def _add_one(diagonal, row, result):
         result[i] += diagonal[i] * row[i]
 
 
-def scaled(matrix: scipy.sparse.sparray, left: np.ndarray, right: np.ndarray) -> scipy.sparse.sparray:
+def scale_rows_and_columns(matrix: scipy.sparse.sparray, left: np.ndarray, right: np.ndarray) -> scipy.sparse.sparray:
     """diag(left) · matrix · diag(right) in the matrix's own format and dtype."""
     product = scipy.sparse.diags_array(left) @ matrix @ scipy.sparse.diags_array(right)
     return product.asformat(matrix.format).astype(matrix.dtype)

@@ -17,29 +17,29 @@ import torch
 from numpy.polynomial import chebyshev
 from scipy.sparse.linalg import eigsh
 
-from wsgcn.graph.stencil import times
+from wsgcn.graph.stencil import matvec
 
 Block = TypeVar("Block")  # numpy array or torch tensor
 
-HELD = 0.8
+STAY_PROBABILITY = 0.8
 """A node is held where a step stays with probability over this."""
 
-LEFT_OUT = 2e-3
+RESIDUAL_TOLERANCE = 2e-3
 """What a low-rank form may leave out of the walk of random vectors, relative to them (root mean square over nodes)."""
 
-MOST_ENTRIES = 100
+MAX_NNZ_PER_ROW = 100
 """A walk of the held nodes with more entries a node is no longer sparse."""
 
-MANY = 16
+MIN_ROWS_FOR_THREADS = 16
 """So many rows are worth a pool of threads."""
 
-PROBES = 4
+NUM_PROBES = 4
 """How many random vectors measure what a low-rank form leaves out."""
 
-ROWS = 96
+RANK_STEP = 96
 """A low-rank form is made from at least so many vectors."""
 
-NEGLIGIBLE = 1e-6
+EIGENVALUE_CUTOFF = 1e-6
 """Eigenvalues of a Nyström core below it are left out, relative to the largest: single precision holds no more."""
 
 
@@ -95,9 +95,9 @@ def walk_rows(polynomial: Polynomial, rows: np.ndarray) -> np.ndarray:
     coefficients = [rows.dtype.type(c) for c in polynomial.coefficients]
 
     def walk(row: np.ndarray) -> np.ndarray:
-        return evaluate(coefficients, lambda x: times(polynomial.matrix, x), row)
+        return evaluate(coefficients, lambda x: matvec(polynomial.matrix, x), row)
 
-    if len(rows) < MANY or torch.get_num_threads() == 1:
+    if len(rows) < MIN_ROWS_FOR_THREADS or torch.get_num_threads() == 1:
         return np.stack([walk(row) for row in rows])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the products release the interpreter's lock
         return np.stack(list(pool.map(walk, rows)))
@@ -123,25 +123,25 @@ def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float | N
     return Polynomial(mapped.asformat(step.format).astype(step.dtype), tuple(map(float, coefficients[: degree + 1])))
 
 
-def held_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array | None:
+def near_absorbing_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array | None:
     """Sᵗ of the held nodes alone: those entries of S between them to the power t, the small ones dropped on the way.
 
     None where that is not sparse: a whole region of nodes that are half held.
     """
-    held = scipy.sparse.diags_array((step.diagonal() > HELD).astype(step.dtype))
+    held = scipy.sparse.diags_array((step.diagonal() > STAY_PROBABILITY).astype(step.dtype))
     square, power = (held @ step @ held).tocsr(), held.tocsr()
     while steps:
         if steps % 2:
-            power = _thinned(power @ square)
+            power = _drop_small(power @ square)
         steps //= 2
         if steps:
-            square = _thinned(square @ square)
-        if square.nnz > MOST_ENTRIES * step.shape[0]:
+            square = _drop_small(square @ square)
+        if square.nnz > MAX_NNZ_PER_ROW * step.shape[0]:
             return None
-    return _thinned((power + power.T) / 2, 1e-4).astype(step.dtype)
+    return _drop_small((power + power.T) / 2, 1e-4).astype(step.dtype)
 
 
-def _thinned(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.sparse.csr_array:
+def _drop_small(matrix: scipy.sparse.csr_array, least: float = 1e-5) -> scipy.sparse.csr_array:
     matrix.data[np.abs(matrix.data) < least] = 0
     matrix.eliminate_zeros()
     return matrix
@@ -159,7 +159,7 @@ def low_rank_walk(
     where those are few or too much alike: at most `most` of both, by default as many as cost no more than the
     polynomial does. Other random rows tell what is left out.
     """
-    held, rng = held_walk(step, steps), np.random.default_rng(0)
+    held, rng = near_absorbing_walk(step, steps), np.random.default_rng(0)
     if held is None:
         return None
     scale = float(np.linalg.norm(rows)) / (len(rows) * step.shape[0]) ** 0.5 or 1
@@ -169,21 +169,21 @@ def low_rank_walk(
     def drawn(count: int) -> np.ndarray:
         return (scale * rng.standard_normal((count, step.shape[0])).astype(step.dtype)).astype(step.dtype)
 
-    first = np.concatenate([rows, drawn(max(0, ROWS - len(rows)) + PROBES)])
+    first = np.concatenate([rows, drawn(max(0, RANK_STEP - len(rows)) + NUM_PROBES)])
     walked = walk_rows(polynomial, first)
     beyond = walked - (held @ first.T).T
-    (sources, probes), (images, probed) = np.split(first, [-PROBES]), np.split(beyond, [-PROBES])
+    (sources, probes), (images, probed) = np.split(first, [-NUM_PROBES]), np.split(beyond, [-NUM_PROBES])
     while True:
         core = (sources @ images.T).astype(np.float64)
         values, vectors = np.linalg.eigh((core + core.T) / 2)
-        kept = np.abs(values) > NEGLIGIBLE * np.abs(values).max()
+        kept = np.abs(values) > EIGENVALUE_CUTOFF * np.abs(values).max()
         basis = (vectors[:, kept] / np.abs(values[kept]) ** 0.5).T.astype(step.dtype) @ images
         signs = np.sign(values[kept]).astype(step.dtype)
         rest = probed - (probes @ basis.T * signs) @ basis
-        if np.linalg.norm(rest) <= LEFT_OUT * np.linalg.norm(probes):
+        if np.linalg.norm(rest) <= RESIDUAL_TOLERANCE * np.linalg.norm(probes):
             return held, LowRank(basis, signs), walked[: len(rows)]
-        if len(sources) + ROWS > most:
+        if len(sources) + RANK_STEP > most:
             return None
-        more = drawn(ROWS)
+        more = drawn(RANK_STEP)
         sources = np.concatenate([sources, more])
         images = np.concatenate([images, walk_rows(polynomial, more) - (held @ more.T).T])

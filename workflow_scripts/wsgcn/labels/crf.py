@@ -1,10 +1,23 @@
 """Dense CRF (Krähenbühl & Koltun, NIPS 2011) behind one wrapper that checks what pydensecrf does not."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pydensecrf.densecrf as densecrf
 from pydensecrf.utils import unary_from_labels, unary_from_softmax
+
+
+@dataclass(frozen=True)
+class CrfSettings:
+    """A dense CRF's iterations, its standard deviations [pixels, grey levels] and how much each kernel weighs."""
+
+    iterations: int
+    gaussian_sxy: float
+    gaussian_compat: float
+    bilateral_sxy: float
+    bilateral_srgb: float
+    bilateral_compat: float
 
 
 def dense_crf(image: np.ndarray, scores: np.ndarray, settings: Mapping) -> np.ndarray:

@@ -14,17 +14,17 @@ def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], s
 
     image: uint8 RGB [h, w, 3] on the grid; cams: float [K, h, w] in 0..1 of `classes`. Two dense CRFs must agree as in
     AffinityNet: foreground where the one with much background (alpha_low) says so, background where the one with
-    little (alpha_high) says so; then `confident` keeps the surest of both.
+    little (alpha_high) says so; then `select_confident` keeps the surest of both.
     """
     cams = np.asarray(cams, np.float32)
     low, high = (
         dense_crf(image, scores_with_background(cams, settings[alpha]), settings["crf"])
         for alpha in ("alpha_low", "alpha_high")
     )
-    return confident(cams, low, high, classes, settings)
+    return select_confident(cams, low, high, classes, settings)
 
 
-def confident(
+def select_confident(
     cams: np.ndarray, low: np.ndarray, high: np.ndarray, classes: Sequence[int], settings: Mapping
 ) -> np.ndarray:
     """The rules on CAMs [K, h, w] and the two CRFs' probabilities [K + 1, h, w] (channel 0 background).

@@ -1,9 +1,9 @@
 """How many steps a training has."""
 
-FEW = 50
+MIN_USEFUL_STEPS = 50
 """Steps below which a network has hardly learnt anything."""
 
 
-def iterations_for(count: int, epochs: float, batch: int) -> int:
+def num_steps(count: int, epochs: float, batch: int) -> int:
     """Steps of `batch` samples in so many epochs over `count` images, at least one."""
     return max(1, int(count * epochs) // batch)

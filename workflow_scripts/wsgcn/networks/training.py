@@ -16,11 +16,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from wsgcn.data.augment import flip_and_crop, rescale, resize_label
-from wsgcn.files import read_image, read_label, whole_file
+from wsgcn.files import atomic_write, read_image, read_label
 
 
 @dataclass(frozen=True)
-class Run:
+class FitContext:
     """How a training is carried out.
 
     seed: of initial weights, order and augmentation; workers: processes that load samples, which changes no result;
@@ -82,7 +82,7 @@ def fit(
     loss: Callable[..., dict[str, torch.Tensor]],
     count: int,
     sample: Callable,
-    run: Run,
+    run: FitContext,
     *,
     batch: int,
     iterations: int,
@@ -150,20 +150,20 @@ def fit(
     return history
 
 
-def _write_state(run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
+def _write_state(run: FitContext, model: nn.Module, optimizer: torch.optim.Optimizer, **progress) -> None:
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
     if run.device.type == "cuda":
         states["random of the gpu"] = torch.cuda.get_rng_state()
     raw = io.BytesIO()  # torch's own words on a full disk are none
     torch.save({"key": run.key} | progress | states, raw)
     try:
-        with whole_file(run.checkpoint) as path:
+        with atomic_write(run.checkpoint) as path:
             path.write_bytes(raw.getbuffer())
     except OSError as error:
         run.report(f"the checkpoint of step {progress['step']} could not be written: {error}")
 
 
-def _read_state(run: Run) -> dict:
+def _read_state(run: FitContext) -> dict:
     """What `_write_state` wrote for the same training; empty where there is none, or none that can be read."""
     if not run.checkpoint or not run.checkpoint.is_file():
         return {}

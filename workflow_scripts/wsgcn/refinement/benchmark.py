@@ -24,13 +24,13 @@ from wsgcn.refinement.reference import dense_laplacian, dense_operator, train_de
 METHODS = {1: "one step", 256: "256 steps"}
 """Graphs that are timed, by their steps."""
 
-MEASURED_EPOCHS = 10
+NUM_MEASURED_EPOCHS = 10
 """Of a dense training that is extrapolated."""
 
-WHOLE = 3000
+MAX_NODES_DENSE_TRAINING = 3000
 """Nodes up to which the dense algorithm is run whole."""
 
-LARGEST_BESIDE = 12500
+MAX_NODES_DENSE = 12500
 """Nodes up to which it is run at all: its matrices grow with their square."""
 
 
@@ -46,7 +46,7 @@ class Sample:
     classes: tuple[int, ...]
 
 
-def resized(sample: Sample, h: int, w: int) -> Sample:
+def resample(sample: Sample, h: int, w: int) -> Sample:
     """The same on another grid: maps bilinearly, the label to the nearest, the image with antialiasing."""
 
     def maps(values: np.ndarray) -> np.ndarray:
@@ -58,14 +58,14 @@ def resized(sample: Sample, h: int, w: int) -> Sample:
     return Sample(sample.name, boundary, features, label, image, sample.classes)
 
 
-def grid_of(sample: Sample, nodes: int) -> tuple[int, int]:
+def grid_with_nodes(sample: Sample, nodes: int) -> tuple[int, int]:
     """A grid of about so many nodes in the proportions of the sample's."""
     h, w = sample.partial.shape
     scale = (nodes / (h * w)) ** 0.5
     return max(2, round(h * scale)), max(2, round(w * scale))
 
 
-def ours(sample: Sample, graph: Mapping, settings: Mapping, exact: bool = False) -> dict:
+def sparse(sample: Sample, graph: Mapping, settings: Mapping, exact: bool = False) -> dict:
     """The GCN core on one image: seconds of its parts, its scores and losses; `exact` is in float64, by products."""
     started = time.perf_counter()
     affinity = affinity_matrix(sample.boundary, graph["radius"], graph["beta"])
@@ -108,11 +108,11 @@ def _dense_in_part(sample: Sample, graph: Mapping, settings: Mapping, dtype: tor
     clock.append(time.perf_counter())
     laplacian = _dense_laplacian(sample, settings, dtype)
     clock.append(time.perf_counter())
-    for epochs in (0, MEASURED_EPOCHS):
+    for epochs in (0, NUM_MEASURED_EPOCHS):
         train_dense(operator, sample.features, laplacian, _input(sample), {**settings, "epochs": epochs})
         clock.append(time.perf_counter())
     one_step, squaring, loops, around, with_epochs = np.diff(clock)
-    training = loops + around + (with_epochs - around) * settings["epochs"] / MEASURED_EPOCHS
+    training = loops + around + (with_epochs - around) * settings["epochs"] / NUM_MEASURED_EPOCHS
     return {"seconds": {"operator": one_step + squarings * squaring, "training": training}}
 
 
@@ -146,8 +146,8 @@ def _warm_up(sample: Sample, graph: Mapping, settings: Mapping) -> None:
     """Import, compile and load, here and so in the forked processes, what only the first image of a job waits for."""
     # No epoch: a backward pass here would forbid any in the forked processes on a machine with a GPU.
     reading, short = {**graph, "steps": 256}, {**settings, "epochs": 0}
-    ours(resized(sample, 8, 8), reading, short)
-    dense(resized(sample, 8, 8), reading, short, torch.float32, True)
+    sparse(resample(sample, 8, 8), reading, short)
+    dense(resample(sample, 8, 8), reading, short, torch.float32, True)
 
 
 def _measured(function, arguments: tuple, threads: int) -> dict:
@@ -186,23 +186,23 @@ def compare(
 ) -> list[dict]:
     """A row for each method and image: our core beside float64 references, and the dense algorithm on the first image.
 
-    Labels and losses are compared on a grid of `WHOLE` nodes with the dense algorithm in float64, and at full size with
-    the same graph in float64 with exact products (not the maximum of a walk of many steps, which would be a dense
-    matrix), with the same initial weights and dropout masks. Ours has an image a core, the dense algorithm all cores
-    for one.
+    Labels and losses are compared on a grid of `MAX_NODES_DENSE_TRAINING` nodes with the dense algorithm in float64,
+    and at full size with the same graph in float64 with exact products (not the maximum of a walk of many steps, which
+    would be a dense matrix), with the same initial weights and dropout masks. Ours has an image per core, the dense
+    algorithm all cores for one.
     """
     _warm_up(samples[0], graph, settings)
-    rows, small = [], [resized(sample, *grid_of(sample, WHOLE)) for sample in samples]
+    rows, small = [], [resample(sample, *grid_with_nodes(sample, MAX_NODES_DENSE_TRAINING)) for sample in samples]
     for steps, method in METHODS.items():
         reading = {**graph, "steps": steps}
         report(f"{method}: {', '.join(sample.name for sample in samples)}")
         results, on_small = (
-            in_own_processes(ours, [(sample, reading, settings) for sample in some], cores, cores)
+            in_own_processes(sparse, [(sample, reading, settings) for sample in some], cores, cores)
             for some in (samples, small)
         )
         report("and in float64")
         references = samples if graph["normalisation"] == "symmetric" or steps <= 1 else []
-        exact = in_own_processes(ours, [(s, reading, settings, True) for s in references], cores, cores)
+        exact = in_own_processes(sparse, [(s, reading, settings, True) for s in references], cores, cores)
         truth = in_own_processes(dense, [(s, reading, settings, torch.float64, True) for s in small], cores, 1)
         for sample, found, *compared in zip(samples, results, on_small, truth, strict=True):
             row = _row(sample, method, found, mb_on_disk=bytes_on_disk(sample, found) / 1e6)
@@ -217,7 +217,7 @@ def compare(
     return rows
 
 
-def growth(
+def scaling(
     sample: Sample,
     graph: Mapping,
     settings: Mapping,
@@ -225,24 +225,24 @@ def growth(
     cores: int,
     report: Callable[[str], None],
 ) -> list[dict]:
-    """A row for each method and number of nodes, of one image on grids of these sizes, named `growth`.
+    """A row for each method and number of nodes, of one image on grids of these sizes, named `scaling`.
 
     A graph that is refused because it is too large is left out.
     """
     rows = []
     for nodes in sizes:
-        scaled = replace(resized(sample, *grid_of(sample, nodes)), name="growth")
+        scaled = replace(resample(sample, *grid_with_nodes(sample, nodes)), name="growth")
         for steps, method in METHODS.items():
             reading = {**graph, "steps": steps}
             report(f"{method}: {nodes} nodes")
             try:
-                result = in_own_processes(ours, cores * [(scaled, reading, settings)], cores, cores)[0]
+                result = in_own_processes(sparse, cores * [(scaled, reading, settings)], cores, cores)[0]
             except ValueError as error:
                 report(f"left out: {error}")
                 continue
             rows.append(_row(scaled, method, result))
-            if nodes <= LARGEST_BESIDE:
-                whole = nodes <= WHOLE
+            if nodes <= MAX_NODES_DENSE:
+                whole = nodes <= MAX_NODES_DENSE_TRAINING
                 result = in_own_processes(dense, [(scaled, reading, settings, torch.float32, whole)], cores, 1)[0]
                 rows.append(_row(scaled, f"dense, {method}", result, not whole))
     return rows
@@ -299,13 +299,15 @@ def summary(table: pd.DataFrame, cores: int) -> str:
         )
     lines += ["", "dense: extrapolated from one squaring and ten epochs; faster: than the dense one"]
     lines += ["ours: an image a core, its seconds divided by the cores; dense: all cores for one image"]
-    lines += [f"equal labels: at full size where the graph has exact products, else at {WHOLE} nodes"]
+    lines += [
+        f"equal labels: at full size where the graph has exact products, else at {MAX_NODES_DENSE_TRAINING} nodes"
+    ]
     for method in METHODS.values():
         mine = means[means.method == method].iloc[0]
         lines.append(
             f"{method}: seconds grow with nodes^{exponent(table, method):.2f}; labels equal those of the dense "
-            f"algorithm in float64 at {WHOLE} nodes on {mine.equal_percent_small:.2f} %, losses of the median epoch "
-            f"differ by {mine.loss_deviation_small:.0e}"
+            f"algorithm in float64 at {MAX_NODES_DENSE_TRAINING} nodes on {mine.equal_percent_small:.2f} %, losses of "
+            f"the median epoch differ by {mine.loss_deviation_small:.0e}"
         )
         if pd.notna(mine.equal_percent):
             lines[-1] += (

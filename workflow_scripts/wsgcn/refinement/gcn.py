@@ -16,7 +16,7 @@ from wsgcn.files import IGNORE
 from wsgcn.graph.laplacian import window_laplacian
 from wsgcn.graph.maximum import Dense
 from wsgcn.graph.operator import Graph
-from wsgcn.graph.propagation import Propagation, stacked
+from wsgcn.graph.propagation import Propagation, pad_and_stack
 from wsgcn.refinement.loss_names import LOSSES
 from wsgcn.refinement.losses import Targets, gcn_losses
 
@@ -160,7 +160,7 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
     entropy is at most ln(K + 1).
     """
     graph = Propagation([image.graph for image in images], device)
-    inputs = stacked([image.propagated for image in images], device)  # ÂV: [B, D, N]
+    inputs = pad_and_stack([image.propagated for image in images], device)  # ÂV: [B, D, N]
     dtype = images[0].propagated.dtype
     smoothness = (settings["sigma1"], settings["sigma2"], settings["window"])
     targets = Targets(
@@ -172,7 +172,7 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
     )
     sizes = (inputs.shape[1], settings["hidden"], len(images[0].classes) + 1)
     rngs = [random_generator(image.seed) for image in images]
-    flat = stacked([initial_parameters(rng, *sizes) for rng in rngs], device).double()
+    flat = pad_and_stack([initial_parameters(rng, *sizes) for rng in rngs], device).double()
     optimizer = Adam(flat, settings["lr"], settings["weight_decay"])
     history = torch.empty(settings["epochs"], len(images), len(LOSSES))
     dropout, kept = settings["dropout"], 1.0
@@ -180,7 +180,7 @@ def train(images: Sequence[ImageInput], settings: Mapping, device: torch.device)
         if dropout:
             nodes = [image.partial.size for image in images]
             masks = [dropout_mask(rng, sizes[1], n, dropout) for rng, n in zip(rngs, nodes, strict=True)]
-            kept = stacked(masks, device) / (1 - dropout)
+            kept = pad_and_stack(masks, device) / (1 - dropout)
         parameters = unpack(flat.to(inputs.dtype), *sizes)
         hidden, logits = forward(inputs, parameters, kept, graph)
         history[epoch], gradient = gcn_losses(logits, targets, settings)

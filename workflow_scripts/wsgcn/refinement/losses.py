@@ -7,7 +7,7 @@ import scipy.sparse
 import torch
 
 from wsgcn.files import IGNORE
-from wsgcn.graph.propagation import stacked, term_product
+from wsgcn.graph.propagation import pad_and_stack, term_product
 from wsgcn.graph.walk import matrix_term
 
 
@@ -32,9 +32,11 @@ class Targets:
         if joint:  # foreground and background are one group
             sizes = [np.stack([s[0] + s[1], s[0] + s[1], s[2]]) for s in sizes]
         shares = [g / np.maximum(1, s) for g, s in zip(groups, sizes, strict=True)]  # of each node in its group's mean
-        self.shares = stacked([s.astype(dtype) for s in shares], device)  # [B, 3, N]: foreground, background, neither
+        self.shares = pad_and_stack(
+            [s.astype(dtype) for s in shares], device
+        )  # [B, 3, N]: foreground, background, neither
         truths = [(t == np.arange(rows)[:, None]).astype(dtype) for t in labels]
-        self.truth = stacked(truths, device)  # [B, K + 1, N], one-hot
+        self.truth = pad_and_stack(truths, device)  # [B, K + 1, N], one-hot
         self.laplacian = term_product([matrix_term(laplacian) for laplacian in laplacians], device)
         self.nodes = torch.tensor([len(t) for t in labels], dtype=self.truth.dtype, device=device)[:, None, None]
 

@@ -7,7 +7,7 @@ released codes.
 import numpy as np
 import scipy.sparse
 
-from wsgcn.graph.stencil import scaled
+from wsgcn.graph.stencil import scale_rows_and_columns
 from wsgcn.graph.walk import walk_polynomial, walk_rows
 from wsgcn.labels.scores import scores_with_background
 
@@ -21,7 +21,7 @@ def random_walk(affinity: scipy.sparse.dia_array, rows: np.ndarray, steps: int) 
     if not steps:
         return rows.astype(np.float32)
     root = np.sqrt(affinity.sum(axis=1))
-    step = scaled(affinity, 1 / root, 1 / root)
+    step = scale_rows_and_columns(affinity, 1 / root, 1 / root)
     polynomial = walk_polynomial(step, steps)
     return (walk_rows(polynomial, (rows * root).astype(affinity.dtype)) / root).astype(np.float32)
 

@@ -145,8 +145,8 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def growth_curves(table: pd.DataFrame) -> Figure:
-    """Seconds an image over its nodes, a line a method, from the `growth` rows of `benchmark.growth`, log-log.
+def scaling_curves(table: pd.DataFrame) -> Figure:
+    """Seconds an image over its nodes, a line a method, from the `scaling` rows of `benchmark.scaling`, log-log.
 
     Dashed where seconds are extrapolated.
     """

@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from wsgcn.files import whole_file
+from wsgcn.files import atomic_write
 from wsgcn.reporting.figures import HEAT
 
 MISSING = "–"
@@ -186,7 +186,7 @@ def write_report(
         # What has a score but is not among the classes is the background: it comes first.
         names=[name for name in scored_names if name not in classes] + classes,
     )
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from wsgcn.files import IGNORE
 from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import scaled_and_flipped, unflip
-from wsgcn.networks.training import Run, fit, labelled_crops
+from wsgcn.networks.training import FitContext, fit, labelled_crops
 
 RATES = (6, 12, 18, 24)
 
@@ -69,7 +69,7 @@ def train_deeplab(
     labels: Sequence[str],
     classes: int,
     settings: Mapping,
-    run: Run,
+    run: FitContext,
 ) -> tuple[DeepLabV2, pd.DataFrame]:
     """Train on images and their pseudo labels (paths).
 

@@ -16,13 +16,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from wsgcn.files import whole_file
+from wsgcn.files import atomic_write
 from wsgcn.text import flatten
 
-BATCH = 1000
+MAX_METRICS_PER_CALL = 1000
 """MLflow's limit of metrics a `log_batch` call; its limit of parameters is 100."""
 
-PARENT = "mlflow.parentRunId"
+PARENT_TAG = "mlflow.parentRunId"
 
 
 def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
@@ -39,7 +39,7 @@ def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not store.is_file():
-            with whole_file(store) as path:
+            with atomic_write(store) as path:
                 MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
         return _found_or_created(MlflowClient(uri), name, Path(artifacts).resolve().as_uri())
 
@@ -66,7 +66,7 @@ def parameters(settings: Mapping) -> dict[str, str]:
 
 
 def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapping, description: str) -> str:
-    """Create a run and return its id; it is not the current one of its `tags` before `promote`.
+    """Create a run and return its id; it is not the current one of its `tags` before `mark_current`.
 
     store: `uri`, `experiment_id`; tags: what identifies the run, e.g. experiment and stage.
     """
@@ -74,12 +74,12 @@ def start_run(store: Mapping, name: str, tags: Mapping[str, str], settings: Mapp
         raise ValueError(f"the MLflow store {store['uri']} is gone; delete results/<name>/mlflow/ to start another")
     client = MlflowClient(store["uri"])
     about = {"mlflow.note.content": description, "description": description, "current": "no"}
-    run = client.create_run(store["experiment_id"], run_name=name, tags={**tags, **about, **whereabouts()})
+    run = client.create_run(store["experiment_id"], run_name=name, tags={**tags, **about, **workflow_tags()})
     log(store, run.info.run_id, params=parameters(settings))
     return run.info.run_id
 
 
-def promote(store: Mapping, run: str, tags: Mapping[str, str]) -> None:
+def mark_current(store: Mapping, run: str, tags: Mapping[str, str]) -> None:
     """Make a run the current one of its `tags`; those that were are tagged as replaced, and ended if they still run."""
     client = MlflowClient(store["uri"])
     replaced = [old for old in _current_runs(client, store, tags) if old.info.run_id != run]
@@ -100,7 +100,7 @@ def end_runs(store: Mapping, status: str, **tags: str) -> None:
         client.set_terminated(run.info.run_id, status)
 
 
-def whereabouts() -> dict[str, str]:
+def workflow_tags() -> dict[str, str]:
     """Tags of the workflow that a run was begun by and of its folder, as `takeover` names them.
 
     Whoever comes after knows whether a run is dead, and folders that share a store leave each other's runs alone.
@@ -132,7 +132,7 @@ def log(
         rows += [Metric(n, float(v), now, int(step)) for n in curves for step, v in curves[n].items()]
     for chunk in _chunks([Param(key, value) for key, value in (params or {}).items()], 100):
         client.log_batch(run, params=chunk)
-    for chunk in _chunks(rows, BATCH):
+    for chunk in _chunks(rows, MAX_METRICS_PER_CALL):
         client.log_batch(run, metrics=chunk)
     client.log_batch(run, tags=[RunTag(key, value) for key, value in (tags or {}).items()])
 
@@ -153,17 +153,17 @@ def finish_run(store: Mapping, run: str) -> None:
     MlflowClient(store["uri"]).set_terminated(run)
 
 
-def adopt(store: Mapping, parent: str, children: Iterable[str]) -> None:
+def set_parent(store: Mapping, parent: str, children: Iterable[str]) -> None:
     """Make runs the children of `parent`: a stage that was not computed again keeps its run under a new parent."""
     client = MlflowClient(store["uri"])
     for child in children:
-        client.set_tag(child, PARENT, parent)
+        client.set_tag(child, PARENT_TAG, parent)
 
 
-def orphans(store: Mapping, children: Iterable[str]) -> list[str]:
+def runs_without_parent(store: Mapping, children: Iterable[str]) -> list[str]:
     """Those runs that are no current run's children: of stages that an experiment shares with one never made."""
     client = MlflowClient(store["uri"])
-    parents = {child: client.get_run(child).data.tags.get(PARENT) for child in children}
+    parents = {child: client.get_run(child).data.tags.get(PARENT_TAG) for child in children}
     return [
         child
         for child, parent in parents.items()
@@ -177,7 +177,7 @@ def current_tags(store: Mapping, stage: str, tag: str) -> dict[str, str]:
     return {run.data.tags["experiment"]: run.data.tags[tag] for run in runs if tag in run.data.tags}
 
 
-def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
+def mark_others_superseded(store: Mapping, experiments: Iterable[str]) -> None:
     """Tag current runs of experiments that are no longer among these as not current."""
     client, kept = MlflowClient(store["uri"]), list(experiments)
     for run in _current_runs(client, store, {}):
@@ -187,7 +187,7 @@ def retire_others(store: Mapping, experiments: Iterable[str]) -> None:
 
 def _current_runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str]) -> list[Run]:
     """The current runs with these tags of this folder."""
-    return _runs(client, store, {**tags, "current": "yes", "folder": whereabouts()["folder"]})
+    return _runs(client, store, {**tags, "current": "yes", "folder": workflow_tags()["folder"]})
 
 
 def _runs(client: MlflowClient, store: Mapping, tags: Mapping[str, str], *conditions: str) -> list[Run]:

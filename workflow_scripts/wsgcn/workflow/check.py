@@ -13,18 +13,18 @@ import numpy as np
 from tqdm import tqdm
 
 from wsgcn.data.dataset import read_truth
-from wsgcn.files import IGNORE, Skipped, notes_in, read_image, read_label, write_json
-from wsgcn.text import in_one_line
+from wsgcn.files import IGNORE, Skipped, load_cache, read_image, read_label, write_json
+from wsgcn.text import printable
 
 Files = Sequence[tuple[str, str | None]]
 """Image paths, each with its mask's path or None."""
 
 
-MOST = 50
+MAX_PROBLEMS_SHOWN = 50
 """So many problems are told; the others are counted."""
 
 
-class Look(NamedTuple):
+class Inspection(NamedTuple):
     """What a look at an image and its mask has found: a sentence for each that is wrong, and whether the mask holds 0
     and 255 only, as other tools write those of one class."""
 
@@ -33,18 +33,21 @@ class Look(NamedTuple):
     black_and_white: bool = False
 
 
-def check_once(
+def check_images(
     files: Files, mask_values: tuple[int, ...], memory: str | Path, threads: int = 1
 ) -> tuple[dict[str, str], list[str]]:
     """What is wrong with images, {path: a sentence}, and with masks, a sentence each: missing, broken, wrong sizes.
 
     Only what has changed is opened since the last call that kept its notes in the file `memory`.
     """
-    known = notes_in(memory)
-    marks = {image: [_mark(image), mask, mask and _mark(mask), mask and list(mask_values)] for image, mask in files}
+    known = load_cache(memory)
+    marks = {
+        image: [_fingerprint(image), mask, mask and _fingerprint(mask), mask and list(mask_values)]
+        for image, mask in files
+    }
     notes = {image: known[image] for image, mark in marks.items() if known.get(image) in _notes(mark)}
     changed = [pair for pair in files if pair[0] not in notes]
-    looks = dict(zip((image for image, _ in changed), _look(changed, mask_values, threads), strict=True))
+    looks = dict(zip((image for image, _ in changed), _inspect_all(changed, mask_values, threads), strict=True))
     good = {image: look for image, look in looks.items() if not (look.image or look.mask)}
     notes |= {image: _notes(marks[image])[look.black_and_white] for image, look in good.items()}
     if changed:
@@ -64,10 +67,10 @@ def check_networks(backbones: Iterable[tuple[str, Mapping, int]], memory: str | 
     """
     backbones = list(backbones)
     marks = {
-        f"{backbone['name']} at {stride}, {backbone['weights']}": _mark(backbone["weights"])
+        f"{backbone['name']} at {stride}, {backbone['weights']}": _fingerprint(backbone["weights"])
         for _, backbone, stride in backbones
     }
-    known = notes_in(memory)
+    known = load_cache(memory)
     if marks.items() <= known.items():
         return []
     try:
@@ -92,41 +95,41 @@ def _notes(mark: list) -> list[dict]:
     return [{"mark": mark, "black and white": so} for so in (False, True)]
 
 
-def told(problems: Sequence[str]) -> str:
+def format_problems(problems: Sequence[str]) -> str:
     """A list of problems under its heading, or one alone."""
-    lines = [in_one_line(problem) for problem in problems[:MOST]]
+    lines = [printable(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
     if len(problems) == 1:
         return lines[0]
-    rest = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
+    rest = [f"and {len(problems) - MAX_PROBLEMS_SHOWN} more"] if len(problems) > MAX_PROBLEMS_SHOWN else []
     return "\n".join([f"{len(problems)} problems:", *lines, *rest])
 
 
-def _look(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Look]:
+def _inspect_all(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Inspection]:
     with ThreadPoolExecutor(threads) as pool:  # decoding releases the interpreter's lock
-        looks = pool.map(lambda pair: look_at(*pair, mask_values), files)
+        looks = pool.map(lambda pair: inspect(*pair, mask_values), files)
         return list(tqdm(looks, "checking images", len(files), leave=False, file=sys.stderr, disable=None))
 
 
-def look_at(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Look:
+def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspection:
     """Open an image and its mask, if any."""
     try:
         height, width = read_image(path).shape[:2]
     except ValueError as error:
-        return Look(image=str(error))
+        return Inspection(image=str(error))
     if mask is None:
-        return Look()
+        return Inspection()
     try:
         truth, values = read_truth(mask, mask_values), set(np.unique(read_label(mask)))
     except ValueError as error:
-        return Look(mask=str(error))
+        return Inspection(mask=str(error))
     except Skipped as error:
-        return Look(mask=f"mask {mask} is not one, but a note why an image was skipped: {error}")
+        return Inspection(mask=f"mask {mask} is not one, but a note why an image was skipped: {error}")
     if truth.shape != (height, width):
-        return Look(mask=f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}")
-    return Look(black_and_white=values == {0, IGNORE})
+        return Inspection(mask=f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, its image {width}×{height}")
+    return Inspection(black_and_white=values == {0, IGNORE})
 
 
-def _mark(path: str) -> list[int]:
+def _fingerprint(path: str) -> list[int]:
     """What changes when a file does: its size and time."""
     try:
         status = os.stat(path)

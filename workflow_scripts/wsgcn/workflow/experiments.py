@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from wsgcn.text import flatten, hint, in_short
+from wsgcn.text import flatten, hint, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
 
 COMMON = (
@@ -46,7 +46,7 @@ def _named_changes(config: Mapping) -> list[tuple[str, Mapping]]:
     base, current = config["experiment"], flatten(config)
     named = [(base, {}), *((n, c) for n, c in config["experiments"].items() if c is not None and n != base)]
     for key, values in config["sweeps"].items():
-        others = [value for value in values if key not in current or _mark(current[key]) != _mark(value)]
+        others = [value for value in values if key not in current or _fingerprint(current[key]) != _fingerprint(value)]
         named += [(f"{key.rpartition('.')[2]}-{value}", _nested(key, value)) for value in others]
     return named
 
@@ -64,7 +64,7 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     for name, changes in named:
         wrong = [f"{key} cannot differ between experiments" for key in COMMON if key in changes]
         wrong += problems_of(changes, schema, whole=False)  # by themselves: what they inherit is told of the base
-        problems += [f"experiment {in_short(name)}: {line}" for line in wrong]
+        problems += [f"experiment {shorten(name)}: {line}" for line in wrong]
     problems += _problems_of_names(named, formed)
     if formed["experiment"]:
         problems += _problems_of_references(formed, [name for name, _ in named])
@@ -109,9 +109,9 @@ def _problems_of_names(named: Iterable[tuple[str, Mapping]], config: Mapping) ->
     """A sentence for each name that two experiments have, and for those of sweeps that would not do as a folder's."""
     counts = Counter(name for name, _ in named)
     told = {config["experiment"], *config["experiments"]}  # by the schema, where they would not do
-    twice = [f"two experiments are called {in_short(name)}" for name, count in counts.items() if count > 1]
+    twice = [f"two experiments are called {shorten(name)}" for name, count in counts.items() if count > 1]
     return twice + [
-        f"experiment {in_short(name)}: up to 100 letters, digits, '.', '_' and '-' make a name"
+        f"experiment {shorten(name)}: up to 100 letters, digits, '.', '_' and '-' make a name"
         for name in counts
         if name not in told and not NAME.fullmatch(name)
     ]
@@ -120,7 +120,7 @@ def _problems_of_names(named: Iterable[tuple[str, Mapping]], config: Mapping) ->
 def _problems_of_references(config: Mapping, names: list[str]) -> list[str]:
     """A sentence for each name in `against` and `segmentation_for` that is no experiment's."""
     pairs, words = further_pairs(config), ["base", "all", "none"]
-    problems = [f"against: {in_short(own)} is compared with itself" for own, other in pairs if own == other]
+    problems = [f"against: {shorten(own)} is compared with itself" for own, other in pairs if own == other]
     compared = [name for pair in config["against"].items() if pair[1] is not None for name in pair]
     problems += [f"against: {_nobody(name, names)}" for name in compared if name not in names]
     listed = not isinstance(config["segmentation_for"], str)
@@ -133,7 +133,7 @@ def _problems_of_references(config: Mapping, names: list[str]) -> list[str]:
 
 
 def _nobody(name: str, names: list[str]) -> str:
-    return f"no experiment is called {in_short(name)}{hint(name, names)}"
+    return f"no experiment is called {shorten(name)}{hint(name, names)}"
 
 
 def segmented_experiments(config: Mapping, experiments: Iterable[str]) -> list[str]:
@@ -188,22 +188,22 @@ def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
     return stages
 
 
-def part_of(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+def select(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
     """The settings that some dotted keys name, by those keys."""
     return {key: _value(settings, key) for key in keys}
 
 
-def read_of(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
-    """As `part_of`, one by one, without those that no stage reads beside the others."""
+def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+    """As `select`, one by one, without those that no stage reads beside the others."""
     background = settings["random_walk"]["background"]
     idle = {"random_walk.alpha" if background == "constant" else "random_walk.background_score"}
     idle |= {"graph.features"} if settings["affinity"] == "psa" else set()
-    return {key: value for key, value in flatten(part_of(settings, keys)).items() if key not in idle}
+    return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
 
 
-def used(settings: Mapping) -> dict[str, object]:
+def relevant_settings(settings: Mapping) -> dict[str, object]:
     """The settings that an experiment's stages read, by their dotted keys, in the order of the config."""
-    found = read_of(settings, {key for stage in dependencies(settings).values() for key in stage})
+    found = active_settings(settings, {key for stage in dependencies(settings).values() for key in stage})
     return {key: found[key] for key in flatten(settings) if key in found}
 
 
@@ -218,12 +218,12 @@ def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
         for stage, keys in dependencies(settings).items():
             values = [_value(settings, key) for key in keys]
             unnamed = stage in UNNAMED and stage not in found
-            mark = (stage, _mark(values))
+            mark = (stage, _fingerprint(values))
             found.setdefault(stage, {})[name] = first.setdefault(mark, "" if unnamed else f"{name}/")
     return found
 
 
-def _mark(value: object) -> str:
+def _fingerprint(value: object) -> str:
     """Equal for equal settings: 1.0 is 1, but not true."""
 
     def plain(part: object) -> object:

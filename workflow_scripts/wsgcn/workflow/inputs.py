@@ -8,11 +8,11 @@ from wsgcn.data.dataset import LISTS, Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
 from wsgcn.data.readers import demo, folder, voc
 from wsgcn.files import why_no_file, why_no_weights
-from wsgcn.text import in_short
-from wsgcn.workflow.check import check_networks, check_once, told
+from wsgcn.text import shorten
+from wsgcn.workflow.check import check_images, check_networks, format_problems
 from wsgcn.workflow.experiments import dependencies, read_experiments, segmented_experiments
 
-LONGEST_CLASS = 100
+MAX_CLASS_NAME_CHARACTERS = 100
 """MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
 
 OF_DATA = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
@@ -37,7 +37,7 @@ def read_inputs(
         problems += str(error).splitlines()
         experiments = {} if any(map(OF_NETWORKS.match, problems)) else {config["experiment"]: config}
     if any(map(OF_DATA.match, problems)):
-        raise ValueError(told(problems + _of_weights(config, experiments)))
+        raise ValueError(format_problems(problems + _of_weights(config, experiments)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
     try:
         data = read_dataset(section, config["seed"], own)
@@ -56,7 +56,7 @@ def read_inputs(
         networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
-        raise ValueError(told(list(dict.fromkeys(problems))))
+        raise ValueError(format_problems(list(dict.fromkeys(problems))))
     return experiments, data.without(missing), missing
 
 
@@ -66,7 +66,7 @@ def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> tu
     Returns a sentence for each that is wrong, and, with `skips`, for each image that the workflow goes on without.
     """
     files = [(image.path, image.mask) for image in data.images.values()]
-    of_images, of_masks = check_once(files, data.mask_values, Path(own) / "data/checked.json", threads)
+    of_images, of_masks = check_images(files, data.mask_values, Path(own) / "data/checked.json", threads)
     if not skips:
         return [*of_images.values(), *of_masks], []
     broken = [image.id for image in data.images.values() if image.path in of_images]
@@ -100,9 +100,10 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
 def _of_classes(data: Dataset) -> list[str]:
     """A sentence for each class whose name is too long for MLflow."""
     return [
-        f"class {in_short(name)}: has more than {LONGEST_CLASS} characters, too many for the names of metrics"
+        f"class {shorten(name)}: has more than {MAX_CLASS_NAME_CHARACTERS} characters, "
+        "too many for the names of metrics"
         for name in data.classes
-        if len(name) > LONGEST_CLASS
+        if len(name) > MAX_CLASS_NAME_CHARACTERS
     ]
 
 

@@ -14,16 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from wsgcn.data.augment import resize_label
-from wsgcn.files import Skipped, whole_file, write_skipped
-from wsgcn.workflow.provenance import circumstances
-from wsgcn.workflow.recovery import hold
+from wsgcn.files import Skipped, atomic_write, write_skipped
+from wsgcn.workflow.provenance import environment_tags
+from wsgcn.workflow.recovery import keep_lock
 
-OF_THE_MACHINE = {
+MACHINE_ERRORS = {
     getattr(errno, name) for name in "ENOSPC EDQUOT EFBIG EIO EROFS EMFILE ENFILE ENOMEM ESTALE ETIMEDOUT".split()
 }
 """Numbers of errors that are no image's fault."""
 
-OF_TORCH = re.compile(
+TORCH_MACHINE_ERROR = re.compile(
     "out of memory|not enough memory|allocate memory|bad_alloc|find an engine|"
     "cuda (driver |unknown )?error|no cuda gpus|nvidia driver|cu(blas|dnn|solver|sparse)|nvrtc|nvml",
     re.IGNORECASE,
@@ -38,7 +38,7 @@ def logged(path: str | Path) -> Iterator[None]:
     An exception's traceback goes there too; the terminal gets its message in one sentence, and the process ends. While
     it lives no other workflow thinks that this one is dead, should Snakemake alone have been killed.
     """
-    hold(Path(".snakemake"))
+    keep_lock(Path(".snakemake"))
     with open(path, "w", buffering=1) as log:
         try:
             with redirect_stdout(log), redirect_stderr(log):
@@ -62,9 +62,9 @@ def each_image(job, work: Callable[[int], None]) -> None:
 def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
     """The same with the places of `size` images at a time; each gets its share of their seconds, skipped ones none.
 
-    Beside the seconds stands what each image was computed by, `provenance.circumstances`.
+    Beside the seconds stands what each image was computed by, `provenance.environment_tags`.
     """
-    ids, rows, made_by = job.params.ids, [], circumstances(job)
+    ids, rows, made_by = job.params.ids, [], environment_tags(job)
     with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
         for start in range(0, len(ids), size):
             places, started = range(start, min(start + size, len(ids))), time.perf_counter()
@@ -72,7 +72,7 @@ def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
             seconds = time.perf_counter() - started
             rows += [(ids[k], f"{seconds / len(done):.4f}", *made_by.values()) for k in done]
             progress.update(len(places))
-    with whole_file(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
+    with atomic_write(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds", *made_by), *rows])
 
 
@@ -84,7 +84,7 @@ def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], No
     except Exception as error:
         images = [job.params.ids[k] for k in places]
         skipped = isinstance(error, Skipped)
-        if not skipped and (job.config["on_error"] != "skip" or _spares_none(error)):
+        if not skipped and (job.config["on_error"] != "skip" or _is_machine_error(error)):
             raise RuntimeError(f"image {', '.join(images)}: {str(error) or type(error).__name__}") from error
         if len(places) == 1:
             why = str(error) if skipped else f"{job.rule}: {str(error) or type(error).__name__}"
@@ -97,12 +97,12 @@ def _work_or_skip(job, places: Sequence[int], work: Callable[[Sequence[int]], No
     return [done for place in places for done in _work_or_skip(job, [place], work)]
 
 
-def _spares_none(error: Exception) -> bool:
+def _is_machine_error(error: Exception) -> bool:
     """Whether an error is the machine's, so that the next image would meet it too."""
     while error:
-        if getattr(error, "errno", None) in OF_THE_MACHINE or isinstance(error, MemoryError):
+        if getattr(error, "errno", None) in MACHINE_ERRORS or isinstance(error, MemoryError):
             return True
-        if isinstance(error, RuntimeError) and OF_TORCH.search(str(error)):
+        if isinstance(error, RuntimeError) and TORCH_MACHINE_ERROR.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

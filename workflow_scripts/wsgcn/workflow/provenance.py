@@ -10,15 +10,15 @@ from pathlib import Path
 from wsgcn.files import read_json
 
 
-def code_mark() -> str:
+def source_hash() -> str:
     """A hash of this package's sources, twelve hexadecimal digits."""
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
-def circumstances(job) -> dict[str, str]:
+def environment_tags(job) -> dict[str, str]:
     """What a Snakemake job computes by: `code`, `torch` and, where it runs a network, `device` (cpu or cuda)."""
-    found = {"code": code_mark(), "torch": version("torch")}
+    found = {"code": source_hash(), "torch": version("torch")}
     if device := job.resources.get("device"):
         from wsgcn.networks.device import pick_device  # which takes seconds, and jobs without a network need no torch
 
@@ -26,7 +26,7 @@ def circumstances(job) -> dict[str, str]:
     return found
 
 
-def of_all(files: Iterable[str]) -> dict[str, str]:
+def merge_tags(files: Iterable[str]) -> dict[str, str]:
     """Tags of a stage's run, {circumstance: value}; where its jobs differ, all values with commas between.
 
     files: what jobs write of themselves, tables of seconds an image (.csv) and the records of trainings (.json).
@@ -44,14 +44,14 @@ def of_all(files: Iterable[str]) -> dict[str, str]:
     return {name: ", ".join(sorted(found)) for name, found in sorted(values.items())}
 
 
-def device_of(config: Mapping) -> str:
+def configured_device(config: Mapping) -> str:
     """Where networks run, cpu or cuda, told without torch, whose import takes seconds."""
     if config["device"] != "auto":
         return config["device"]
     return "cuda" if shutil.which("nvidia-smi") else "cpu"
 
 
-def differing_code(codes: Mapping[str, str]) -> str:
+def format_differing_sources(codes: Mapping[str, str]) -> str:
     """Lines that tell which experiments were computed by which sources, {experiment: marks, with commas between}.
 
     Empty where a single one computed all.

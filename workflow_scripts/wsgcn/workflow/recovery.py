@@ -9,15 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from wsgcn.files import whole_file
+from wsgcn.files import atomic_write
 
-LEADER = "WSGCN_LEADER"
+PID_VARIABLE = "WSGCN_SNAKEMAKE_PID"
 """The variable in a job's environment that tells the process of its Snakemake."""
 
-_held = []  # the open file whose lock tells others that this process lives
+_locks = []  # the open file whose lock tells others that this process lives
 
 
-def take_over(folder: Path) -> None:
+def acquire_workflow_lock(folder: Path) -> None:
     """Hold a lock in Snakemake's `folder` while this process lives; set aside the locks of one that is dead.
 
     Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
@@ -26,15 +26,15 @@ def take_over(folder: Path) -> None:
     jobs of this process find in their environment what to call it and its folder: MLflow runs carry both.
     """
     folder.mkdir(exist_ok=True)
-    name = name_of(folder, shared="MLFLOW_TRACKING_URI" in os.environ)
-    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name, LEADER: str(os.getpid())}
-    hold(folder, alone=lambda: _set_aside(folder))
-    if orphans := _orphans(folder):
+    name = folder_name(folder, shared="MLFLOW_TRACKING_URI" in os.environ)
+    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name, PID_VARIABLE: str(os.getpid())}
+    keep_lock(folder, alone=lambda: _set_locks_aside(folder))
+    if orphans := _orphaned_jobs(folder):
         processes = " ".join(map(str, orphans))
         print(f"jobs of a workflow that died still run here: wait for them, or kill {processes}", file=sys.stderr)
 
 
-def name_of(folder: Path, shared: bool) -> str:
+def folder_name(folder: Path, shared: bool) -> str:
     """What a folder is called, also where it is moved to on its disk.
 
     A copy of it is called so too, as it has a copy of the MLflow store with that folder's runs, but otherwise where the
@@ -45,12 +45,12 @@ def name_of(folder: Path, shared: bool) -> str:
     if not name or (shared and number not in ("", own)):
         name, number = uuid.uuid4().hex, ""
     if not number:
-        with whole_file(note) as path:
+        with atomic_write(note) as path:
             path.write_text(f"{name} {own}")
     return name
 
 
-def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
+def keep_lock(folder: Path, alone: Callable[[], None] | None = None) -> None:
     """Hold the lock too, in a process of a workflow; call `alone` first if no other process holds it."""
     if not folder.is_dir():
         return
@@ -66,49 +66,49 @@ def hold(folder: Path, alone: Callable[[], None] | None = None) -> None:
     except OSError:
         stream.close()
         return
-    _held.append(stream)
+    _locks.append(stream)
 
 
-def _set_aside(folder: Path) -> None:
+def _set_locks_aside(folder: Path) -> None:
     if any((folder / "locks").glob("*")):
         shutil.rmtree(folder / "died", ignore_errors=True)
         (folder / "locks").rename(folder / "died")
 
 
-def _orphans(folder: Path) -> list[int]:
+def _orphaned_jobs(folder: Path) -> list[int]:
     """The processes that hold our lock although the workflow that they are of is dead."""
     alive, found = (folder / "alive").resolve(), set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # not ours, or gone
             if link.readlink() == alive:
                 found.add(int(link.parts[2]))
-    return sorted(process for process in found if (leader := _leader(process)) and not _lives(leader))
+    return sorted(process for process in found if (leader := _snakemake_of(process)) and not _is_alive(leader))
 
 
-def _leader(process: int) -> int | None:
+def _snakemake_of(process: int) -> int | None:
     """The Snakemake that a process is a job of; None where it is none, as Snakemake itself is."""
     with suppress(OSError, ValueError):
         for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
-            if entry.startswith(f"{LEADER}=".encode()):
+            if entry.startswith(f"{PID_VARIABLE}=".encode()):
                 return int(entry.partition(b"=")[2])
     return None
 
 
-def died(folder: Path) -> bool:
-    """Whether `take_over` found a dead workflow that nobody has cleared up after."""
+def crashed(folder: Path) -> bool:
+    """Whether `acquire_workflow_lock` found a dead workflow that nobody has cleared up after."""
     return (folder / "died").is_dir()
 
 
-def clear_up(folder: Path, results: Path) -> None:
+def remove_partial_files(folder: Path, results: Path) -> None:
     """Delete what a dead workflow had half written under `results`, and forget it."""
-    for path in results.rglob(".[0-9]*-*"):  # of `wsgcn.files.whole_file`
+    for path in results.rglob(".[0-9]*-*"):  # of `wsgcn.files.atomic_write`
         writer = path.name[1:].split("-")[0]
-        if path.is_file() and writer.isdigit() and not _lives(int(writer)):
+        if path.is_file() and writer.isdigit() and not _is_alive(int(writer)):
             path.unlink(missing_ok=True)
     shutil.rmtree(folder / "died", ignore_errors=True)
 
 
-def _lives(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)  # signal 0 only asks
     except ProcessLookupError:

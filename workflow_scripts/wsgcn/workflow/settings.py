@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from wsgcn.text import flatten, hint, in_short
+from wsgcn.text import flatten, hint, shorten
 
 TYPES = {"integer": "an integer", "number": "a number", "string": "text", "boolean": "true or false"}
 TYPES |= {"array": "a list", "object": "a section of keys"}
@@ -24,7 +24,7 @@ PROBLEMS = {  # by the schema's keyword; others are told in jsonschema's words
 }
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 WORDS = yaml.SafeLoader.bool_values | {"null": None}
-LARGEST = sys.float_info.max
+MAX_NUMBER = sys.float_info.max
 
 
 def _ascending(validator, _, values: object, __) -> Iterator[jsonschema.ValidationError]:
@@ -33,13 +33,13 @@ def _ascending(validator, _, values: object, __) -> Iterator[jsonschema.Validati
         yield jsonschema.ValidationError("not ascending")
 
 
-BASE = jsonschema.Draft202012Validator
+PLAIN_VALIDATOR = jsonschema.Draft202012Validator
 NUMBERS = {  # plain JSON Schema has 5.0 for an integer and .nan for a number
-    "integer": lambda _, value: type(value) is int and abs(value) <= LARGEST,
-    "number": lambda _, value: type(value) in (int, float) and abs(value) <= LARGEST,
+    "integer": lambda _, value: type(value) is int and abs(value) <= MAX_NUMBER,
+    "number": lambda _, value: type(value) in (int, float) and abs(value) <= MAX_NUMBER,
 }
 VALIDATOR = jsonschema.validators.extend(
-    BASE, {"ascending": _ascending}, type_checker=BASE.TYPE_CHECKER.redefine_many(NUMBERS)
+    PLAIN_VALIDATOR, {"ascending": _ascending}, type_checker=PLAIN_VALIDATOR.TYPE_CHECKER.redefine_many(NUMBERS)
 )
 
 
@@ -93,21 +93,21 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     elif kind == "additionalProperties":
         known = list(error.schema["properties"])
         for name in sorted(set(map(str, value)) - set(known)):
-            yield f"unknown key {dot}{in_short(name if name.strip() else json.dumps(name))}" + (
+            yield f"unknown key {dot}{shorten(name if name.strip() else json.dumps(name))}" + (
                 hint(name, known) or f"; known are {', '.join(known)}"
             )
     elif kind == "enum":
         names = list(map(str, wanted))
-        yield f"{key}: {in_short(str(value))} is none of {', '.join(names)}{hint(str(value), names)}"
+        yield f"{key}: {shorten(str(value))} is none of {', '.join(names)}{hint(str(value), names)}"
     else:
         limit = wanted
         if kind == "type":  # one, or one beside null
             limit = TYPES[next(name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null")]
         says = error.schema["says"] if kind in ("pattern", "not") else PROBLEMS.get(kind, "").format(limit)
-        shown = in_short(json.dumps(value, default=str, skipkeys=True))  # as JSON has no dates for keys
+        shown = shorten(json.dumps(value, default=str, skipkeys=True))  # as JSON has no dates for keys
         yield f"{key}: {shown} {says or error.message.removeprefix(repr(value)).strip()}"
 
 
 def _dotted(path: Iterable[object]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{in_short(str(part))}" for part in path)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shorten(str(part))}" for part in path)
     return "".join(parts).removeprefix(".")

@@ -10,7 +10,7 @@ from wsgcn.data.lists import mask_path, read_list, read_text
 from wsgcn.data.names import Note, check_class_names, nearest_name, pattern_problem, problem_of_id, unknown_class
 from wsgcn.files import IGNORE, why_no_file
 
-HINTS = 20
+MAX_HINTS = 20
 """So many unknown images of a list are told the nearest known one, which takes a tenth of a second among thousands."""
 
 
@@ -44,7 +44,7 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     for name in LISTS:
         asked = list(rows) if settings[name] == "all" else read_list(root / settings[name], note, ids)
         for place, one in enumerate(one for one in asked if one not in images):
-            near = nearest_name(one, images) if place < HINTS else ""
+            near = nearest_name(one, images) if place < MAX_HINTS else ""
             note(f"{root / settings[name]}: names image {one}, which {table} does not list{near}")
         lists[name] = {one: images[one] for one in asked if one in images}
     for one in lists["train"] | lists["label"]:  # images to evaluate on need no tags
