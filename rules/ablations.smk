@@ -38,7 +38,7 @@ for experiment, reference in PAIRS:
         message:
             f"comparing {experiment} with {reference}"
         script:
-            f"{SCRIPTS}/compare.py"
+            f"{SCRIPTS}/compare_experiments.py"
 
 
 rule ablations:
@@ -96,4 +96,4 @@ rule ablations:
     message:
         f"comparing {len(EXPERIMENTS)} experiments"
     script:
-        f"{SCRIPTS}/compare_all.py"
+        f"{SCRIPTS}/compare_ablations.py"

@@ -57,4 +57,4 @@ for evaluated, (stage, files, list_name) in EVALUATED.items():
             message:
                 f"evaluating {evaluated} on {len(images)} images ({experiment})"
             script:
-                f"{SCRIPTS}/evaluate.py"
+                f"{SCRIPTS}/evaluate_stage.py"

@@ -41,7 +41,7 @@ for experiment, settings in EXPERIMENTS.items():
         message:
             f"writing the report of {experiment}"
         script:
-            f"{SCRIPTS}/make_report.py"
+            f"{SCRIPTS}/write_report.py"
 
     rule:
         name:
@@ -77,4 +77,4 @@ for experiment, settings in EXPERIMENTS.items():
         message:
             f"completing the MLflow run and the summary of {experiment}"
         script:
-            f"{SCRIPTS}/summarise.py"
+            f"{SCRIPTS}/summarise_experiment.py"

@@ -139,4 +139,4 @@ for tracked, (stage, keys, evaluated) in TRACKED.items():
             message:
                 f"logging {tracked} to MLflow ({experiment})"
             script:
-                f"{SCRIPTS}/track.py"
+                f"{SCRIPTS}/track_stage.py"
