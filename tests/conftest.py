@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_voc import make_project
 
+from wsgcn.labels.crf import CrfSettings
 from wsgcn.networks.backbone import build_backbone
 from wsgcn.networks.training import FitContext
 
@@ -73,14 +74,9 @@ def quietly():
 @pytest.fixture(scope="session")
 def crf_settings():
     """A dense CRF's settings, sized for pictures of a dozen pixels."""
-    return {
-        "iterations": 5,
-        "gaussian_sxy": 1,
-        "gaussian_compat": 2,
-        "bilateral_sxy": 5,
-        "bilateral_srgb": 10,
-        "bilateral_compat": 4,
-    }
+    return CrfSettings(
+        iterations=5, gaussian_sxy=1, gaussian_compat=2, bilateral_sxy=5, bilateral_srgb=10, bilateral_compat=4
+    )
 
 
 @pytest.fixture

@@ -1,16 +1,17 @@
-"""Partial pseudo labels of a batch of images, on the graph's grid."""
+"""Write the partial pseudo labels of a batch of images, on the graph's grid."""
 
 from wsgcn.data.augment import resize
 from wsgcn.files import read_arrays, read_image, write_label
-from wsgcn.labels.partial import partial_label
+from wsgcn.labels.partial import PartialSettings, partial_label
+from wsgcn.sections import from_section
 from wsgcn.workflow.jobs import each_image, logged
 
 with logged(snakemake.log[0]):
-    p = snakemake.params
+    settings = from_section(PartialSettings, snakemake.params.settings)
 
     def work(k: int) -> None:
         cam = read_arrays(snakemake.input.cams[k])
         image = resize(read_image(snakemake.input.images[k]), *cam["cam"].shape[1:])
-        write_label(snakemake.output.labels[k], partial_label(image, cam["cam"], cam["keys"], p.settings))
+        write_label(snakemake.output.labels[k], partial_label(image, cam["cam"], cam["keys"], settings))
 
     each_image(snakemake, work)

@@ -1,16 +1,19 @@
-"""Complete pseudo labels of a batch of images: the refined scores through a dense CRF."""
+"""Write the complete pseudo labels of a batch of images: the refined scores through a dense CRF."""
 
 from wsgcn.files import read_arrays, read_image, write_label
+from wsgcn.labels.crf import CrfSettings
 from wsgcn.labels.pseudo import complete_label
+from wsgcn.sections import from_section
 from wsgcn.workflow.jobs import at_full_size, each_image, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params
+    settings = from_section(CrfSettings, p.settings)
 
     def work(k: int) -> None:
         refined = read_arrays(snakemake.input.refined[k])
         image = read_image(snakemake.input.images[k])
-        label = complete_label(image, refined["scores"], refined["keys"], p.settings)
+        label = complete_label(image, refined["scores"], refined["keys"], settings)
         write_label(snakemake.output.labels[k], at_full_size(label, p, k))
 
     each_image(snakemake, work)

@@ -1,5 +1,7 @@
 """The dense CRF's wrapper: what it computes, what it accepts, what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,26 +15,24 @@ def scores(picture, rng):
     return scores / scores.sum(0)
 
 
-def mean_field_by_loops(image, scores, settings):
+def mean_field_loop(image, scores, settings):
     """Mean-field inference with the kernels as dense matrices, each normalised by the square roots of its row sums."""
     h, w = image.shape[:2]
-    places = np.array([(y, x) for y in range(h) for x in range(w)], float)
+    positions = np.array([(y, x) for y in range(h) for x in range(w)], float)
     colours = image.reshape(-1, 3).astype(float)
-    near = ((places[:, None] - places[None]) ** 2).sum(2)
-    alike = ((colours[:, None] - colours[None]) ** 2).sum(2)
+    distance = ((positions[:, None] - positions[None]) ** 2).sum(2)
+    contrast = ((colours[:, None] - colours[None]) ** 2).sum(2)
     kernels = {
-        "gaussian": np.exp(-near / (2 * settings["gaussian_sxy"] ** 2)),
-        "bilateral": np.exp(
-            -near / (2 * settings["bilateral_sxy"] ** 2) - alike / (2 * settings["bilateral_srgb"] ** 2)
-        ),
+        "gaussian": np.exp(-distance / (2 * settings.gaussian_sxy**2)),
+        "bilateral": np.exp(-distance / (2 * settings.bilateral_sxy**2) - contrast / (2 * settings.bilateral_srgb**2)),
     }
     unary = -np.log(scores.reshape(len(scores), -1).astype(float))
     q = np.exp(-unary) / np.exp(-unary).sum(0)
-    for _ in range(settings["iterations"]):
+    for _ in range(settings.iterations):
         message = 0
         for name, kernel in kernels.items():
             root = np.sqrt(kernel.sum(1))
-            message = message + settings[f"{name}_compat"] * (q @ (kernel / root[:, None] / root[None]))
+            message = message + getattr(settings, f"{name}_compat") * (q @ (kernel / root[:, None] / root[None]))
         q = np.exp(message - unary)
         q /= q.sum(0)
     return q.reshape(scores.shape)
@@ -48,27 +48,27 @@ def mean_field_by_loops(image, scores, settings):
     ],
     ids=str,
 )
-def test_dense_crf_is_mean_field_inference(change, picture, scores, crf_settings):
-    """pydensecrf's filter on a lattice approximates the kernels, so the probabilities agree on the whole only."""
-    settings = crf_settings | {"iterations": 2} | change
-    found, expected = dense_crf(picture, scores, settings), mean_field_by_loops(picture, scores, settings)
+def test_dense_crf_matches_naive_mean_field(change, picture, scores, crf_settings):
+    """pydensecrf's lattice filter approximates the kernels, so the probabilities agree on average only."""
+    settings = replace(crf_settings, **({"iterations": 2} | change))
+    found, expected = dense_crf(picture, scores, settings), mean_field_loop(picture, scores, settings)
     assert abs(found - expected).mean() < 0.04
     assert (found.argmax(0) == expected.argmax(0)).mean() > 0.93
 
 
-def test_without_iterations_the_scores_come_back(picture, scores, crf_settings):
-    found = dense_crf(picture, scores, crf_settings | {"iterations": 0})
+def test_no_iteration_returns_the_scores(picture, scores, crf_settings):
+    found = dense_crf(picture, scores, replace(crf_settings, iterations=0))
     np.testing.assert_allclose(found, scores, rtol=1e-4)
 
 
-def test_labels_become_scores_of_their_certainty(picture, crf_settings, rng):
+def test_hard_labels_become_scores_of_their_certainty(picture, crf_settings, rng):
     label = rng.integers(0, 4, picture.shape[:2]).astype(np.uint8)
-    found = dense_crf_labels(picture, label, 4, 0.7, crf_settings | {"iterations": 0})
+    found = dense_crf_labels(picture, label, 4, 0.7, replace(crf_settings, iterations=0))
     for k in range(4):
         np.testing.assert_allclose(found[k], np.where(label == k, 0.7, 0.1), rtol=1e-4)
 
 
-def test_labels_are_smoothed_as_their_scores_are(picture, crf_settings, rng):
+def test_hard_labels_match_their_scores(picture, crf_settings, rng):
     label = rng.integers(0, 2, picture.shape[:2]).astype(np.uint8)
     scores = np.stack([np.where(label == k, 0.7, 0.3) for k in range(2)])
     np.testing.assert_allclose(
@@ -80,7 +80,7 @@ def test_labels_are_smoothed_as_their_scores_are(picture, crf_settings, rng):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_result_sums_to_one(labels, dtype, picture, rng, crf_settings):
     scores = rng.random((labels, *picture.shape[:2])).astype(dtype)
-    scores[0, :3] = 0  # a score of nothing
+    scores[0, :3] = 0
     found = dense_crf(picture, scores, crf_settings)
     assert found.shape == scores.shape and found.dtype == np.float32
     np.testing.assert_allclose(found.sum(0), 1, rtol=1e-5)
@@ -114,16 +114,16 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_any_memory_layout_will_do(layout, picture, scores, crf_settings):
+def test_result_does_not_depend_on_memory_layout(layout, picture, scores, crf_settings):
     expected = dense_crf(picture, scores, crf_settings)
     np.testing.assert_array_equal(dense_crf(layout(picture), layout(scores), crf_settings), expected)
 
 
-def test_inputs_stay_as_they_are(picture, scores, crf_settings):
-    image, given = picture.copy(), scores.copy()
+def test_inputs_are_not_modified(picture, scores, crf_settings):
+    image_before, scores_before = picture.copy(), scores.copy()
     dense_crf(picture, scores, crf_settings)
-    np.testing.assert_array_equal(picture, image)
-    np.testing.assert_array_equal(scores, given)
+    np.testing.assert_array_equal(picture, image_before)
+    np.testing.assert_array_equal(scores, scores_before)
 
 
 WRONG_IMAGES = {

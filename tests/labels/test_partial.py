@@ -1,20 +1,21 @@
-"""The partial label's rules, pixel by pixel."""
+"""The partial label's rules against a loop over the pixels."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from wsgcn.labels import partial
-from wsgcn.labels.partial import partial_label, select_confident
+from wsgcn.labels.crf import CrfSettings
+from wsgcn.labels.partial import PartialSettings, partial_label, select_confident
 from wsgcn.labels.scores import scores_with_background
 
-SETTINGS = {
-    "alpha_low": 4,
-    "alpha_high": 32,
-    "confident_ratio": 0.3,
-    "cam_floor": 0.1,
-    "background_score": 0.8,
-    "crf_score": 0.8,
-}
+CRF = CrfSettings(
+    iterations=7, gaussian_sxy=4, gaussian_compat=3, bilateral_sxy=20, bilateral_srgb=3, bilateral_compat=10
+)
+SETTINGS = PartialSettings(
+    alpha_low=4, alpha_high=32, confident_ratio=0.3, cam_floor=0.1, background_score=0.8, crf_score=0.8, crf=CRF
+)
 CLASSES = (3, 7)
 
 
@@ -25,24 +26,24 @@ def random_inputs(rng, size=(14, 16)):
     return cams, low / low.sum(0), high / high.sum(0)
 
 
-def label_by_loops(cams, low, high, classes, settings):
+def naive_label(cams, low, high, classes, settings):
     h, w = cams.shape[1:]
     label = np.full((h, w), 255, np.uint8)
-    places = [(y, x) for y in range(h) for x in range(w)]
-    for y, x in places:
+    points = [(y, x) for y in range(h) for x in range(w)]
+    for y, x in points:
         peak = cams[:, y, x].max()
-        if high[0, y, x] == high[:, y, x].max() and high[0, y, x] >= settings["crf_score"]:
-            if (1 - peak) ** settings["alpha_high"] > settings["background_score"]:
+        if high[0, y, x] == high[:, y, x].max() and high[0, y, x] >= settings.crf_score:
+            if (1 - peak) ** settings.alpha_high > settings.background_score:
                 label[y, x] = 0
-    for k, name in enumerate(classes):
-        own = [cams[k, y, x] for y, x in places if k == np.argmax(cams[:, y, x])]
-        own = sorted((value for value in own if value > settings["cam_floor"]), reverse=True)
-        top = own[: max(1, round(settings["confident_ratio"] * len(own)))]
-        for y, x in places:
+    for k, class_index in enumerate(classes):
+        values = [cams[k, y, x] for y, x in points if k == np.argmax(cams[:, y, x])]
+        values = sorted((value for value in values if value > settings.cam_floor), reverse=True)
+        top = values[: max(1, round(settings.confident_ratio * len(values)))]
+        for y, x in points:
             winner = int(np.argmax(low[:, y, x]))
-            certain = winner == k + 1 and low[winner, y, x] >= settings["crf_score"]
+            certain = winner == k + 1 and low[winner, y, x] >= settings.crf_score
             if certain and k == np.argmax(cams[:, y, x]) and cams[k, y, x] in top:
-                label[y, x] = name
+                label[y, x] = class_index
     return label
 
 
@@ -50,14 +51,14 @@ def label_by_loops(cams, low, high, classes, settings):
 @pytest.mark.parametrize(
     "change", [{}, {"confident_ratio": 1}, {"cam_floor": 0.5}, {"crf_score": 0.99}, {"background_score": 0.0}], ids=str
 )
-def test_rules_are_the_loop_s(seed, change):
-    settings = SETTINGS | change
+def test_select_confident_matches_naive_loop(seed, change):
+    settings = replace(SETTINGS, **change)
     inputs = random_inputs(np.random.default_rng(seed))
-    expected = label_by_loops(*inputs, CLASSES, settings)
+    expected = naive_label(*inputs, CLASSES, settings)
     np.testing.assert_array_equal(select_confident(*inputs, CLASSES, settings), expected)
 
 
-def test_all_rules_leave_something_to_test(rng):
+def test_the_random_inputs_reach_every_rule(rng):
     assert set(np.unique(select_confident(*random_inputs(rng), CLASSES, SETTINGS))) == {0, 3, 7, 255}
 
 
@@ -66,26 +67,26 @@ def certain(winner, classes=1):
     return np.eye(classes + 1)[np.asarray(winner)].T[:, None]
 
 
-def test_top_share_is_of_the_values_above_the_floor():
+def test_confident_ratio_counts_values_above_the_floor():
     cams = np.array([[[0.05] * 10 + [0.1] + [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95]]])
     foreground = certain([1] * cams.shape[2])
     label = select_confident(cams, foreground, foreground, [4], SETTINGS)
     assert label[0].tolist() == [255] * 18 + [4] * 3
 
 
-def test_a_single_sure_node_is_kept():
+def test_a_single_candidate_is_kept():
     cams = np.array([[[0.0, 0.2]]])
     label = select_confident(cams, certain([0, 1]), certain([0, 1]), [1], SETTINGS)
     assert label.tolist() == [[0, 1]]
 
 
-def test_an_image_without_sure_foreground_has_none():
+def test_cam_values_at_the_floor_are_no_foreground():
     cams = np.full((1, 1, 4), 0.1)  # at the floor, not above
     label = select_confident(cams, certain([1] * 4), certain([1] * 4), [1], SETTINGS)
     assert (label == 255).all()
 
 
-def test_foreground_asks_the_low_crf_and_background_the_high_one():
+def test_foreground_uses_the_low_crf_and_background_the_high_one():
     cams = np.array([[[0.9, 0.0]]])
     assert select_confident(cams, certain([1, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[1, 0]]
     assert select_confident(cams, certain([0, 0]), certain([1, 0]), [1], SETTINGS).tolist() == [[255, 0]]
@@ -93,7 +94,7 @@ def test_foreground_asks_the_low_crf_and_background_the_high_one():
 
 
 @pytest.mark.parametrize("alpha", [1, 4, 32])
-def test_scores_with_background(alpha, rng):
+def test_scores_with_background_match_naive_loop(alpha, rng):
     cams = rng.random((3, 4, 5))
     cams[:, 0, 0], cams[0, 1, 1] = 0, 1
     scores = scores_with_background(cams, alpha)
@@ -104,29 +105,28 @@ def test_scores_with_background(alpha, rng):
             np.testing.assert_allclose(scores[:, y, x], np.array(values), rtol=1e-4, atol=1e-7)
 
 
-def test_partial_label_joins_two_crfs(rng, monkeypatch):
+def test_partial_label_combines_two_crfs(rng, monkeypatch):
     cams, image = random_inputs(rng)[0], np.zeros((14, 16, 3), np.uint8)
-    settings = SETTINGS | {"confident_ratio": 1}
+    settings = replace(SETTINGS, confident_ratio=1)
     calls = []
 
-    def sharpened(*arguments):  # stands for the CRF
+    def sharpen(*arguments):  # in place of the CRF
         calls.append(arguments)
         return arguments[1] ** 4 / (arguments[1] ** 4).sum(0)
 
-    monkeypatch.setattr(partial, "dense_crf", sharpened)
-    crf = {"iterations": 7}
-    label = partial_label(image, cams, CLASSES, settings | {"crf": crf})
-    assert all(call[0] is image and call[2] is crf for call in calls)
+    monkeypatch.setattr(partial, "dense_crf", sharpen)
+    label = partial_label(image, cams, CLASSES, settings)
+    assert all(call[0] is image and call[2] is CRF for call in calls)
     low, high = (scores_with_background(cams, alpha) ** 4 for alpha in (4, 32))
     low, high = low / low.sum(0), high / high.sum(0)
-    np.testing.assert_array_equal(label, label_by_loops(cams, low, high, CLASSES, settings))
-    assert (label != label_by_loops(cams, high, low, CLASSES, settings)).any()
+    np.testing.assert_array_equal(label, naive_label(cams, low, high, CLASSES, settings))
+    assert (label != naive_label(cams, high, low, CLASSES, settings)).any()
 
 
 def test_partial_label_of_a_picture(picture, crf_settings):
     cam = np.zeros((1, 24, 30), np.float32)
     cam[0, 8:16, 10:18] = 0.9  # inside the red rectangle
-    label = partial_label(picture, cam, [5], SETTINGS | {"crf": crf_settings})
+    label = partial_label(picture, cam, [5], replace(SETTINGS, crf=crf_settings))
     assert label.shape == (24, 30) and label.dtype == np.uint8
     assert (label[8:16, 10:18] == 5).mean() > 0.9
     assert (label[:4] == 0).mean() > 0.9

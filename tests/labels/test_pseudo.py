@@ -1,4 +1,4 @@
-"""From the GCN's scores to a full-size label."""
+"""From refined scores to a full-size label."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from wsgcn.labels.pseudo import complete_label
 from wsgcn.labels.scores import label_of, upsample
 
 
-def bilinear_by_loops(channel, height, width):
+def naive_bilinear(channel, height, width):
     """Corners fall on corners: output row r reads at r (h - 1) / (height - 1)."""
     h, w = channel.shape
     result = np.zeros((height, width))
@@ -22,26 +22,26 @@ def bilinear_by_loops(channel, height, width):
 
 @pytest.mark.parametrize("size, target", [((3, 4), (9, 14)), ((2, 2), (8, 8)), ((1, 3), (4, 12)), ((4, 5), (4, 5))])
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_upsample_is_the_loop_s(size, target, dtype, rng):
+def test_upsample_matches_naive_loop(size, target, dtype, rng):
     scores = rng.random((2, *size)).astype(dtype)
     found = upsample(scores, *target)
     assert found.dtype == np.float32
     for channel, expected in zip(found, scores, strict=True):
-        np.testing.assert_allclose(channel, bilinear_by_loops(expected.astype(float), *target), atol=1e-5)
+        np.testing.assert_allclose(channel, naive_bilinear(expected.astype(float), *target), atol=1e-5)
 
 
-def test_label_of_names_the_classes():
+def test_label_of_maps_channels_to_class_indices():
     scores = np.array([[[0.8, 0.1, 0.2]], [[0.1, 0.7, 0.2]], [[0.1, 0.2, 0.6]]])
     label = label_of(scores, [4, 20])
     assert label.tolist() == [[0, 4, 20]] and label.dtype == np.uint8
 
 
 def test_complete_label_takes_scores_as_probabilities(picture, rng, crf_settings):
-    """No second softmax: the CRF gets the upsampled scores themselves."""
+    """No second softmax: the CRF gets the upsampled scores unchanged."""
     scores = rng.random((3, 6, 8)).astype(np.float32) ** 4
     scores /= scores.sum(0)
     label = complete_label(picture, scores, [2, 9], crf_settings)
-    enlarged = np.stack([bilinear_by_loops(channel, 24, 30) for channel in scores])
+    enlarged = np.stack([naive_bilinear(channel, 24, 30) for channel in scores])
     expected = np.array([0, 2, 9])[dense_crf(picture, enlarged, crf_settings).argmax(0)]
     assert label.dtype == np.uint8 and label.shape == (24, 30)
     assert (label == expected).mean() > 0.998  # up to ties in the last bit

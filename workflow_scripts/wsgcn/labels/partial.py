@@ -1,49 +1,63 @@
 """The partial pseudo label: the few nodes of the grid whose class the CAMs are sure of [WSGCN, section 3.2]."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from wsgcn.files import IGNORE
-from wsgcn.labels.crf import dense_crf
+from wsgcn.labels.crf import CrfSettings, dense_crf
 from wsgcn.labels.scores import scores_with_background
 
 
-def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
-    """uint8 [h, w]: classes where they are certain, else 255.
+@dataclass(frozen=True)
+class PartialSettings:
+    """The `partial` section of the config; `select_confident` says what each threshold does."""
+
+    alpha_low: float
+    alpha_high: float
+    confident_ratio: float
+    cam_floor: float
+    background_score: float
+    crf_score: float
+    crf: CrfSettings
+
+
+def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: PartialSettings) -> np.ndarray:
+    """uint8 [h, w]: class indices where they are certain, else 255.
 
     image: uint8 RGB [h, w, 3] on the grid; cams: float [K, h, w] in 0..1 of `classes`. Two dense CRFs must agree as in
     AffinityNet: foreground where the one with much background (alpha_low) says so, background where the one with
-    little (alpha_high) says so; then `select_confident` keeps the surest of both.
+    little (alpha_high) says so. Then `select_confident` keeps the most certain nodes of both.
     """
     cams = np.asarray(cams, np.float32)
     low, high = (
-        dense_crf(image, scores_with_background(cams, settings[alpha]), settings["crf"])
-        for alpha in ("alpha_low", "alpha_high")
+        dense_crf(image, scores_with_background(cams, alpha), settings.crf)
+        for alpha in (settings.alpha_low, settings.alpha_high)
     )
     return select_confident(cams, low, high, classes, settings)
 
 
 def select_confident(
-    cams: np.ndarray, low: np.ndarray, high: np.ndarray, classes: Sequence[int], settings: Mapping
+    cams: np.ndarray, low: np.ndarray, high: np.ndarray, classes: Sequence[int], settings: PartialSettings
 ) -> np.ndarray:
     """The rules on CAMs [K, h, w] and the two CRFs' probabilities [K + 1, h, w] (channel 0 background).
 
     A node is foreground class k where `low`'s winner is k, its probability reaches `crf_score`, k is the CAM argmax and
-    its CAM value is above `cam_floor` and among the top `confident_ratio` of such values of k in this image. It is
-    background where `high`'s winner is background with that probability and (1 - max cam)^alpha_high is above
-    `background_score`. Else 255.
+    its CAM value is above `cam_floor` and among the top `confident_ratio` of the CAM values of k above the floor in
+    this image. It is background where `high`'s winner is background with that probability and (1 - max cam)^alpha_high
+    is above `background_score`. Else 255. Returns uint8 [h, w].
     """
-    winner, peak = cams.argmax(0), cams.max(0)
-    label = np.full(peak.shape, IGNORE, np.uint8)
-    sure_background = (high.argmax(0) == 0) & (high.max(0) >= settings["crf_score"])
-    label[sure_background & ((1 - peak).clip(0) ** settings["alpha_high"] > settings["background_score"])] = 0
-    for k, name in enumerate(classes):
-        own = (winner == k) & (peak > settings["cam_floor"])
-        if not own.any():
+    cam_winner, cam_peak = cams.argmax(0), cams.max(0)
+    label = np.full(cam_peak.shape, IGNORE, np.uint8)
+    crf_background = (high.argmax(0) == 0) & (high.max(0) >= settings.crf_score)
+    label[crf_background & ((1 - cam_peak).clip(0) ** settings.alpha_high > settings.background_score)] = 0
+    for k, class_index in enumerate(classes):
+        candidates = (cam_winner == k) & (cam_peak > settings.cam_floor)
+        if not candidates.any():
             continue
-        kept = max(1, round(settings["confident_ratio"] * own.sum()))
-        threshold = np.partition(peak[own], -kept)[-kept]
-        sure = (low.argmax(0) == k + 1) & (low.max(0) >= settings["crf_score"])
-        label[own & (peak >= threshold) & sure] = name
+        count = max(1, round(settings.confident_ratio * candidates.sum()))
+        threshold = np.partition(cam_peak[candidates], -count)[-count]
+        crf_foreground = (low.argmax(0) == k + 1) & (low.max(0) >= settings.crf_score)
+        label[candidates & (cam_peak >= threshold) & crf_foreground] = class_index
     return label

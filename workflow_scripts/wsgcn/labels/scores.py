@@ -1,4 +1,4 @@
-"""Class scores and labels: CAMs and probabilities to class indices, without torch, whose import takes seconds."""
+"""Class scores and labels: from CAMs and probabilities to class indices. Imports no torch, which takes seconds."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,15 @@ def scores_with_background(cams: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def upsample(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scores [L, h, w] to float32 [L, height, width], bilinear with aligned corners.
-
-    Without torch, whose import takes longer than a batch of images.
-    """
+    """Scores [L, h, w] to float32 [L, height, width], bilinear with aligned corners."""
     scores = np.asarray(scores, np.float32)
     for axis, length in ((1, height), (2, width)):
-        place = np.linspace(0, scores.shape[axis] - 1, length)
-        before = np.floor(place).astype(int)
+        position = np.linspace(0, scores.shape[axis] - 1, length)
+        before = np.floor(position).astype(int)
         after = np.minimum(before + 1, scores.shape[axis] - 1)
-        share = (place - before).astype(np.float32)
-        share = share[:, None] if axis == 1 else share
-        scores = scores.take(before, axis) * (1 - share) + scores.take(after, axis) * share
+        weight = (position - before).astype(np.float32)
+        weight = weight[:, None] if axis == 1 else weight
+        scores = scores.take(before, axis) * (1 - weight) + scores.take(after, axis) * weight
     return scores
 
 
