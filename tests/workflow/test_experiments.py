@@ -61,12 +61,12 @@ def test_nulls_the_base_s_own_name_and_empty_sweeps_stand_for_nothing():
     config = config_with({"seed-7": None, "b": {"seed": 8}, "mine": {"seed": 9}}, {"seed": [7]}, experiment="mine")
     found = read_experiments(config, SCHEMA)
     assert {name: settings["seed"] for name, settings in found.items()} == {"mine": CONFIG["seed"], "b": 8, "seed-7": 7}
-    assert complaints({}, {"seed": [7]}, experiment="seed-7") == ["config: two experiments are called seed-7"]
+    assert complaints({}, {"seed": [7]}, experiment="seed-7") == ["config: two experiments are named seed-7"]
 
 
 BAD_NAMES = ["my run", "", "../x", "-x", ".x", "a/b", "é", "x\n", "a" * 101]
 DAY = date(2021, 1, 1)  # as YAML reads 2021-01-01
-NAME = "up to 100 letters, digits, '.', '_' and '-' make a name"
+NAME = "the name must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
 
 
 def test_bad_names_are_all_told_and_never_become_a_folder_s():
@@ -122,8 +122,8 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("sweeps", {"refine.lr.x": [1]}, 'experiment x-1: refine.lr: {"x": 1} is not a number'),
         ("sweeps", {"refine": [1]}, "experiment refine-1: refine: 1 is not a section of keys"),
         ("sweeps", {"graph.steps": [2, 0.5]}, "experiment steps-0.5: graph.steps: 0.5 is not an integer"),
-        ("sweeps", {"refine.sigma1": [77, 77]}, "two experiments are called sigma1-77"),
-        ("sweeps", {"partial.alpha_low": [7], "psa.labels.alpha_low": [7]}, "two experiments are called alpha_low-7"),
+        ("sweeps", {"refine.sigma1": [77, 77]}, "two experiments are named sigma1-77"),
+        ("sweeps", {"partial.alpha_low": [7], "psa.labels.alpha_low": [7]}, "two experiments are named alpha_low-7"),
         ("sweeps", {"cam.scales": [[7]]}, f"experiment scales-[7]: {NAME}"),
         ("sweeps", {"refine.lr": [DAY]}, 'experiment lr-2021-01-01: refine.lr: "2021-01-01" is not a number'),
         ("sweeps", {"refine.lr": ["2021-02-30"]}, 'experiment lr-2021-02-30: refine.lr: "2021-02-30" is not a number'),
@@ -133,16 +133,16 @@ def test_what_all_have_in_common_no_experiment_may_change():
         ("sweeps", {DAY: [1]}, 'sweeps: "2021-01-01" is not text'),
         ("sweeps", {"refine.lr": 3}, "sweeps.refine.lr: 3 is not a list"),
         ("experiment", 5, "experiment: 5 is not text"),
-        ("segmentation_for", "bse", "segmentation_for: no experiment is called bse; did you mean base?"),
+        ("segmentation_for", "bse", "segmentation_for: unknown experiment bse; did you mean base?"),
         ("segmentation_for", 3, "segmentation_for: 3 is not ..."),
-        ("segmentation_for", [BASE, "xyz"], "segmentation_for: no experiment is called xyz"),
-        ("segmentation_for", ["none"], "segmentation_for: none stands by itself, not in a list"),
+        ("segmentation_for", [BASE, "xyz"], "segmentation_for: unknown experiment xyz"),
+        ("segmentation_for", ["none"], "segmentation_for: none must be given alone, not in a list"),
         ("segmentation_for", [BASE, 3], "segmentation_for[1]: 3 is not text"),
         ("against", {1: "cam-only"}, "against: 1 is not text"),
         ("against", 3, "against: 3 is not a section of keys"),
-        ("against", {BASE: "nope"}, "against: no experiment is called nope"),
-        ("against", {"nope": BASE}, "against: no experiment is called nope"),
-        ("against", {BASE: "nope"}, "against: no experiment is called nope"),
+        ("against", {BASE: "nope"}, "against: unknown experiment nope"),
+        ("against", {"nope": BASE}, "against: unknown experiment nope"),
+        ("against", {BASE: "nope"}, "against: unknown experiment nope"),
     ],
     ids=str,
 )  # fmt: skip
@@ -158,7 +158,7 @@ def test_segmentation_for_and_against_may_name_any_experiment(asked):
     found = read_experiments(config_with({"a": {}}, {"refine.sigma1": [7]}, **others), SCHEMA)
     assert list(found) == [BASE, "a", "sigma1-7"]
     gone = complaints({"a": None}, {"refine.sigma1": [7]}, **others)
-    assert gone[:2] == ["config: against: no experiment is called a"] * 2
+    assert gone[:2] == ["config: against: unknown experiment a"] * 2
 
 
 def test_all_problems_of_all_experiments_are_told_at_once():
@@ -169,8 +169,8 @@ def test_all_problems_of_all_experiments_are_told_at_once():
         "config: experiment a: unknown key sead; did you mean seed?",
         "config: experiment b: refine: 3 is not a section of keys",
         "config: experiment lambda_end-1: unknown key refine.lambda_end; did you mean lambda_ent?",
-        "config: against: no experiment is called x",
-        "config: segmentation_for: no experiment is called z",
+        "config: against: unknown experiment x",
+        "config: segmentation_for: unknown experiment z",
     ]
 
 
@@ -199,10 +199,10 @@ def test_a_config_that_names_nothing_rightly_is_told_all_that_is_wrong():
         'config: experiment b: seed: "x" is not an integer',
         "config: experiment sigma-1: unknown key refine.sigma; did you mean sigma2?",
         'config: experiment seed-a b: seed: "a b" is not an integer',
-        "config: two experiments are called seed-5",
+        "config: two experiments are named seed-5",
         f"config: experiment seed-a b: {NAME}",
-        "config: against: no experiment is called x",
-        "config: segmentation_for: no experiment is called y",
+        "config: against: unknown experiment x",
+        "config: segmentation_for: unknown experiment y",
     ]
 
 

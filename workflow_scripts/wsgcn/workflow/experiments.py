@@ -1,10 +1,5 @@
-"""Experiments: named changes to the settings, and which of them share a stage's files.
+"""Experiments: named changes to the settings, checked against the schema."""
 
-An experiment's stage depends on some settings, its own and those of the stages before it. Experiments that agree on
-them share that stage; its files then carry the name of the first of them, or no name where that is the first of all.
-"""
-
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,14 +7,12 @@ from pathlib import Path
 
 from wsgcn.text import flatten, hint, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
+from wsgcn.workflow.sharing import fingerprint, value_of
 
 COMMON = (
     "dataset experiment experiments sweeps against segmentation_for device device_batch batch_size "
     "on_error training_threads checkpoint_seconds report"
 ).split()  # what no experiment changes
-UNNAMED = (
-    "classifier cam cam_label irnet_label boundary irnet_affinity psa_label affinitynet psa_affinity partial"
-).split()  # stages before the experiments part; later ones always carry a name
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -46,7 +39,7 @@ def _named_changes(config: Mapping) -> list[tuple[str, Mapping]]:
     base, current = config["experiment"], flatten(config)
     named = [(base, {}), *((n, c) for n, c in config["experiments"].items() if c is not None and n != base)]
     for key, values in config["sweeps"].items():
-        others = [value for value in values if key not in current or _fingerprint(current[key]) != _fingerprint(value)]
+        others = [value for value in values if key not in current or fingerprint(current[key]) != fingerprint(value)]
         named += [(f"{key.rpartition('.')[2]}-{value}", _nested(key, value)) for value in others]
     return named
 
@@ -83,7 +76,7 @@ def _read_numbers(config: dict, schema: str | Path) -> None:
     for key, values in formed["sweeps"].items():
         for place, value in enumerate(values):
             numbers_from_text(changes := _nested(key, value), schema)
-            values[place] = _value(changes, key)
+            values[place] = value_of(changes, key)
 
 
 def _well_formed(config: Mapping) -> dict:
@@ -109,9 +102,10 @@ def _problems_of_names(named: Iterable[tuple[str, Mapping]], config: Mapping) ->
     """A sentence for each name that two experiments have, and for those of sweeps that would not do as a folder's."""
     counts = Counter(name for name, _ in named)
     told = {config["experiment"], *config["experiments"]}  # by the schema, where they would not do
-    twice = [f"two experiments are called {shorten(name)}" for name, count in counts.items() if count > 1]
+    twice = [f"two experiments are named {shorten(name)}" for name, count in counts.items() if count > 1]
     return twice + [
-        f"experiment {shorten(name)}: up to 100 letters, digits, '.', '_' and '-' make a name"
+        f"experiment {shorten(name)}: the name must be 1 to 100 letters, digits, '.', '_' or '-', "
+        "the first a letter or digit"
         for name in counts
         if name not in told and not NAME.fullmatch(name)
     ]
@@ -126,14 +120,14 @@ def _problems_of_references(config: Mapping, names: list[str]) -> list[str]:
     listed = not isinstance(config["segmentation_for"], str)
     for name in segmented_experiments(config, names):
         if listed and name in words and name not in names:
-            problems.append(f"segmentation_for: {name} stands by itself, not in a list")
+            problems.append(f"segmentation_for: {name} must be given alone, not in a list")
         elif name not in names:
             problems.append(f"segmentation_for: {_nobody(name, names if listed else [*names, *words])}")
     return problems
 
 
 def _nobody(name: str, names: list[str]) -> str:
-    return f"no experiment is called {shorten(name)}{hint(name, names)}"
+    return f"unknown experiment {shorten(name)}{hint(name, names)}"
 
 
 def segmented_experiments(config: Mapping, experiments: Iterable[str]) -> list[str]:
@@ -155,91 +149,6 @@ def describe(name: str, config: Mapping) -> str:
         return "the base: the config as it stands"
     changed = [f"{key} {value} instead of {base[key]}" for key, value in own.items() if base[key] != value]
     return ", ".join(changed) or "nothing changed"
-
-
-def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
-    """The stages that an experiment has, each with the settings it depends on, its own and those before it."""
-    stages = {}
-    if not settings["cam"]["folder"]:
-        stages["classifier"] = ("seed", "backbone", "classifier")
-    cam = stages["cam"] = ("cam", *stages.get("classifier", ()))
-    stages["cam_label"] = ("background_score", *cam)
-    if settings["refinement"] == "none":
-        affinity = ()
-    elif settings["affinity"] == "irnet":
-        stages["irnet_label"] = ("irnet.labels", *cam)
-        stages["boundary"] = ("seed", "backbone", "irnet.training", *stages["irnet_label"])
-        affinity = stages["irnet_affinity"] = stages["boundary"]
-    else:
-        stages["psa_label"] = ("psa.labels", *cam)
-        stages["affinitynet"] = ("seed", "backbone", "psa.training", *stages["psa_label"])
-        affinity = stages["psa_affinity"] = stages["affinitynet"]
-    if settings["refinement"] == "gcn":
-        stages["partial"] = ("partial", *cam)
-        refined = ("affinity", "refinement", "seed", "graph", "refine", *affinity, *stages["partial"])
-    elif settings["refinement"] == "random_walk":
-        refined = ("affinity", "refinement", "graph.radius", "graph.beta", "random_walk", *affinity)
-    else:
-        refined = ("refinement", "background_score", *cam)
-    stages["refined"] = refined
-    stages["pseudo"] = ("pseudo", *refined)
-    stages["segmentation"] = ("seed", "segmentation.training", *stages["pseudo"])
-    stages["predict"] = ("segmentation.prediction", *stages["segmentation"])
-    return stages
-
-
-def select(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
-    """The settings that some dotted keys name, by those keys."""
-    return {key: _value(settings, key) for key in keys}
-
-
-def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
-    """As `select`, one by one, without those that no stage reads beside the others."""
-    background = settings["random_walk"]["background"]
-    idle = {"random_walk.alpha" if background == "constant" else "random_walk.background_score"}
-    idle |= {"graph.features"} if settings["affinity"] == "psa" else set()
-    return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
-
-
-def relevant_settings(settings: Mapping) -> dict[str, object]:
-    """The settings that an experiment's stages read, by their dotted keys, in the order of the config."""
-    found = active_settings(settings, {key for stage in dependencies(settings).values() for key in stage})
-    return {key: found[key] for key in flatten(settings) if key in found}
-
-
-def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
-    """Where each stage's files of each experiment lie: {stage: {experiment: "" or "name/"}}.
-
-    Experiments that agree on all that a stage depends on have one folder: that of the first of them.
-    """
-    found: dict[str, dict[str, str]] = {}
-    first: dict[tuple[str, str], str] = {}
-    for name, settings in experiments.items():
-        for stage, keys in dependencies(settings).items():
-            values = [_value(settings, key) for key in keys]
-            unnamed = stage in UNNAMED and stage not in found
-            mark = (stage, _fingerprint(values))
-            found.setdefault(stage, {})[name] = first.setdefault(mark, "" if unnamed else f"{name}/")
-    return found
-
-
-def _fingerprint(value: object) -> str:
-    """Equal for equal settings: 1.0 is 1, but not true."""
-
-    def plain(part: object) -> object:
-        if isinstance(part, Mapping):
-            return {str(key): plain(inner) for key, inner in part.items()}
-        if isinstance(part, list):
-            return [plain(inner) for inner in part]
-        return int(part) if isinstance(part, float) and part.is_integer() else part
-
-    return json.dumps(plain(value), sort_keys=True, default=repr)  # such as dates, which no setting takes
-
-
-def _value(settings: Mapping, key: str) -> object:
-    for part in key.split("."):
-        settings = settings[part]
-    return settings
 
 
 def _nested(key: str, value: object) -> dict:

@@ -100,8 +100,7 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
 def _of_classes(data: Dataset) -> list[str]:
     """A sentence for each class whose name is too long for MLflow."""
     return [
-        f"class {shorten(name)}: has more than {MAX_CLASS_NAME_CHARACTERS} characters, "
-        "too many for the names of metrics"
+        f"class {shorten(name)}: is longer than {MAX_CLASS_NAME_CHARACTERS} characters, too long for a metric's name"
         for name in data.classes
         if len(name) > MAX_CLASS_NAME_CHARACTERS
     ]
