@@ -1,24 +1,22 @@
-# From image tags to segmentation masks: WSGCN (Pan et al., ICME 2021), one stage a file under rules/.
+# From image tags to segmentation masks: WSGCN (Pan et al., ICME 2021), one stage per file under rules/.
+
+from pathlib import Path
 
 
-configfile: "config.yaml"
+configfile: "config.yaml" if Path("config.yaml").is_file() else str(Path(str(workflow.current_basedir)) / "config.yaml")
 
 
 include: "rules/common.smk"
-include: "rules/functions.smk"
 include: "rules/hooks.smk"
 include: "rules/data.smk"
 include: "rules/cam.smk"
-include: "rules/irnet.smk"
-include: "rules/psa.smk"
+include: "rules/affinity.smk"
 include: "rules/partial.smk"
 include: "rules/refine.smk"
-include: "rules/crf.smk"
+include: "rules/pseudo.smk"
 include: "rules/segmentation.smk"
 include: "rules/evaluation.smk"
 include: "rules/tracking.smk"
-include: "rules/summary.smk"
-include: "rules/ablations.smk"
 include: "rules/benchmark.smk"
 
 
@@ -36,28 +34,24 @@ rule all:
         f"{RESULTS}/report/{BASE}.html",
         f"{RESULTS}/summary/{BASE}.txt",
         # Named here, a lost label is made anew; other per-image files may be deleted to save space.
-        of(BASE, "partial", DATA.label),
-        of(BASE, "pseudo", DATA.label),
+        PLAN.files(BASE, "partial", DATA.label),
+        PLAN.files(BASE, "pseudo", DATA.label),
     message:
-        "everything is there"
+        "everything is complete"
 
 
 rule labels:
     input:
-        of(BASE, "pseudo", DATA.label),
+        PLAN.files(BASE, "pseudo", DATA.label),
     message:
-        "the labels are there"
+        "the labels are complete"
 
 
-include: "rules/targets.smk"  # last, so that no experiment is called as a rule is
+include: "rules/experiments.smk"  # last, so that no experiment has the name of a rule
 
 
 onstart:
-    schedule_at_leisure()
-    after_a_death()
-    check_inputs()
-    tell_classes()
-    warn_of_short_trainings()
+    before_first_job()
 
 
 onerror:

@@ -1,14 +1,14 @@
 # The GCN core beside the plain dense algorithm: `snakemake --cores 2 bench`. No other target asks for it.
 
-BENCHED = spread(DATA.label, 4)
-BENCHED_BY = next((name for name in FOLDERS["irnet_affinity"] if name in FOLDERS["partial"]), BASE)
+BENCHED = evenly_spaced(DATA.label, 4)
+BENCHED_BY = benchmarked_experiment(PLAN, BASE)
 
 
 rule benchmark_core:
     input:
-        images=paths(BENCHED),
-        affinities=of(BENCHED_BY, "irnet_affinity", BENCHED),
-        labels=of(BENCHED_BY, "partial", BENCHED),
+        images=PLAN.paths(BENCHED),
+        affinities=PLAN.files(BENCHED_BY, "irnet_affinity", BENCHED),
+        labels=PLAN.files(BENCHED_BY, "partial", BENCHED),
     output:
         table=f"{RESULTS}/benchmark/core.csv",
         figure=f"{RESULTS}/benchmark/core.png",
@@ -20,7 +20,7 @@ rule benchmark_core:
     threads: ALL_CORES
     params:
         ids=BENCHED,
-        classes=classes(BENCHED),
+        classes=PLAN.tags(BENCHED),
         nodes=94 * 125,  # the grid of an image of 375×500
         sizes=[1000, 3000, 6000, 12000, 25000, 50000],
         graph=config["graph"],
@@ -34,9 +34,9 @@ rule benchmark_core:
 rule bench:
     input:
         store=STORE,
-        table=rules.benchmark_core.output.table,
-        figure=rules.benchmark_core.output.figure,
-        summary=rules.benchmark_core.output.summary,
+        table=f"{RESULTS}/benchmark/core.csv",
+        figure=f"{RESULTS}/benchmark/core.png",
+        summary=f"{RESULTS}/benchmark/core.txt",
     output:
         run=f"{RESULTS}/mlflow/benchmark.json",
     log:

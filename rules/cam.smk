@@ -1,105 +1,54 @@
-# The classifier and its class activation maps, or maps from elsewhere.
+# Class activation maps: a classifier and its maps, or another source of the registry.
 
-for folder, experiment in OWNERS["classifier"].items():
-    settings = EXPERIMENTS[experiment]
+for job in PLAN.training_jobs("classifier"):
 
     rule:
         name:
-            named("classifier", folder)
+            job.name
         input:
-            images=paths(DATA.train),
-            weights=weights_file(settings["backbone"]),
+            **training_inputs(job),
         output:
-            model=one_file("classifier", folder),
-            history=one_file("classifier_history", folder),
-            seconds=f"{RESULTS}/seconds/{folder}classifier.json",
+            model=job.file(),
+            history=job.history,
+            seconds=job.seconds,
         log:
-            f"{RESULTS}/logs/{folder}classifier.log",
+            job.log,
         benchmark:
-            f"{RESULTS}/benchmarks/{folder}classifier.tsv"
+            job.benchmark
         conda:
             ENVIRONMENT
         threads: TRAINING_CORES
         resources:
-            gpu=GPU,
-            device=config["device"],
+            **NETWORK,
         params:
-            ids=list(DATA.train),  # beside the labels, lest two images that swap them go unseen
-            labels=classes(DATA.train),
-            classes=len(CLASSES),
-            backbone=settings["backbone"],
-            settings=settings["classifier"],
-            seed=settings["seed"],
+            **training_params(job),
         message:
-            f"training the classifier on {len(DATA.train)} images (progress: {{log}})"
+            f"training {training_row(job).title} on {len(job.ids)} images (progress: {{log}})"
         script:
-            f"{SCRIPTS}/train_classifier.py"
+            f"{SCRIPTS}/{training_row(job).script}"
 
 
-for folder, experiment in OWNERS["cam"].items():
-    settings = EXPERIMENTS[experiment]
-    if settings["cam"]["folder"]:
-        continue
-    for batch, ids in BATCHES["cam"].items():
+for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
 
-        rule:
-            name:
-                named("cam", folder, batch)
-            input:
-                images=paths(ids),
-                model=one_file("classifier", FOLDERS["classifier"][experiment]),
-            output:
-                cams=per_image("cam", folder, ids),
-                seconds=f"{RESULTS}/seconds/cam/{folder}{batch}.csv",
-            log:
-                f"{RESULTS}/logs/cam/{folder}{batch}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/cam/{folder}{batch}.tsv"
-            conda:
-                ENVIRONMENT
-            resources:
-                gpu=GPU,
-                device=config["device"],
-            params:
-                ids=ids,
-                labels=classes(ids),
-                classes=len(CLASSES),
-                backbone=settings["backbone"],
-                settings={key: settings["cam"][key] for key in ("scales", "flip")},
-            message:
-                f"CAMs of {len(ids)} images ({folder}{batch})"
-            script:
-                f"{SCRIPTS}/make_cams.py"
-
-
-for folder, experiment in OWNERS["cam"].items():
-    settings = EXPERIMENTS[experiment]
-    if not settings["cam"]["folder"]:
-        continue
-    for batch, ids in BATCHES["cam"].items():
-
-        rule:
-            name:
-                named("foreign_cam", folder, batch)
-            input:
-                images=paths(ids),
-                cams=[f"{settings['cam']['folder']}/{image}.npy" for image in ids],
-            output:
-                cams=per_image("cam", folder, ids),
-                seconds=f"{RESULTS}/seconds/cam/{folder}{batch}.csv",
-            log:
-                f"{RESULTS}/logs/cam/{folder}{batch}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/cam/{folder}{batch}.tsv"
-            conda:
-                ENVIRONMENT
-            params:
-                **full_sizes(ids),
-                ids=ids,
-                labels=classes(ids),
-                names=CLASSES,
-                numbering=list(DATA.numbering),
-            message:
-                f"reading the CAMs of {len(ids)} images ({folder}{batch})"
-            script:
-                f"{SCRIPTS}/read_cams.py"
+    rule:
+        name:
+            job.name
+        input:
+            **cam_inputs(job),
+        output:
+            cams=job.files(),
+            seconds=job.seconds,
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        resources:
+            **(NETWORK if cam_row(job.settings).device else {}),
+        params:
+            **cam_params(job),
+        message:
+            f"{cam_row(job.settings).title} of {job.images}"
+        script:
+            f"{SCRIPTS}/{cam_row(job.settings).script}"

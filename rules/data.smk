@@ -1,52 +1,52 @@
-# The demo's drawing, and smaller copies of large images. Images from elsewhere are looked at before anything runs
-# (see onstart in the Snakefile).
+# The demo's drawing, and smaller copies of large images. The images of a user are checked before anything runs (see
+# onstart in the Snakefile).
 
-if config["dataset"]["kind"] == "demo":
+if READER.drawn:
 
-    for batch, ids in batches_of(DATA.images).items():
+    for job in PLAN.data_jobs("demo", DATA.images):
 
         rule:
             name:
-                f"demo_{batch}"
+                job.name
             output:
-                images=paths(ids),
-                masks=masks(ids),
-                annotations=[f"{RESULTS}/voc/Annotations/{image}.xml" for image in ids],
+                images=PLAN.paths(job.ids),
+                masks=PLAN.masks(job.ids),
+                annotations=[f"{RESULTS}/voc/Annotations/{image}.xml" for image in job.ids],
             log:
-                f"{RESULTS}/logs/demo/{batch}.log",
+                job.log,
             benchmark:
-                f"{RESULTS}/benchmarks/demo/{batch}.tsv"
+                job.benchmark
             conda:
                 ENVIRONMENT
             params:
-                ids=ids,
-                classes=classes(ids),
+                ids=job.ids,
+                classes=PLAN.tags(job.ids),
                 size=config["dataset"]["demo_size"],
                 seed=config["seed"],
             message:
-                f"drawing {len(ids)} images ({batch})"
+                f"drawing {job.images}"
             script:
                 f"{SCRIPTS}/draw_demo.py"
 
 
-for batch, ids in batches_of(LARGE).items():
+for job in PLAN.data_jobs("shrink", LARGE):
 
     rule:
         name:
-            f"shrink_{batch}"
+            job.name
         input:
-            [ORIGINALS.images[image].path for image in ids],
+            [ORIGINALS.images[image].path for image in job.ids],
         output:
-            paths(ids),
+            PLAN.paths(job.ids),
         log:
-            f"{RESULTS}/logs/shrink/{batch}.log",
+            job.log,
         benchmark:
-            f"{RESULTS}/benchmarks/shrink/{batch}.tsv"
+            job.benchmark
         conda:
             ENVIRONMENT
         params:
             longest=config["dataset"]["longest_side"],
         message:
-            f"smaller copies of {len(ids)} images ({batch})"
+            f"smaller copies of {job.images}"
         script:
             f"{SCRIPTS}/shrink_images.py"

@@ -1,70 +1,57 @@
-# DeepLabV2 on the pseudo labels, and its predictions.
+# A segmentation network on the pseudo labels, and its predictions.
 
-for folder, experiment in OWNERS["segmentation"].items():
-    settings = EXPERIMENTS[experiment]
+for job in PLAN.training_jobs("segmentation"):
 
     rule:
         name:
-            named("segmentation", folder)
+            job.name
         input:
-            images=paths(DATA.label),
-            labels=of(experiment, "pseudo", DATA.label),
-            weights=weights_file(settings["segmentation"]["training"]["backbone"]),
+            **training_inputs(job),
         output:
-            model=one_file("segmentation", folder),
-            history=one_file("segmentation_history", folder),
-            seconds=f"{RESULTS}/seconds/{folder}segmentation.json",
+            model=job.file(),
+            history=job.history,
+            seconds=job.seconds,
         log:
-            f"{RESULTS}/logs/{folder}segmentation.log",
+            job.log,
         benchmark:
-            f"{RESULTS}/benchmarks/{folder}segmentation.tsv"
+            job.benchmark
         conda:
             ENVIRONMENT
         threads: TRAINING_CORES
         resources:
-            gpu=GPU,
-            device=config["device"],
+            **NETWORK,
         params:
-            classes=len(CLASSES),
-            settings=settings["segmentation"]["training"],
-            seed=settings["seed"],
+            **training_params(job),
         message:
-            f"training DeepLabV2 on {len(DATA.label)} pseudo labels of {experiment} (progress: {{log}})"
+            f"training {training_row(job).title} on {len(job.ids)} pseudo labels of {job.experiment} (progress: {{log}})"
         script:
-            f"{SCRIPTS}/train_segmentation.py"
+            f"{SCRIPTS}/{training_row(job).script}"
 
 
-for folder, experiment in OWNERS["predict"].items():
-    settings = EXPERIMENTS[experiment]
-    for batch, ids in BATCHES["evaluate"].items():
+for job in PLAN.batch_jobs("predict"):
 
-        rule:
-            name:
-                named("predict", folder, batch)
-            input:
-                images=paths(ids),
-                model=one_file("segmentation", FOLDERS["segmentation"][experiment]),
-            output:
-                single=per_image("single", folder, ids),
-                multi=per_image("multi", folder, ids),
-                crf=per_image("multi_crf", folder, ids),
-                seconds=f"{RESULTS}/seconds/predict/{folder}{batch}.csv",
-            log:
-                f"{RESULTS}/logs/predict/{folder}{batch}.log",
-            benchmark:
-                f"{RESULTS}/benchmarks/predict/{folder}{batch}.tsv"
-            conda:
-                ENVIRONMENT
-            resources:
-                gpu=GPU,
-                device=config["device"],
-            params:
-                **full_sizes(ids),
-                ids=ids,
-                classes=len(CLASSES),
-                backbone=settings["segmentation"]["training"]["backbone"],
-                settings=settings["segmentation"]["prediction"],
-            message:
-                f"predicting {len(ids)} images ({folder}{batch})"
-            script:
-                f"{SCRIPTS}/predict.py"
+    rule:
+        name:
+            job.name
+        input:
+            images=PLAN.paths(job.ids),
+            model=job.file("segmentation"),
+        output:
+            single=job.files("single"),
+            multi=job.files("multi"),
+            crf=job.files("multi_crf"),
+            seconds=job.seconds,
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        resources:
+            **NETWORK,
+        params:
+            **predict_params(job),
+        message:
+            f"predicting {job.images}"
+        script:
+            f"{SCRIPTS}/{segmentation_row(job.settings).script}"

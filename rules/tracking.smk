@@ -1,4 +1,4 @@
-# The MLflow runs: a parent an experiment, a child a stage that it computes.
+# The MLflow runs: a parent per experiment, a child per stage that it computes.
 
 import os
 
@@ -12,28 +12,6 @@ elif TRACKING_URI.startswith("http"):
     UI_COMMAND = "open $MLFLOW_TRACKING_URI"
 else:
     UI_COMMAND += "$MLFLOW_TRACKING_URI"  # by its name: it may hold a password
-
-# What is tracked: the stage by whose folder it goes, the settings that go with it, the evaluations.
-TRACKED = {
-    "classifier": ("classifier", ("classifier", "backbone", "seed"), ()),
-    "cam": ("cam_label", ("cam", "background_score"), ("cam",)),
-    "boundary": ("boundary", ("irnet", "backbone", "seed"), ()),
-    "affinitynet": ("affinitynet", ("psa", "backbone", "seed"), ()),
-    "partial": ("partial", ("partial",), ("partial",)),
-    "refine": ("refined", (), ("refined",)),
-    "pseudo": ("pseudo", ("pseudo",), ("refined_crf",)),
-    "segmentation": (
-        "predict",
-        ("segmentation", "seed"),
-        ("segmentation_single", "segmentation_multi", "segmentation_multi_crf"),
-    ),
-}
-REFINED_BY = {  # settings of each kind of refinement
-    "gcn": ("affinity", "graph", "refine", "seed"),
-    "random_walk": ("affinity", "graph.radius", "graph.beta", "random_walk"),
-    "none": ("background_score",),
-}
-LABELS_OF = {"boundary": "irnet_label", "affinitynet": "psa_label"}  # that a network was trained on
 
 
 rule store:
@@ -72,71 +50,69 @@ rule views:
         f"{SCRIPTS}/save_views.py"
 
 
-for experiment, settings in EXPERIMENTS.items():
+for job in PLAN.experiment_jobs("experiment"):
 
     rule:
         name:
-            f"experiment_{experiment}"
+            job.name
         input:
             store=STORE,
         output:
-            f"{RESULTS}/mlflow/{experiment}/parent.json",
+            f"{RESULTS}/mlflow/{job.experiment}/parent.json",
         log:
-            f"{RESULTS}/logs/experiment/{experiment}.log",
+            job.log,
         conda:
             ENVIRONMENT
         params:
-            experiment=experiment,
-            settings={"dataset": config["dataset"]} | relevant_settings(settings),
-            description=describe(experiment, config),
+            experiment=job.experiment,
+            settings={"dataset": config["dataset"]} | relevant_settings(job.settings),
+            description=describe(job.experiment, config),
         message:
-            f"starting the MLflow run of {experiment}"
+            f"starting the MLflow run of {job.experiment}"
         script:
             f"{SCRIPTS}/start_experiment.py"
 
 
-for tracked, (stage, keys, evaluated) in TRACKED.items():
-    for folder, experiment in OWNERS[stage].items():
-        settings = EXPERIMENTS[experiment]
-        networks = tracked == "refine" and settings["refinement"] == "gcn"
-        history = f"{tracked}_history" in FILES
+for tracked, row in TRACKED.items():
+    for job in PLAN.tracking_jobs(tracked):
+        networks = tracked == "refine" and REFINERS[job.settings["refinement"]].losses  # a network per image
 
         rule:
             name:
-                named(f"track_{tracked}", folder)
+                job.name
             input:
-                **({"history": one_file(f"{tracked}_history", FOLDERS[tracked][experiment])} if history else {}),
-                **({"refined": per_image("refined", folder, DATA.label)} if networks else {}),
+                **({"history": PLAN.history(job.experiment, row.training)} if row.training else {}),
+                **({"refined": job.files("refined")} if networks else {}),
                 store=STORE,
-                seconds=seconds_of(experiment, LABELS_OF[tracked], "train") if tracked in LABELS_OF else [],
-                made=made(experiment, tracked),
-                evaluations=evaluations(experiment, "json", evaluated),
-                pictures=evaluations(experiment, "png", evaluated),
+                seconds=PLAN.seconds_files(job.experiment, row.labels, "train") if row.labels else [],
+                made=PLAN.provenance_files(job.experiment, tracked),
+                evaluations=PLAN.evaluations(job.experiment, "json", row.evaluations),
+                pictures=PLAN.evaluations(job.experiment, "png", row.evaluations),
             output:
                 **(
                     {
                         "curves": report(
-                            f"{RESULTS}/mlflow/{folder}{tracked}.png",
+                            f"{RESULTS}/mlflow/{job.folder}{tracked}.png",
                             caption="report/curves.rst",
                             category="Losses",
-                            labels={"experiment": experiment, "stage": tracked},
+                            labels={"experiment": job.experiment, "stage": tracked},
                         )
                     }
-                    if history or networks
+                    if row.training or networks
                     else {}
                 ),
-                run=f"{RESULTS}/mlflow/{folder}{tracked}.json",
+                run=f"{RESULTS}/mlflow/{job.folder}{tracked}.json",
             log:
-                f"{RESULTS}/logs/track/{folder}{tracked}.log",
+                job.log,
             conda:
                 ENVIRONMENT
             params:
-                experiment=experiment,
+                experiment=job.experiment,
                 stage=tracked,
                 uri=TRACKING_URI,
-                settings=active_settings(settings, keys or REFINED_BY[settings["refinement"]]),
+                settings=active_settings(job.settings, row.settings(job.settings)),
                 description=f"stage {tracked} on {config['dataset']['name']}",
             message:
-                f"logging {tracked} to MLflow ({experiment})"
+                f"logging {tracked} to MLflow ({job.experiment})"
             script:
                 f"{SCRIPTS}/track_stage.py"

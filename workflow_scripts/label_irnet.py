@@ -1,18 +1,6 @@
 """Labels that IRNet's boundary branch is trained on, from CAMs."""
 
-import numpy as np
+from wsgcn.workflow.method_jobs import label_images
+from wsgcn.workflow.stages import AFFINITIES
 
-from wsgcn.affinity.irnet import label_for_irnet
-from wsgcn.files import read_arrays, read_image, write_label
-from wsgcn.workflow.jobs import each_image, logged
-
-with logged(snakemake.log[0]):
-    p = snakemake.params
-
-    def work(k: int) -> None:
-        cam = read_arrays(snakemake.input.cams[k])
-        image = read_image(snakemake.input.images[k])
-        label = label_for_irnet(image, cam["high_res"].astype(np.float32), cam["keys"], p.settings)
-        write_label(snakemake.output.labels[k], label)
-
-    each_image(snakemake, work)
+label_images(snakemake, AFFINITIES["irnet"].label)

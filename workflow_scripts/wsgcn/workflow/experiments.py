@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import yaml
+
 from wsgcn.text import flatten, hint, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
 from wsgcn.workflow.sharing import fingerprint, value_of
@@ -23,6 +25,11 @@ def merge(base: Mapping, changes: Mapping) -> dict:
         nested = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
         both[key] = merge(both[key], value) if nested else value
     return both
+
+
+def with_defaults(config: Mapping, defaults: str | Path) -> dict:
+    """A module's config laid over the file of defaults: it may name only what it changes."""
+    return merge(yaml.safe_load(Path(defaults).read_text()), config)
 
 
 def changes_by_name(config: Mapping) -> dict[str, Mapping]:

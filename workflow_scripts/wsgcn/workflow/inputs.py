@@ -6,11 +6,13 @@ from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
-from wsgcn.data.readers import demo, folder, voc
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_images, check_networks, format_problems
-from wsgcn.workflow.experiments import dependencies, read_experiments, segmented_experiments
+from wsgcn.workflow.experiments import read_experiments, segmented_experiments
+from wsgcn.workflow.rows import load
+from wsgcn.workflow.sharing import value_of
+from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of, trainings_of
 
 MAX_CLASS_NAME_CHARACTERS = 100
 """MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
@@ -45,13 +47,13 @@ def read_inputs(
         problems, data = problems + error.problems, error.data
     problems += _of_weights(config, experiments)
     if data:
-        if section["kind"] != "demo":  # which draws its own
+        if not READERS[section["kind"]].drawn:  # which draws its own
             images = data.images.values()
             missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
         problems += _none_left(data, missing, "exists") if skips else missing.values()
         problems += _of_classes(data) + _of_cams(experiments.values(), data.without(missing) if skips else data)
     if problems:
-        if data and section["kind"] != "demo":
+        if data and not READERS[section["kind"]].drawn:
             problems += open_images(data.without(missing), own, threads, skips)[0]
         networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
@@ -89,12 +91,11 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
     """What `check_networks` takes, of all networks that the experiments train, each once."""
     found, segmented = [], segmented_experiments(config, experiments) if experiments else []
     for name, settings in experiments.items():
-        stages = dependencies(settings)
-        if any("backbone" in keys for keys in stages.values()):
-            found.append(("", settings["backbone"], 16))
-        if name in segmented:
-            found.append(("segmentation.training.", settings["segmentation"]["training"]["backbone"], 8))
-    return [network for place, network in enumerate(found) if network not in found[:place]]
+        for stage, row in trainings_of(settings).items():
+            if row.backbone and (stage != "segmentation" or name in segmented):
+                where = row.backbone.removesuffix("backbone")
+                found.append((where, value_of(settings, row.backbone), row.stride))
+    return [network for index, network in enumerate(found) if network not in found[:index]]
 
 
 def _of_classes(data: Dataset) -> list[str]:
@@ -107,10 +108,17 @@ def _of_classes(data: Dataset) -> list[str]:
 
 
 def _of_cams(experiments: Iterable[Mapping], data: Dataset) -> list[str]:
-    """A sentence for each file of CAMs from elsewhere that is not there."""
-    folders = dict.fromkeys(settings["cam"]["folder"] for settings in experiments if settings["cam"]["folder"])
-    paths = [f"{folder}/{image}.npy" for folder in folders for image in data.train | data.label]
-    return [f"cam.folder: {path} {why}" for path in paths if (why := why_no_file(path))]
+    """A sentence for each file of external CAMs that is not there, and for a source that needs a folder of them."""
+    keys = dict.fromkeys(
+        (row.folder, value_of(settings, row.folder))
+        for settings in experiments
+        if (row := CAM_SOURCES[cam_source_of(settings)]).folder
+    )
+    missing = [
+        f"{key}: is empty, but cam_source needs the folder of a .npy per image" for key, path in keys if not path
+    ]
+    paths = [(key, f"{path}/{image}.npy") for key, path in keys if path for image in data.train | data.label]
+    return missing + [f"{key}: {path} {why}" for key, path in paths if (why := why_no_file(path))]
 
 
 def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
@@ -118,11 +126,10 @@ def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
 
     Raises DatasetError with a sentence for each problem, naming the file, line or class at fault.
     """
-    problems: list[str] = []
-    if settings["kind"] != "demo" and (wrong := pattern_problem(settings["root"])):
+    reader, problems = READERS[settings["kind"]], []
+    if not reader.drawn and (wrong := pattern_problem(settings["root"])):
         raise DatasetError([f"dataset.root: {settings['root']} {wrong}"])
-    read = {"demo": demo.read, "voc": voc.read, "folder": folder.read}[settings["kind"]]
-    data = read(settings, seed, results, problems.append)
+    data = load(reader.read)(settings, seed, results, problems.append)
     if problems:
         raise DatasetError(problems, data)
     return data

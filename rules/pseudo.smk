@@ -1,0 +1,27 @@
+# Complete pseudo labels: the refined scores at full size through a dense CRF.
+
+for job in PLAN.batch_jobs("pseudo"):
+
+    rule:
+        name:
+            job.name
+        input:
+            images=PLAN.paths(job.ids),
+            refined=job.files("refined"),
+        output:
+            labels=job.files(),
+            seconds=job.seconds,
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        params:
+            **PLAN.full_sizes(job.ids),
+            ids=job.ids,
+            settings=job.settings["pseudo"]["crf"],
+        message:
+            f"pseudo labels of {job.images}"
+        script:
+            f"{SCRIPTS}/label_pseudo.py"

@@ -1,0 +1,159 @@
+"""The inputs and parameters of those rules that a registry's row describes."""
+
+from collections.abc import Iterable, Mapping
+
+from wsgcn.workflow.plan import Job, Plan
+from wsgcn.workflow.rows import INPUTS, Affinity, CamSource, Refiner, SegmentationNetwork, Training
+from wsgcn.workflow.sharing import select_params, value_of
+from wsgcn.workflow.stages import (
+    AFFINITIES,
+    CAM_SOURCES,
+    REFINERS,
+    SEGMENTATION_NETWORKS,
+    affinity_of,
+    cam_source_of,
+    trainings_of,
+)
+
+GENERIC_SCRIPTS = {  # by the kind of row; a script of its own names its function itself
+    kind.__dataclass_fields__["script"].default for kind in (Training, CamSource, Refiner, SegmentationNetwork)
+} | set(Affinity.__dataclass_fields__["scripts"].default)
+
+
+def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
+    """What a job knows of the data set, by the names that rows use."""
+    plan, classes = job.plan, list(job.plan.data.classes)
+    known = {
+        "ids": lambda: {"ids": job.ids},  # also listed here so that swapped labels trigger a rerun
+        "labels": lambda: {"labels": plan.tags(job.ids)},
+        "classes": lambda: {"classes": len(classes)},
+        "names": lambda: {"names": classes},
+        "numbering": lambda: {"numbering": list(plan.data.numbering)},
+        "full_sizes": lambda: plan.full_sizes(job.ids),
+    }
+    return {name: value for fact in names for name, value in known[fact]().items()}
+
+
+def _function(script: str, function: str) -> dict[str, str]:
+    """The parameter of a generic script: the function to call. It is what tells two methods' jobs apart."""
+    return {"function": function} if script in GENERIC_SCRIPTS else {}
+
+
+# Trainings
+
+
+def training_row(job: Job) -> Training:
+    """The row of a job that trains."""
+    return trainings_of(job.settings)[job.stage]
+
+
+def training_inputs(job: Job) -> dict[str, list[str]]:
+    """The images, the labels if it has any, and the file of initial weights where they come from one."""
+    row = training_row(job)
+    weights = value_of(job.settings, f"{row.backbone}.weights") if row.backbone else "random"
+    return {
+        "images": job.plan.paths(job.ids),
+        **({"labels": job.files(row.labels)} if row.labels else {}),
+        "weights": [] if weights in ("wheel", "hub", "random") else [weights],
+    }
+
+
+def training_params(job: Job) -> dict[str, object]:
+    """Its settings, what it knows of the data set, and the function where the script is generic."""
+    row = training_row(job)
+    return facts(job, row.facts) | select_params(job.settings, row.params) | _function(row.script, row.train)
+
+
+# CAMs
+
+
+def cam_row(settings: Mapping) -> CamSource:
+    """The row of an experiment's CAM source."""
+    return CAM_SOURCES[cam_source_of(settings)]
+
+
+def cam_inputs(job: Job) -> dict[str, object]:
+    """The images, and the classifier or the external CAMs."""
+    row, found = cam_row(job.settings), {"images": job.plan.paths(job.ids)}
+    if row.training:
+        found["model"] = job.file("classifier")
+    if row.folder:
+        folder = value_of(job.settings, row.folder)
+        found["cams"] = [f"{folder}/{image}.npy" for image in job.ids]
+    return found
+
+
+def cam_params(job: Job) -> dict[str, object]:
+    """The images' classes, what the source knows of the data set, its settings."""
+    row = cam_row(job.settings)
+    own = select_params(job.settings, row.params) | _function(row.script, row.open)
+    return facts(job, ("ids", "labels", *row.facts)) | own
+
+
+# Affinities
+
+
+def label_params(job: Job, affinity: str) -> dict[str, object]:
+    """Of a job that makes an affinity network's training labels."""
+    row = AFFINITIES[affinity]
+    own = select_params(job.settings, {"settings": f"{affinity}.labels"})
+    return {"ids": job.ids} | own | _function(row.scripts[0], row.label)
+
+
+def infer_params(job: Job, affinity: str) -> dict[str, object]:
+    """Of a job that computes an affinity network's files."""
+    row, params = AFFINITIES[affinity], {"backbone": "backbone"}
+    if function := _function(row.scripts[2], row.open):
+        params["settings"] = f"{affinity}.training"
+    return {"ids": job.ids} | select_params(job.settings, params) | function
+
+
+# Refinement
+
+
+def refiner_row(settings: Mapping) -> Refiner:
+    """The row of an experiment's refiner."""
+    return REFINERS[settings["refinement"]]
+
+
+def refiner_inputs(job: Job) -> dict[str, list[str]]:
+    """The files of the stages that its row names."""
+    stages = {"affinity": f"{affinity_of(job.settings)}_affinity"}
+    return {
+        INPUTS[stage]: job.plan.paths(job.ids) if stage == "image" else job.files(stages.get(stage, stage))
+        for stage in refiner_row(job.settings).reads
+    }
+
+
+def refiner_params(job: Job) -> dict[str, object]:
+    """The images' classes where no CAM names them, and the refiner's settings."""
+    row = refiner_row(job.settings)
+    classes = {} if "cam" in row.reads else {"classes": job.plan.tags(job.ids)}
+    return {"ids": job.ids} | classes | select_params(job.settings, row.params) | _function(row.script, row.refine)
+
+
+# Segmentation
+
+
+def segmentation_row(settings: Mapping) -> SegmentationNetwork:
+    """The row of an experiment's segmentation network."""
+    return SEGMENTATION_NETWORKS[settings["segmentation_network"]]
+
+
+def predict_params(job: Job) -> dict[str, object]:
+    """Of a job that segments images."""
+    row = segmentation_row(job.settings)
+    params = {**row.params, "settings": "segmentation.prediction"}
+    own = select_params(job.settings, params) | _function(row.script, row.open)
+    return facts(job, ("full_sizes", "ids", "classes")) | own
+
+
+# Reports
+
+
+def boundary_files(plan: Plan, experiment: str, images: Iterable[str]) -> list[str]:
+    """The affinity files that hold a boundary map; none of a network without one."""
+    affinity = affinity_of(plan.experiments[experiment])
+    if not affinity or not AFFINITIES[affinity].boundary:
+        return []
+    return plan.files(experiment, f"{affinity}_affinity", images)

@@ -1,0 +1,101 @@
+"""What is evaluated and tracked of the stages."""
+
+from collections.abc import Mapping
+
+from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
+from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, REFINERS, SEGMENTATION_NETWORKS, affinity_of, cam_source_of
+
+
+def _refined(ending: str):
+    def protocol(settings: Mapping) -> str:
+        return f"{REFINERS[settings['refinement']].protocol.format(**settings)}, {ending}"
+
+    return protocol
+
+
+def _several_scales(ending: str):
+    def protocol(settings: Mapping) -> str:
+        prediction = settings["segmentation"]["prediction"]
+        scales = f"scales {', '.join(map(str, prediction['scales']))}{' and flip' if prediction['flip'] else ''}"
+        return f"{scales}, {ending}"
+
+    return protocol
+
+
+EVALUATIONS = {
+    "cam": Evaluation(
+        "cam_label",
+        "cam",
+        "label",
+        lambda settings: f"argmax against background {settings['background_score']}",
+        timed=("cam", "cam"),
+        background=lambda settings: settings["background_score"],
+    ),
+    "partial": Evaluation("partial", "partial", "label", lambda _: "labelled pixels only", ("partial", "label")),
+    "refined": Evaluation(
+        "refined",
+        "refined",
+        "label",
+        _refined("no CRF"),
+        timed=("refined", "label"),
+        background=lambda settings: REFINERS[settings["refinement"]].background(settings),
+    ),
+    "refined_crf": Evaluation("pseudo", "pseudo", "label", _refined("dense CRF"), ("pseudo", "label")),
+    "segmentation_single": Evaluation("predict", "single", "evaluate", lambda _: "one scale, no CRF"),
+    "segmentation_multi": Evaluation("predict", "multi", "evaluate", _several_scales("no CRF")),
+    "segmentation_multi_crf": Evaluation(
+        "predict", "multi_crf", "evaluate", _several_scales("dense CRF"), timed=("predict", "evaluate")
+    ),
+}
+
+
+def timed_stages(evaluated: str, settings: Mapping) -> list[tuple[str, str]]:
+    """The stages whose seconds an evaluation counts, each with its list: those of refined scores have an affinity."""
+    timed = EVALUATIONS[evaluated].timed
+    found = [timed] if timed else []
+    if evaluated == "refined" and (affinity := affinity_of(settings)):
+        found.append((f"{affinity}_affinity", "label"))
+    return found
+
+
+def _cam_settings(settings: Mapping) -> tuple[str, ...]:
+    source = cam_source_of(settings)
+    own = ("cam",) if source in ("classifier", "external") else ("cam_source", *keys_of(CAM_SOURCES[source].params))
+    return (*own, "background_score")
+
+
+def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
+    row = REFINERS[settings["refinement"]]
+    return (*(("affinity",) if affinity_of(settings) else ()), *keys_of(row.params))
+
+
+def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
+    network = settings["segmentation_network"]
+    if network == "deeplabv2":
+        return ("segmentation", "seed")
+    row = SEGMENTATION_NETWORKS[network]
+    return ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params))
+
+
+TRACKED = {
+    "classifier": Tracked("classifier", lambda _: ("classifier", "backbone", "seed"), training="classifier"),
+    "cam": Tracked("cam_label", _cam_settings, ("cam",)),
+    **{
+        row.network: Tracked(
+            row.network,
+            lambda _, name=name: (name, "backbone", "seed"),
+            training=row.network,
+            labels=f"{name}_label",
+        )
+        for name, row in AFFINITIES.items()
+    },
+    "partial": Tracked("partial", lambda _: ("partial",), ("partial",)),
+    "refine": Tracked("refined", _refiner_settings, ("refined",)),
+    "pseudo": Tracked("pseudo", lambda _: ("pseudo",), ("refined_crf",)),
+    "segmentation": Tracked(
+        "predict",
+        _segmentation_settings,
+        ("segmentation_single", "segmentation_multi", "segmentation_multi_crf"),
+        training="segmentation",
+    ),
+}

@@ -1,0 +1,121 @@
+"""The batch jobs of the registries' methods: read an image's files, call the method, write what it returns.
+
+Each takes the `snakemake` object of its script and the function that a row of `wsgcn.workflow.stages` names. What a
+method needs, a network above all, is loaded once per job.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wsgcn.files import read_arrays, read_image, read_label, write_arrays, write_label
+from wsgcn.workflow.jobs import at_full_size, each_group, each_image, logged
+from wsgcn.workflow.rows import INPUTS, load
+
+
+def _device(job):
+    """Where the job's network runs; None for a job without one, which then needs no torch."""
+    if not job.resources.get("device"):
+        return None
+    from wsgcn.networks.device import pick_device
+
+    return pick_device(job.resources.device)
+
+
+def make_cams(job, source: str) -> None:
+    """Write the CAMs of a job's images: `keys`, `cam` on the grid and `high_res` at working size, float16."""
+    from wsgcn.cam.contract import CamInput
+
+    with logged(job.log[0]):
+        p = job.params
+        cams_of = load(source)(p, job.input.get("model"), _device(job))
+
+        def work(k: int) -> None:
+            image, files = read_image(job.input.images[k]), job.input.get("cams")
+            sizes = p.get("full_sizes")
+            given = CamInput(image, tuple(p.labels[k]), files[k] if files else None, sizes[k] if sizes else None)
+            cam, high_res = cams_of(given)
+            arrays = {"cam": cam.astype(np.float16), "high_res": high_res.astype(np.float16)}
+            write_arrays(job.output.cams[k], keys=np.array(p.labels[k], np.uint8), **arrays)
+
+        each_image(job, work)
+
+
+def label_images(job, function: str) -> None:
+    """Write the labels that an affinity network is trained on, uint8 at working size."""
+    with logged(job.log[0]):
+        label = load(function)
+
+        def work(k: int) -> None:
+            cam, image = read_arrays(job.input.cams[k]), read_image(job.input.images[k])
+            write_label(
+                job.output.labels[k],
+                label(image, cam["high_res"].astype(np.float32), cam["keys"], job.params.settings),
+            )
+
+        each_image(job, work)
+
+
+def infer_affinities(job, function: str) -> None:
+    """Write what an affinity network says of each image: what its matrix is made from, never the matrix itself."""
+    with logged(job.log[0]):
+        infer = load(function)(job.params, job.input.model, _device(job))
+
+        def work(k: int) -> None:
+            write_arrays(job.output.affinities[k], **infer(read_image(job.input.images[k])))
+
+        each_image(job, work)
+
+
+FIELDS = {"image": "image", "cam": "cam", "affinity": "network_output", "partial": "partial"}
+"""The fields of a `RefinerInput`, by what a refiner reads."""
+
+
+def _read(stage: str, path: str) -> object:
+    if stage == "image":
+        return read_image(path)
+    return read_label(path) if stage == "partial" else read_arrays(path)
+
+
+def refine_images(job, function: str) -> None:
+    """Write refined scores, float16 with the background first, and the losses of refiners that have them."""
+    from wsgcn.refinement.contract import RefinerInput
+
+    with logged(job.log[0]):
+        refine, device, p = load(function), _device(job), job.params
+
+        def gather(k: int) -> RefinerInput:
+            stages = [stage for stage, name in INPUTS.items() if job.input.get(name)]
+            found = {FIELDS[stage]: _read(stage, job.input[INPUTS[stage]][k]) for stage in stages}
+            keys = found["cam"]["keys"].tolist() if "cam" in found else p.classes[k]
+            return RefinerInput(p.ids[k], tuple(keys), **found)
+
+        def work(indices: Sequence[int]) -> None:
+            results = refine([gather(k) for k in indices], p, device)
+            for k, result in zip(indices, results, strict=True):
+                losses = {} if result.losses is None else {"losses": result.losses}
+                arrays = {"keys": np.array(result.keys, np.uint8), "scores": result.scores.astype(np.float16)}
+                write_arrays(job.output.refined[k], **arrays, **losses)
+
+        on_gpu = device is not None and device.type == "cuda"
+        each_group(job, job.resources.device_batch if on_gpu else 1, work)
+
+
+def predict_images(job, function: str) -> None:
+    """Write the labels of images at a single scale, at several, and those through a dense CRF."""
+    from wsgcn.labels.crf import CrfSettings, dense_crf
+    from wsgcn.sections import from_section
+
+    with logged(job.log[0]):
+        p, settings = job.params, job.params.settings
+        scores_of = load(function)(p, job.input.model, _device(job))
+        crf = from_section(CrfSettings, settings["crf"])
+
+        def work(k: int) -> None:
+            image = read_image(job.input.images[k])
+            several = scores_of(image, settings["scales"], settings["flip"])
+            scores = {"single": scores_of(image, [1], False), "multi": several, "crf": dense_crf(image, several, crf)}
+            for name, values in scores.items():
+                write_label(job.output[name][k], at_full_size(values.argmax(0).astype(np.uint8), p, k))
+
+        each_image(job, work)

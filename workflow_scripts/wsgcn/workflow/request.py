@@ -1,0 +1,83 @@
+"""What a run of Snakemake asks for, read off its command line: a large project states no more rules than that.
+
+While the Snakefile is read, Snakemake does not know its targets yet (`workflow.dag_settings` is None).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+PROGRAMS = ("snakemake", "__main__.py")
+"""What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
+
+BASE_TARGETS = ("all", "labels", "store", "views")
+"""Rules that need the base experiment alone."""
+
+FIXED_RULES = (*BASE_TARGETS, "ablations", "bench", "benchmark_core")
+"""Rules whose names no experiment may have, stated or not."""
+
+RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
+"""Options that name rules or files."""
+
+LISTING_OPTIONS = ("list_rules", "list_target_rules")
+"""Options that print rules of any experiment."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The names of rules and files that a run is asked for, none for the default target; the only rules that a job of
+    it may run, None where it is no job; whether every rule is to be stated."""
+
+    words: tuple[str, ...] = ()
+    allowed: frozenset[str] | None = None
+    everything: bool = False
+
+
+def read_request(argv: Sequence[str]) -> Request:
+    """The request of a command line, `sys.argv`; everything where it is not one of Snakemake's."""
+    if not argv or Path(argv[0]).name not in PROGRAMS:
+        return Request(everything=True)
+    from snakemake.cli import get_argument_parser  # known only where Snakemake runs
+
+    try:
+        options, _ = get_argument_parser().parse_known_args(list(argv[1:]))
+    except SystemExit:  # Snakemake has said what is wrong before it came here
+        return Request(everything=True)
+    words = [str(word) for name in RULE_OPTIONS for word in _listed(getattr(options, name, None))]
+    allowed = getattr(options, "allowed_rules", None)
+    return Request(
+        tuple(words),
+        frozenset(allowed) if allowed else None,
+        any(getattr(options, name, None) for name in LISTING_OPTIONS),
+    )
+
+
+def _listed(value: object) -> Iterable[object]:
+    return value if isinstance(value, list | tuple | set | frozenset) else ()
+
+
+def asked_experiments(
+    request: Request,
+    base: str,
+    experiments: Collection[str],
+    owners: Mapping[str, Mapping[str, str]],
+    needs: Mapping[str, str] = MappingProxyType({}),
+) -> list[str] | None:
+    """The experiments that a request needs, the base among them; None for all of them.
+
+    owners: `Plan.owners`; needs: experiments that rules of other names need. A word that names no experiment, such as a
+    file without one in its path, may be of any experiment whose folder carries no name.
+    """
+    if request.everything or request.allowed is not None or "ablations" in request.words:
+        return None
+    needed = {base}
+    for word in request.words:
+        if word in BASE_TARGETS:
+            continue
+        if word in needs:
+            needed.add(needs[word])
+            continue
+        named = {name for name in experiments if name in word}
+        needed |= named or {folders[""] for folders in owners.values() if "" in folders}
+    return [name for name in experiments if name in needed]

@@ -1,0 +1,188 @@
+"""What the rows of the workflow's tables hold.
+
+A function is named as "module:function" and imported only where a job runs it: planning imports neither torch nor
+MLflow. Settings are named by dotted keys of the config. A row's `params` name the parameters of its jobs, each with the
+key of the setting that it holds (several keys: a section of those alone), so that just these trigger a rerun.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+Params = Mapping[str, str | tuple[str, ...]]
+
+
+def load(function: str) -> Callable:
+    """The function that a row names as "module:function"."""
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def keys_of(params: Params) -> tuple[str, ...]:
+    """The dotted keys of all settings in some parameters, in their order."""
+    return tuple(key for keys in params.values() for key in ((keys,) if isinstance(keys, str) else keys))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the method.
+
+    file: its file below results/<data set>/, with {folder} ("" or "<experiment>/") and, where it makes one per image,
+    {image}; settings: what it reads itself; after: the stages whose files it reads; images: the list that its batch
+    jobs cover (`train`, `label`, `cam` for both, `evaluate`), none for a training; history: a training's losses by
+    step; named: whether its folder always carries an experiment's name.
+    """
+
+    file: str = ""
+    settings: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    images: str = ""
+    history: str = ""
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network that is trained: `train(images, targets, params, context)` returns the model and its losses by step.
+
+    images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
+    its job knows of the data set, among `ids`, `labels` (the tags) and `classes` (their number); backbone: the section
+    of its backbone, none where it has none; stride: the backbone's output stride; script: of its rule.
+    """
+
+    title: str
+    train: str
+    params: Params
+    images: str = "train"
+    labels: str = ""
+    facts: tuple[str, ...] = ()
+    backbone: str = "backbone"
+    stride: int = 16
+    script: str = "train_network.py"
+
+
+@dataclass(frozen=True)
+class CamSource:
+    """Where CAMs come from: `open(params, model, device)` returns a function from a `CamInput` to (cam, high_res).
+
+    training: the classifier it needs, if any; params: of its batch jobs; facts: what these know of the data set,
+    among `classes` (their number), `names`, `numbering` and `full_sizes`; folder: the key of a folder that holds a
+    .npy file per image; device: whether it runs a network.
+    """
+
+    title: str
+    open: str
+    params: Params
+    training: Training | None = None
+    facts: tuple[str, ...] = ()
+    folder: str = ""
+    device: bool = False
+    rule: str = "cam"
+    script: str = "make_cams.py"
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """An affinity network: its labels from CAMs, its training on them, what it says of an image.
+
+    `label(image, cams, keys, settings)` returns a label; `train` as in `Training`; `open(params, model, device)`
+    returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
+    are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
+    whether its files hold a boundary map; ignores: settings of the refinement that it leaves without effect.
+    """
+
+    title: str
+    network: str
+    label: str
+    train: str
+    open: str
+    boundary: bool = False
+    ignores: tuple[str, ...] = ()
+    scripts: tuple[str, str, str] = ("label_affinity.py", "train_network.py", "infer_affinity.py")
+
+
+INPUTS = {"image": "images", "cam": "cams", "affinity": "affinities", "partial": "labels"}
+"""What a refiner can read, the image itself or a stage's file (`affinity`: the chosen network's); the rule's inputs."""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """What makes complete scores: `refine(images, params, device)` takes `RefinerInput`s and returns `Refined` ones.
+
+    title: its short name in pictures; reads: what it knows of an image, among `INPUTS`; params: of its jobs; protocol:
+    what made a label, in words, with the settings as format fields; device: whether it runs a network; losses: whether
+    its files hold loss curves; background: the background score that its scores compete with, if it is a constant;
+    ignores: settings without effect beside the others.
+    """
+
+    title: str
+    refine: str
+    reads: tuple[str, ...]
+    params: Params
+    protocol: str
+    device: bool = False
+    losses: bool = False
+    background: Callable[[Mapping], float | None] = lambda settings: None
+    ignores: Callable[[Mapping], set[str]] = lambda settings: set()
+    rule: str = "refine"
+    script: str = "refine_images.py"
+
+
+@dataclass(frozen=True)
+class SegmentationNetwork:
+    """A segmentation network: `training` on pseudo labels, and predictions.
+
+    `open(params, model, device)` returns a function (image, scales, flip) -> probabilities [C + 1, H, W]. params: of
+    the jobs that predict, beside `segmentation.prediction`.
+    """
+
+    title: str
+    training: Training
+    open: str
+    params: Params = field(default_factory=dict)
+    script: str = "predict_images.py"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A layout of data sets: `read(settings, seed, results, note)` returns a `Dataset`.
+
+    drawn: whether the workflow draws the images itself; counts_classes: whether the start lists the classes, since each
+    new tag is a class of its own.
+    """
+
+    title: str
+    read: str
+    drawn: bool = False
+    counts_classes: bool = True
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Labels that are compared with the truth.
+
+    stage: whose folder the evaluation goes by; files: the stage whose files are read; images: the list; timed: the
+    stage and list whose tables of seconds count; protocol: how the labels came about, from the settings.
+    """
+
+    stage: str
+    files: str
+    images: str
+    protocol: Callable[[Mapping], str]
+    timed: tuple[str, str] | None = None
+    background: Callable[[Mapping], float | None] = lambda settings: None
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What is one child run in MLflow.
+
+    stage: whose folder it goes by; settings: what is logged, from the settings; evaluations: those that belong to it;
+    training: the stage of the training that it reports, if any; labels: the stage that made the training's labels.
+    """
+
+    stage: str
+    settings: Callable[[Mapping], tuple[str, ...]]
+    evaluations: tuple[str, ...] = ()
+    training: str = ""
+    labels: str = ""

@@ -1,0 +1,70 @@
+"""Which experiments share a stage's files: those that agree on all settings that it depends on.
+
+Its files then carry the name of the first of them, or no name where that is the first experiment of all that has it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from wsgcn.text import flatten
+from wsgcn.workflow.stages import dependencies, idle_settings, stages_of
+
+
+def value_of(settings: Mapping, key: str) -> object:
+    """The value or section that a dotted key names. Raises KeyError where there is none."""
+    for part in key.split("."):
+        settings = settings[part]
+    return settings
+
+
+def select(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+    """The settings that some dotted keys name, by those keys."""
+    return {key: value_of(settings, key) for key in keys}
+
+
+def select_params(settings: Mapping, params: Mapping[str, str | tuple[str, ...]]) -> dict[str, object]:
+    """A job's parameters from the settings that `rows.Params` name; several keys make a section of those alone."""
+    return {
+        name: value_of(settings, keys)
+        if isinstance(keys, str)
+        else {key.rpartition(".")[2]: value_of(settings, key) for key in keys}
+        for name, keys in params.items()
+    }
+
+
+def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
+    """As `select`, one value at a time, without those that no stage reads beside the others."""
+    idle = idle_settings(settings)
+    return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
+
+
+def relevant_settings(settings: Mapping) -> dict[str, object]:
+    """The settings that an experiment's stages read, by their dotted keys, in the order of the config."""
+    found = active_settings(settings, {key for keys in dependencies(settings).values() for key in keys})
+    return {key: found[key] for key in flatten(settings) if key in found}
+
+
+def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
+    """Where each stage's files of each experiment lie: {stage: {experiment: "" or "name/"}}."""
+    found: dict[str, dict[str, str]] = {}
+    first: dict[tuple[str, str], str] = {}
+    for name, settings in experiments.items():
+        stages = stages_of(settings)
+        for stage, keys in dependencies(settings).items():
+            unnamed = not stages[stage].named and stage not in found
+            agreed = (stage, fingerprint([value_of(settings, key) for key in keys]))
+            found.setdefault(stage, {})[name] = first.setdefault(agreed, "" if unnamed else f"{name}/")
+    return found
+
+
+def fingerprint(value: object) -> str:
+    """Equal for equal settings: 1.0 is 1, but not true."""
+
+    def plain(part: object) -> object:
+        if isinstance(part, Mapping):
+            return {str(key): plain(inner) for key, inner in part.items()}
+        if isinstance(part, list):
+            return [plain(inner) for inner in part]
+        return int(part) if isinstance(part, float) and part.is_integer() else part
+
+    return json.dumps(plain(value), sort_keys=True, default=repr)  # such as dates, which no setting takes

@@ -1,0 +1,50 @@
+"""What is looked at before the first job, beside the data: networks to be built, trainings too short to learn."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+
+from wsgcn.data.dataset import Dataset
+from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
+from wsgcn.workflow.plan import Job, Plan
+from wsgcn.workflow.sharing import value_of
+from wsgcn.workflow.stages import trainings_of
+
+
+def jobs_that_train(plan: Plan, running: Collection[str]) -> Iterator[Job]:
+    """The jobs that train a network, of the rules in `running`."""
+    stages = dict.fromkeys(stage for settings in plan.experiments.values() for stage in trainings_of(settings))
+    yield from (job for stage in stages for job in plan.training_jobs(stage) if job.name in running)
+
+
+def networks_to_train(plan: Plan, running: Collection[str]) -> list[tuple[str, Mapping, int]]:
+    """Of each backbone that is to be trained: where the config names it, the backbone, its output stride."""
+    found = []
+    for job in jobs_that_train(plan, running):
+        row = trainings_of(job.settings)[job.stage]
+        if row.backbone:
+            where = row.backbone.removesuffix("backbone")  # messages go on with backbone.name or backbone.weights
+            found.append((where, value_of(job.settings, row.backbone), row.stride))
+    return found
+
+
+def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
+    """A sentence for each training with so few steps that its network hardly learns."""
+    found = []
+    for job in jobs_that_train(plan, running):
+        key = trainings_of(job.settings)[job.stage].params["settings"]
+        training = value_of(job.settings, key)
+        if "epochs" not in training:
+            continue
+        epochs, batch, count = training["epochs"], training["batch"], len(job.ids)
+        if (steps := num_steps(count, epochs, batch)) < MIN_USEFUL_STEPS:
+            found.append(
+                f"{key}: {epochs} epochs over {count} images are {steps} steps of {batch} images; a network hardly "
+                f"learns in fewer than {MIN_USEFUL_STEPS}, so more epochs may help"
+            )
+    return found
+
+
+def class_counts(data: Dataset) -> str:
+    """The classes with how many images show each: a misspelt tag is a class of its own."""
+    shown = Counter(data.classes[index - 1] for image in data.images.values() for index in image.classes)
+    return f"classes: {', '.join(f'{name} ({shown[name]} images)' for name in data.classes)}"
