@@ -29,8 +29,9 @@ from wsgcn.workflow.directives import (
 )
 from wsgcn.workflow.experiments import describe, further_pairs, segmented_experiments, with_defaults
 from wsgcn.workflow.inputs import open_images, read_inputs
+from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
-from wsgcn.workflow.plan import Plan, benchmarked_experiment, evenly_spaced
+from wsgcn.workflow.plan import Plan, benchmarked_experiment
 from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request

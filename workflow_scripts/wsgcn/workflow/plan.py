@@ -1,18 +1,15 @@
-"""What the workflow computes: every file's path, and the jobs that make them. Knows the tables, not Snakemake.
+"""What the workflow computes: a job for each rule. Knows the tables, not Snakemake.
 
 Only what a run asks for is stated (`wsgcn.workflow.request`), since each rule and path costs time and memory.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from wsgcn.data.dataset import Dataset, batches
-from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
+from wsgcn.workflow.layout import Layout
+from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.request import Request, asked_experiments
-from wsgcn.workflow.rows import Stage
-from wsgcn.workflow.sharing import folders
-from wsgcn.workflow.stages import PREDICTIONS, stages_of, trainings_of
+from wsgcn.workflow.stages import trainings_of
 
 Settings = Mapping[str, object]
 
@@ -20,13 +17,6 @@ Settings = Mapping[str, object]
 def rule_name(stage: str, folder: str, batch: str = "") -> str:
     """A rule's name: partial_train_01, or partial_no-entropy_train_01 for a folder of that name."""
     return "_".join(part for part in (stage, folder.rstrip("/"), batch) if part)
-
-
-def evenly_spaced(images: Iterable[str], count: int) -> list[str]:
-    """So many ids, evenly spaced over the sorted list; all where it is shorter."""
-    ids = sorted(images)
-    count = min(count, len(ids))
-    return [ids[k * len(ids) // count] for k in range(count)]
 
 
 @dataclass(frozen=True)
@@ -83,20 +73,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A run's experiments, its data set as it is worked on, and what is stated of them.
+class Plan(Layout):
+    """The jobs of what a run asks for.
 
-    experiments: the settings of each, the base first; segmented: those whose labels train a segmentation network;
-    large: (height, width) of the images that smaller copies stand for; results: the data set's folder; asked: the
-    experiments that this run needs; allowed: the only rules to state, or None for all.
+    asked: the experiments that it needs; allowed: the only rules to state. None stands for all.
     """
 
-    experiments: Mapping[str, dict]
-    data: Dataset
-    results: str
-    batch_size: int
-    segmented: Collection[str] = ()
-    large: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     asked: Collection[str] | None = None
     allowed: Collection[str] | None = None
 
@@ -106,21 +88,6 @@ class Plan:
         return replace(self, asked=asked_experiments(request, base, self.experiments, self.owners, needs))
 
     # What is stated
-
-    @cached_property
-    def folders(self) -> dict[str, dict[str, str]]:
-        """{stage: {experiment: folder}}, the folder "" or "<experiment>/"."""
-        found = folders(self.experiments)
-        return found | {name: found["predict"] for name in PREDICTIONS}
-
-    @cached_property
-    def owners(self) -> dict[str, dict[str, str]]:
-        """{stage: {folder: the first experiment that has it}}, one set of rules each."""
-        owners: dict[str, dict[str, str]] = {}
-        for stage, by_experiment in self.folders.items():
-            for experiment, folder in by_experiment.items():
-                owners.setdefault(stage, {}).setdefault(folder, experiment)
-        return owners
 
     def states(self, name: str) -> bool:
         """Whether a rule of this name is stated."""
@@ -140,69 +107,7 @@ class Plan:
         needed = {folder for name, folder in by_experiment.items() if self.asks_for(name)}
         return {folder: name for folder, name in self.owners.get(stage, {}).items() if folder in needed}
 
-    def has(self, experiment: str, stage: str) -> bool:
-        """Whether an experiment has a stage."""
-        return experiment in self.folders.get(stage, {})
-
-    # Files
-
-    @cached_property
-    def patterns(self) -> dict[str, Stage]:
-        """The stages of all experiments by name."""
-        return {name: stage for settings in self.experiments.values() for name, stage in stages_of(settings).items()}
-
-    def files(self, experiment: str, stage: str, images: Iterable[str]) -> list[str]:
-        """The files of an experiment's stage of some images; none if it has no such stage."""
-        if not self.has(experiment, stage):
-            return []
-        pattern = PREDICTIONS.get(stage) or self.patterns[stage].file
-        before, after = f"{self.results}/{self._in_folder(experiment, stage, pattern)}".split("{image}")
-        return [f"{before}{image}{after}" for image in images]
-
-    def file(self, experiment: str, stage: str) -> str:
-        """The file of a stage that makes one for all images."""
-        return f"{self.results}/{self._in_folder(experiment, stage, self.patterns[stage].file)}"
-
-    def history(self, experiment: str, stage: str) -> str:
-        """The losses by step of a training."""
-        return f"{self.results}/{self._in_folder(experiment, stage, self.patterns[stage].history)}"
-
-    def _in_folder(self, experiment: str, stage: str, pattern: str) -> str:
-        return pattern.replace("{folder}", self.folders[stage][experiment])
-
-    def paths(self, images: Iterable[str]) -> list[str]:
-        """The image files of some ids."""
-        return [self.data.images[image].path for image in images]
-
-    def masks(self, images: Iterable[str]) -> list[str]:
-        """The masks of those that have one."""
-        return [mask for image in images if (mask := self.data.images[image].mask)]
-
-    def tags(self, images: Iterable[str]) -> list[list[int]]:
-        """The image-level classes of some ids, in their order."""
-        return [list(self.data.images[image].classes) for image in images]
-
-    def full_sizes(self, images: Collection[str]) -> dict[str, list]:
-        """Parameter of a job that writes labels: the sizes that they are to have where images have smaller copies."""
-        if not self.large.keys() & set(images):
-            return {}
-        return {"full_sizes": [self.large.get(image) for image in images]}
-
     # Jobs
-
-    @cached_property
-    def batches(self) -> dict[str, dict[str, list[str]]]:
-        """{list: {batch: ids}}."""
-        data = self.data
-        lists = {"train": data.train, "label": data.label, "cam": data.train | data.label, "evaluate": data.evaluate}
-        return {name: self.batches_of(images) for name, images in lists.items()}
-
-    def batches_of(self, images: Iterable[str]) -> dict[str, list[str]]:
-        """Ids by batch. Trained images and others never share one, so that new images retrain nothing."""
-        images = list(images)
-        known = batches([i for i in images if i in self.data.train], self.batch_size)
-        new = batches([i for i in images if i not in self.data.train], self.batch_size)
-        return {f"train_{bits}": ids for bits, ids in known.items()} | {f"new_{bits}": ids for bits, ids in new.items()}
 
     def batch_jobs(self, stage: str, rule: Callable[[Settings], str | None] | str = "") -> Iterator[Job]:
         """A job for each batch of each folder of a stage.
@@ -261,63 +166,6 @@ class Plan:
     def states_ablations(self) -> bool:
         """Whether the comparison of all experiments is stated."""
         return self.asked is None and self.states("ablations")
-
-    # What jobs measured
-
-    def is_segmented(self, experiment: str) -> bool:
-        """Whether an experiment that shares this one's pseudo labels trains a segmentation network."""
-        by_experiment = self.folders["predict"]
-        return any(by_experiment[name] == by_experiment[experiment] for name in self.segmented)
-
-    def _is_made(self, experiment: str, stage: str) -> bool:
-        segmentation = stage in ("segmentation", "predict")
-        return self.has(experiment, stage) and (not segmentation or self.is_segmented(experiment))
-
-    def seconds_files(self, experiment: str, stage: str, images: str) -> list[str]:
-        """The tables of seconds per image that the batch jobs of an experiment's stage write."""
-        folder = self.folders[stage][experiment]
-        return [f"{self.results}/seconds/{stage}/{folder}{batch}.csv" for batch in self.batches[images]]
-
-    def timing_files(self, experiment: str, evaluated: str) -> list[str]:
-        """The tables of seconds per image that an evaluation counts."""
-        stages = timed_stages(evaluated, self.experiments[experiment])
-        return [path for stage, images in stages for path in self.seconds_files(experiment, stage, images)]
-
-    def training_records(self, experiment: str) -> list[str]:
-        """What an experiment's trainings took, its own and those it shares."""
-        return [
-            f"{self.results}/seconds/{self.folders[stage][experiment]}{stage}.json"
-            for stage in trainings_of(self.experiments[experiment])
-            if self._is_made(experiment, stage)
-        ]
-
-    def provenance_files(self, experiment: str, tracked: str) -> list[str]:
-        """What the jobs of a tracked stage wrote of themselves."""
-        row = TRACKED[tracked]
-        timed = [EVALUATIONS[evaluated].timed for evaluated in row.evaluations]
-        files = [path for pair in timed if pair for path in self.seconds_files(experiment, *pair)]
-        if row.training:
-            files.append(f"{self.results}/seconds/{self.folders[row.training][experiment]}{row.training}.json")
-        return files
-
-    def evaluations(self, experiment: str, suffix: str = "json", wanted: Iterable[str] | None = None) -> list[str]:
-        """The files of an experiment's evaluations, or of the wanted ones among them."""
-        rows = {evaluated: EVALUATIONS[evaluated].stage for evaluated in (EVALUATIONS if wanted is None else wanted)}
-        return [
-            f"{self.results}/evaluation/{self.folders[stage][experiment]}{evaluated}.{suffix}"
-            for evaluated, stage in rows.items()
-            if self._is_made(experiment, stage)
-        ]
-
-    def run_files(self, experiment: str, own: bool) -> list[str]:
-        """The files of an experiment's child runs: of the stages that it computes itself, or of those it shares."""
-        found = []
-        for tracked, row in TRACKED.items():
-            if self._is_made(experiment, row.stage):
-                folder = self.folders[row.stage][experiment]
-                if (self.owners[row.stage][folder] == experiment) == own:
-                    found.append(f"{self.results}/mlflow/{folder}{tracked}.json")
-        return found
 
 
 BENCHMARK_RULES = ("bench", "benchmark_core")
