@@ -1,4 +1,4 @@
-"""Other methods' maps: what they hold is read as it was saved, and nothing that a file says is ever executed."""
+"""External CAMs: their arrays are read as they were saved, and nothing in a file is ever executed."""
 
 import copyreg
 import io
@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from wsgcn.cam.external import read_external_cams
+from wsgcn.cam.contract import CamInput
+from wsgcn.cam.external import open_external_cams, read_external_cams
 from wsgcn.graph.grid import grid_size
 
 SIZE = (10, 14)
-MOST = 20
+NUM_CLASSES = 20
 HALF = np.full((1, *SIZE), 0.5)
 
 
@@ -35,10 +36,10 @@ def save(path, value, protocol=4):
     return path
 
 
-def irn(rng, classes=(3, 7), size=SIZE, as_is=np.asarray):
-    """An IRN-style dict; as_is turns the arrays into what a method would save."""
+def irn(rng, classes=(3, 7), size=SIZE, convert=np.asarray):
+    """An IRN-style dict; convert: from the arrays to what a method saves."""
     cam, full = (rng.random((len(classes), *s)).astype(np.float32) for s in (grid_size(*size), size))
-    return {"keys": np.array(classes), "cam": as_is(cam), "high_res": as_is(full)}
+    return {"keys": np.array(classes), "cam": convert(cam), "high_res": convert(full)}
 
 
 def slow_bilinear(array, size):
@@ -56,9 +57,9 @@ def slow_bilinear(array, size):
     return out
 
 
-def refused(path, match):
+def assert_refused(path, match):
     with pytest.raises(ValueError, match=match) as caught:
-        read_external_cams(path, SIZE, (3,), MOST)
+        read_external_cams(path, SIZE, (3,), NUM_CLASSES)
     assert str(caught.value).startswith(f"CAM file {path}: ") and "\n" not in str(caught.value)
 
 
@@ -80,9 +81,9 @@ CONVERSIONS = {
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", CONVERSIONS)
 def test_irn_style_is_read_as_it_was_saved(kind, protocol, rng, tmp_path):
-    content = irn(rng, (3, 12, 7), as_is=CONVERSIONS[kind])
+    content = irn(rng, (3, 12, 7), convert=CONVERSIONS[kind])
     path = save(tmp_path / "a.npy", content, protocol)
-    found = read_external_cams(str(path), SIZE, [7, 3], MOST)
+    found = read_external_cams(str(path), SIZE, [7, 3], NUM_CLASSES)
     for name, array in zip(("cam", "high_res"), found, strict=True):
         expected = content[name]
         expected = expected.detach().float().numpy() if torch.is_tensor(expected) else expected.astype(np.float32)
@@ -90,12 +91,12 @@ def test_irn_style_is_read_as_it_was_saved(kind, protocol, rng, tmp_path):
         np.testing.assert_array_equal(array, expected[[2, 0]])
 
 
-def test_names_of_numpy_1_and_long_headers_are_known(tmp_path):
+def test_names_of_numpy_1_and_long_headers_are_read(tmp_path):
     path = save(tmp_path / "a.npy", {"keys": [np.int64(3)], "high_res": HALF}, 2)
     data = path.read_bytes()
     assert b"numpy._core" in data
     path.write_bytes(data.replace(header(), header(version=(2, 0))).replace(b"numpy._core", b"numpy.core"))
-    assert (read_external_cams(path, SIZE, (3,), MOST)[1] == 0.5).all()
+    assert (read_external_cams(path, SIZE, (3,), NUM_CLASSES)[1] == 0.5).all()
 
 
 @pytest.mark.parametrize("number", [int, np.int64, np.uint8])
@@ -103,7 +104,7 @@ def test_names_of_numpy_1_and_long_headers_are_known(tmp_path):
 def test_psa_style_is_read_and_coarsened(number, protocol, rng, tmp_path):
     maps = rng.random((3, *SIZE)).astype(np.float32)
     path = save(tmp_path / "a.npy", {number(k): m for k, m in zip((12, 3, 7), maps, strict=True)}, protocol)
-    cam, full = read_external_cams(path, SIZE, (3, 12), MOST)
+    cam, full = read_external_cams(path, SIZE, (3, 12), NUM_CLASSES)
     np.testing.assert_array_equal(full, maps[[1, 0]])
     np.testing.assert_allclose(cam, slow_bilinear(maps[[1, 0]], grid_size(*SIZE)), atol=1e-6)
 
@@ -120,50 +121,68 @@ def test_keys_of_every_kind(dtype, rng, tmp_path):
     else:
         content["keys"] = content["keys"].astype(dtype)
     np.save(tmp_path / "2007_000032.npy", content)
-    _, full = read_external_cams(tmp_path / "2007_000032.npy", SIZE, (7,), MOST)
+    _, full = read_external_cams(tmp_path / "2007_000032.npy", SIZE, (7,), NUM_CLASSES)
     np.testing.assert_array_equal(full, content["high_res"][[1]])
 
 
 @pytest.mark.parametrize("left_out", [{"cam": None}, {"high_res": None}], ids=["cam", "high_res"])
 @pytest.mark.parametrize("as_none", [True, False])
-def test_what_is_left_out_is_interpolated(left_out, as_none, rng, tmp_path):
+def test_missing_maps_are_interpolated(left_out, as_none, rng, tmp_path):
     content = irn(rng)
-    kept = content | left_out if as_none else {name: content[name] for name in content if name not in left_out}
-    found = read_external_cams(save(tmp_path / "a.npy", kept), SIZE, (3, 7), MOST)
+    partial = content | left_out if as_none else {name: content[name] for name in content if name not in left_out}
+    found = read_external_cams(save(tmp_path / "a.npy", partial), SIZE, (3, 7), NUM_CLASSES)
     given = content["high_res" if "cam" in left_out else "cam"]
     for array, size in zip(found, (grid_size(*SIZE), SIZE), strict=True):
         np.testing.assert_allclose(array, slow_bilinear(given, size), atol=1e-6)
 
 
-def test_another_grid_is_resized_and_full_maps_come_from_it_directly(rng, tmp_path):
+def test_maps_on_another_grid_are_resized_to_both_sizes(rng, tmp_path):
     given = rng.random((1, 2, 3)).astype(np.float32)
     save(tmp_path / "a.npy", {"keys": [3], "cam": given})
-    for array, size in zip(read_external_cams(tmp_path / "a.npy", SIZE, (3,), MOST), ((3, 4), SIZE), strict=True):
+    for array, size in zip(
+        read_external_cams(tmp_path / "a.npy", SIZE, (3,), NUM_CLASSES), ((3, 4), SIZE), strict=True
+    ):
         np.testing.assert_allclose(array, slow_bilinear(given, size), atol=1e-6)
 
 
-def test_maps_are_of_the_image_s_own_size_where_a_smaller_copy_is_worked_on(rng, tmp_path):
+def test_maps_have_the_full_size_where_a_smaller_copy_is_processed(rng, tmp_path):
     content, small = irn(rng), (5, 7)
     path = save(tmp_path / "a.npy", content)
-    cam, full = read_external_cams(path, small, (3, 7), MOST, SIZE)
+    cam, full = read_external_cams(path, small, (3, 7), NUM_CLASSES, SIZE)
     np.testing.assert_allclose(cam, slow_bilinear(content["cam"], grid_size(*small)), atol=1e-6)
     np.testing.assert_allclose(full, slow_bilinear(content["high_res"], small), atol=1e-6)
     with pytest.raises(ValueError, match="of shape 2×10×14 where its keys and the image ask for 2×5×7"):
-        read_external_cams(path, small, (3, 7), MOST)
+        read_external_cams(path, small, (3, 7), NUM_CLASSES)
 
 
 def test_rounding_is_clipped_and_zeros_stay(tmp_path):
     maps = np.zeros((2, *SIZE))
     maps[0, 0, :2] = -0.0009, 1.0009
-    _, full = read_external_cams(save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps}), SIZE, (3, 7), MOST)
+    _, full = read_external_cams(
+        save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps}), SIZE, (3, 7), NUM_CLASSES
+    )
     assert full.sum() == 1 and full.min() == 0
 
 
-def test_maps_that_the_image_does_not_need_may_hold_anything(tmp_path):
+def test_maps_of_other_classes_are_not_checked(tmp_path):
     maps = np.full((2, *SIZE), 0.5)
     maps[0] = np.nan
     path = save(tmp_path / "a.npy", {"keys": [3, 7], "high_res": maps})
-    assert (read_external_cams(path, SIZE, (7,), MOST)[1] == 0.5).all()
+    assert (read_external_cams(path, SIZE, (7,), NUM_CLASSES)[1] == 0.5).all()
+
+
+def test_files_are_a_source_of_external_cams(rng, tmp_path):
+    """The data set's class 1 is the files' number 7, its class 2 their 3."""
+    content = irn(rng)
+    path = str(save(tmp_path / "a.npy", content))
+    numbering = [f"class {k}" for k in range(NUM_CLASSES)]
+    cams_of = open_external_cams({"names": ["class 7", "class 3"], "numbering": numbering}, None, None)
+    for image_size, full_size in ((SIZE, None), ((5, 7), SIZE)):
+        found = cams_of(CamInput(np.zeros((*image_size, 3), np.uint8), (1, 2), path, full_size))
+        expected = read_external_cams(path, image_size, [7, 3], NUM_CLASSES, full_size)
+        for maps, same in zip(found, expected, strict=True):
+            assert maps.dtype == np.float32
+            np.testing.assert_array_equal(maps, same)
 
 
 CONTENTS = {
@@ -183,7 +202,7 @@ CONTENTS = {
     "unknown": ({"keys": [20], "high_res": HALF}, "unknown class 20; known are 0 to 19"),
     "negative": ({-1: HALF[0]}, "unknown class -1"),
     "another": ({"keys": [4], "high_res": HALF}, "lacks class 3, which the image has"),
-    "twice": ({"keys": [3, 3], "high_res": HALF.repeat(2, 0)}, "holds a class twice"),
+    "twice": ({"keys": [3, 3], "high_res": HALF.repeat(2, 0)}, "lists a class twice"),
     "NaN": ({"keys": [3], "high_res": HALF * np.nan}, "high_res that is not finite"),
     "overflow": ({"keys": [3], "high_res": HALF * 1e300}, "high_res that is not finite"),
     "too high": ({"keys": [3], "high_res": HALF * 5}, "high_res from 2.5 to 2.5, outside of 0 to 1"),
@@ -200,29 +219,29 @@ CONTENTS = {
 @pytest.mark.parametrize("case", CONTENTS)
 def test_wrong_contents_are_named(case, protocol, tmp_path):
     content, match = CONTENTS[case]
-    refused(save(tmp_path / "a.npy", content, protocol), match)
+    assert_refused(save(tmp_path / "a.npy", content, protocol), match)
 
 
 def test_broken_files_are_named(rng, tmp_path):
     path = tmp_path / "a.npy"
-    refused(path, "does not exist$")
-    refused(tmp_path, "does not exist$")
+    assert_refused(path, "does not exist$")
+    assert_refused(tmp_path, "does not exist$")
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", "does not exist$")
+    assert_refused(tmp_path / "pipe", "does not exist$")
     np.save(path, np.zeros((2, 3)))
-    refused(path, "a plain array, which does not tell its classes")
+    assert_refused(path, "a plain array without class numbers")
     np.save(path, np.array([{}, {}]))
-    refused(path, "a plain array")
+    assert_refused(path, "a plain array")
     data = save(path, irn(rng)).read_bytes()
     for end in (0, 3, 7, 9, 30, len(header()), len(header()) + 1, 100, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:end])
-        refused(path, "no .npy file, or a broken one|damaged pickle")
+        assert_refused(path, "not a .npy file, or a broken one|damaged pickle")
     for text in ("(" * 9000, "-" * 9000, "1+" * 4900 + "1", "{'descr': '|O'}", "open('x')"):
         path.write_bytes(header(text))
-        refused(path, "no .npy file, or a broken one")
+        assert_refused(path, "not a .npy file, or a broken one")
     with open(path, "wb") as stream:
         stream.truncate(2**31 + 1)
-    refused(path, "takes over 2 GiB")
+    assert_refused(path, "takes over 2 GiB")
 
 
 class Call:
@@ -242,7 +261,7 @@ def names(module, attribute):
 
 
 def attacks(marker):
-    """Pickles, each of which would write `marker` or hang or fill the memory, and what the error names."""
+    """Pickles, each of which would write `marker`, hang or fill the memory, and the part of the error that names it."""
     run = Call(os.system, (f"touch {marker}",))
     rebuild, load = torch._utils._rebuild_tensor_v2, torch.storage._load_from_bytes
     for protocol in (2, 3, 4, 5):
@@ -292,7 +311,7 @@ def test_nothing_is_executed(tmp_path):
     for pickled, match in attacks(marker):
         path.write_bytes(header() + pickled)
         start = time.monotonic()
-        refused(path, match)
+        assert_refused(path, match)
         assert time.monotonic() - start < 5
     assert list(tmp_path.iterdir()) == [path]
     path.write_bytes(header() + next(attacks(marker))[0])
@@ -324,7 +343,7 @@ def test_broken_bytes_end_in_maps_or_a_value_error(rng, tmp_path):
                     data[a : a + 4] = rng.bytes(4)
         path.write_bytes(data)
         try:
-            cam, full = read_external_cams(path, size, (3,), MOST)
+            cam, full = read_external_cams(path, size, (3,), NUM_CLASSES)
         except ValueError as error:
             assert str(error).startswith(f"CAM file {path}: ")
             outcomes["refused"] += 1

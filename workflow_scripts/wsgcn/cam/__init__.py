@@ -1,1 +1,1 @@
-"""Class activation maps: of a classifier trained on the tags, or those that other methods wrote."""
+"""Class activation maps: of a classifier trained on the tags, or external ones from the files of other methods."""
