@@ -1,4 +1,4 @@
-"""What the refinement takes from either network's file."""
+"""Affinity matrices and node features from either network's file."""
 
 import subprocess
 import sys
@@ -20,8 +20,8 @@ H, W = 6, 8
 
 
 @pytest.fixture
-def of_irnet(rng):
-    """As make_boundaries.py writes it, with fewer channels."""
+def irnet_output(rng):
+    """As `open_boundary_net` gives it, with fewer channels."""
     return {
         "boundary": rng.random((H, W), np.float32),
         "features": rng.standard_normal((5, H, W)).astype(np.float16),
@@ -30,93 +30,98 @@ def of_irnet(rng):
 
 
 @pytest.fixture
-def of_affinitynet(rng):
-    """As make_features.py writes it, with fewer channels."""
+def affinitynet_output(rng):
+    """As `open_affinitynet` gives it, with fewer channels."""
     return {"features": rng.standard_normal((5, H // 2, W // 2)).astype(np.float16)}
 
 
 @pytest.mark.parametrize("radius, beta", [(3, 2), (5, 10)])
-def test_affinities_of_irnet_s_file_come_from_its_boundary(radius, beta, of_irnet, pairs, points_between):
-    expected, boundary = np.eye(H * W), of_irnet["boundary"].astype(float)
+def test_irnet_affinities_come_from_its_boundary(radius, beta, irnet_output, pairs, points_between):
+    expected, boundary = np.eye(H * W), irnet_output["boundary"].astype(float)
     for a, b in pairs(H, W, radius):
         i, j = a[0] * W + a[1], b[0] * W + b[1]
         expected[i, j] = expected[j, i] = (1 - max(boundary[p] for p in points_between(a, b))) ** beta
-    found = affinity_matrix_from(of_irnet, (H, W), radius, beta)
+    found = affinity_matrix_from(irnet_output, (H, W), radius, beta)
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4, atol=1e-9)
-    np.testing.assert_array_equal(found.toarray(), affinity_matrix(of_irnet["boundary"], radius, beta).toarray())
+    np.testing.assert_array_equal(found.toarray(), affinity_matrix(irnet_output["boundary"], radius, beta).toarray())
 
 
 @pytest.mark.parametrize("radius, beta", [(3, 2), (5, 8)])
 @pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
-def test_affinities_of_affinitynet_s_file_come_from_its_features_on_the_grid(size, radius, beta, of_affinitynet, pairs):
+def test_affinitynet_affinities_come_from_its_features_on_the_grid(size, radius, beta, affinitynet_output, pairs):
     h, w = size
-    features, expected = resample_to_grid(of_affinitynet["features"], size).astype(float), np.eye(h * w)
+    features, expected = resample_to_grid(affinitynet_output["features"], size).astype(float), np.eye(h * w)
     for a, b in pairs(h, w, radius):
         i, j = a[0] * w + a[1], b[0] * w + b[1]
         difference = np.mean([abs(channel[a] - channel[b]) for channel in features])
         expected[i, j] = expected[j, i] = np.exp(-difference) ** beta
-    found = affinity_matrix_from(of_affinitynet, size, radius, beta)
+    found = affinity_matrix_from(affinitynet_output, size, radius, beta)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4)
-    matrix = feature_affinity_matrix(resample_to_grid(of_affinitynet["features"], size), radius, beta)
+    matrix = feature_affinity_matrix(resample_to_grid(affinitynet_output["features"], size), radius, beta)
     np.testing.assert_array_equal(found.toarray(), matrix.toarray())
 
 
-def test_plain_features_of_irnet_s_file_are_rows_over_the_nodes(of_irnet):
-    found = node_features(of_irnet, (H, W), "plain")
+def test_plain_irnet_features_are_rows_over_the_nodes(irnet_output):
+    found = node_features(irnet_output, (H, W), "plain")
     assert found.shape == (5, H * W) and found.dtype == np.float32
     for d, y, x in np.ndindex(5, H, W):
-        assert found[d, y * W + x] == of_irnet["features"][d, y, x]
+        assert found[d, y * W + x] == irnet_output["features"][d, y, x]
 
 
-def test_weighted_features_are_each_channel_times_its_weight(of_irnet):
-    found = node_features(of_irnet, (H, W), "weighted")
+def test_weighted_features_are_each_channel_times_its_weight(irnet_output):
+    found = node_features(irnet_output, (H, W), "weighted")
     assert found.shape == (5, H * W) and found.dtype == np.float32
     for d, y, x in np.ndindex(5, H, W):
-        assert found[d, y * W + x] == pytest.approx(float(of_irnet["features"][d, y, x] * of_irnet["weight"][d]))
+        assert found[d, y * W + x] == pytest.approx(
+            float(irnet_output["features"][d, y, x] * irnet_output["weight"][d])
+        )
 
 
 @pytest.mark.parametrize("which", ["plain", "weighted"])
 @pytest.mark.parametrize("size", [(H, W), (H - 1, W - 1), (H // 2, W // 2)])
-def test_features_of_affinitynet_s_file_are_brought_to_the_grid(size, which, of_affinitynet):
-    found = node_features(of_affinitynet, size, which)
+def test_affinitynet_features_are_resampled_to_the_grid(size, which, affinitynet_output):
+    found = node_features(affinitynet_output, size, which)
     assert found.shape == (5, size[0] * size[1]) and found.dtype == np.float32
-    values = [float(value) for value in of_affinitynet["features"].ravel()]
+    values = [float(value) for value in affinitynet_output["features"].ravel()]
     root_mean_square = (sum(value**2 for value in values) / len(values)) ** 0.5
-    on_nodes = resample_to_grid(of_affinitynet["features"].astype(np.float32), size)
+    on_nodes = resample_to_grid(affinitynet_output["features"].astype(np.float32), size)
     for d, y, x in np.ndindex(5, *size):
         assert found[d, y * size[1] + x] == pytest.approx(on_nodes[d, y, x] / root_mean_square, rel=1e-4, abs=1e-6)
 
 
-def test_features_of_zeros_stay_zeros(of_affinitynet):
-    zeros = {"features": np.zeros_like(of_affinitynet["features"])}
+def test_zero_features_stay_zero(affinitynet_output):
+    zeros = {"features": np.zeros_like(affinitynet_output["features"])}
     assert not node_features(zeros, (H, W), "plain").any()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_what_was_read_stays_as_it_is(dtype, of_irnet, of_affinitynet):
-    """Above all where no conversion copies it."""
-    for learnt, size in ((of_irnet, (H, W)), (of_affinitynet, (H, W))):
-        learnt = {name: values.astype(dtype) for name, values in learnt.items()}
-        before = {name: values.copy() for name, values in learnt.items()}
-        affinity_matrix_from(learnt, size, 3, 2)
-        node_features(learnt, size, "weighted")[:] = 7
-        for name, values in learnt.items():
+def test_network_output_is_not_modified(dtype, irnet_output, affinitynet_output):
+    """Even where no conversion copies it."""
+    for network_output, size in ((irnet_output, (H, W)), (affinitynet_output, (H, W))):
+        network_output = {name: values.astype(dtype) for name, values in network_output.items()}
+        before = {name: values.copy() for name, values in network_output.items()}
+        affinity_matrix_from(network_output, size, 3, 2)
+        node_features(network_output, size, "weighted")[:] = 7
+        for name, values in network_output.items():
             np.testing.assert_array_equal(values, before[name])
 
 
-def test_both_files_as_they_are_written_and_read(tmp_path, of_irnet, of_affinitynet):
-    for learnt in (of_irnet, of_affinitynet):
-        write_arrays(tmp_path / "x.npz", **learnt)
+def test_written_and_read_output_is_equivalent(tmp_path, irnet_output, affinitynet_output):
+    for network_output in (irnet_output, affinitynet_output):
+        write_arrays(tmp_path / "x.npz", **network_output)
         read = read_arrays(tmp_path / "x.npz")
         for found, expected in (
-            (affinity_matrix_from(read, (H, W), 3, 2).toarray(), affinity_matrix_from(learnt, (H, W), 3, 2).toarray()),
-            (node_features(read, (H, W), "weighted"), node_features(learnt, (H, W), "weighted")),
+            (
+                affinity_matrix_from(read, (H, W), 3, 2).toarray(),
+                affinity_matrix_from(network_output, (H, W), 3, 2).toarray(),
+            ),
+            (node_features(read, (H, W), "weighted"), node_features(network_output, (H, W), "weighted")),
         ):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_walks_wait_for_neither_timm_nor_pandas():
+def test_walks_import_neither_timm_nor_pandas():
     """A batch job that needs no network starts without them."""
     modules = "sys, wsgcn.affinity.matrices, wsgcn.refinement.random_walk"
     code = f"import {modules}; print(*sorted({{'numpy', 'timm', 'pandas'}} & set(sys.modules)))"

@@ -1,1 +1,1 @@
-"""Affinity networks, IRNet and AffinityNet, and the matrices that are made of what they say of an image."""
+"""Affinity networks: their labels from CAMs, their training, and the affinities and node features they give."""

@@ -1,4 +1,4 @@
-"""What an affinity network has learnt of an image, as its file holds it, for the refinement.
+"""Affinity matrices and node features from the output of an affinity network, as its file per image holds it.
 
 IRNet's file: boundary [h, w], features [160, h, w], weight [160] of the boundary layer. AffinityNet's: features
 [448, h', w'] on its own coarser grid, from which both affinities and node features come.
@@ -16,30 +16,30 @@ from wsgcn.graph.stencil import stencil_matrix
 
 
 def affinity_matrix_from(
-    learnt: Mapping[str, np.ndarray], size: tuple[int, int], radius: int, beta: float
+    network_output: Mapping[str, np.ndarray], size: tuple[int, int], radius: int, beta: float
 ) -> scipy.sparse.dia_array:
     """The affinity matrix [N, N] over a grid of `size`, from either network's file.
 
-    AffinityNet's features are of every 8th pixel; on the grid of every 4th, neighbours differ half as much, so that
-    the same reach and contrast take about twice the radius and the power beta that its paper has.
+    AffinityNet's features are of every 8th pixel. On the grid of every 4th pixel neighbours differ half as much, so the
+    same reach and contrast need about twice the radius and the power beta of its paper.
     """
-    if "boundary" in learnt:
-        return affinity_matrix(learnt["boundary"], radius, beta)
-    return feature_affinity_matrix(resample_to_grid(learnt["features"], size), radius, beta)
+    if "boundary" in network_output:
+        return affinity_matrix(network_output["boundary"], radius, beta)
+    return feature_affinity_matrix(resample_to_grid(network_output["features"], size), radius, beta)
 
 
-def node_features(learnt: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
+def node_features(network_output: Mapping[str, np.ndarray], size: tuple[int, int], which: str) -> np.ndarray:
     """V as rows over the nodes of a grid of `size`, float32 [D, N].
 
     which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
-    AffinityNet's features, which no such layer follows, are always plain, and divided by their root mean square:
-    IRNet's are normalised by its groups, these are ten times as large and saturate a GCN at its learning rate.
+    AffinityNet has no such layer, so its features are always plain. They are divided by their root mean square: they
+    are ten times as large as IRNet's, which its groups normalise, and saturate a GCN at its learning rate.
     """
-    features = learnt["features"].astype(np.float32)
-    if "boundary" not in learnt:
+    features = network_output["features"].astype(np.float32)
+    if "boundary" not in network_output:
         features /= max(float(np.sqrt(np.square(features).mean())), 1e-6)
     elif which == "weighted":
-        features *= learnt["weight"][:, None, None]
+        features *= network_output["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
         features = resample_to_grid(features, size)
     return features.reshape(len(features), -1)
@@ -49,7 +49,7 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
     """Affinities a_ij^beta, a_ij = 1 - max of the boundary map on the line from i to j, for pairs nearer than radius.
 
     boundary: float [h, w] in 0..1. Returns the symmetric float32 matrix [N, N] with ones on its diagonal: about 66
-    entries a row at radius 5 (IRNet, Ahn et al., CVPR 2019, section 5.2).
+    entries per row at radius 5 (IRNet, Ahn et al., CVPR 2019, section 5.2).
     """
     tensor = torch.from_numpy(np.ascontiguousarray(boundary, np.float32))
 
@@ -60,9 +60,9 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
 
 
 def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
-    """exp(-mean |fi - fj|) of each point of [..., D, h, w] and its partner at (dy, dx), at `paths.origin_slices`."""
-    here, there = (features[..., *place] for place in pair_slices(*features.shape[-2:], dy, dx))
-    return torch.exp(-(here - there).abs().mean(-3))
+    """exp(-mean |fi - fj|) of the points [..., D, h, w] and their partners at (dy, dx), at `grid.origin_slices`."""
+    a, b = (features[..., *slices] for slices in pair_slices(*features.shape[-2:], dy, dx))
+    return torch.exp(-(a - b).abs().mean(-3))
 
 
 def resample_to_grid(features: np.ndarray, size: tuple[int, int]) -> np.ndarray:
