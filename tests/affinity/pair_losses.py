@@ -1,11 +1,11 @@
-"""The three-part loss over pairs of points by loops, which IRNet and AffinityNet learn by."""
+"""The pairwise affinity loss of IRNet and AffinityNet as a naive loop over pairs of points."""
 
 import numpy as np
 
 TERMS = ("loss", "loss_positive_background", "loss_positive_foreground", "loss_negative")
 
 
-def losses_by_loops(affinity, label, pairs, epsilon=1e-5):
+def naive_losses(affinity, label, pairs, epsilon=1e-5):
     """The terms in their order in TERMS, over every pair of labelled points of every image.
 
     affinity(b, p, q): of two points of image b; label: [B, h, w]; pairs: those of an image.
@@ -24,6 +24,6 @@ def losses_by_loops(affinity, label, pairs, epsilon=1e-5):
 
 
 def values_of(losses):
-    """Of those terms, in their order."""
+    """The values of those terms, in their order."""
     assert tuple(losses) == TERMS
     return [losses[name].item() for name in TERMS]

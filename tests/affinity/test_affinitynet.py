@@ -1,6 +1,7 @@
-"""AffinityNet's labels, its network and its training, against loops."""
+"""AffinityNet's labels, network and training against naive loops."""
 
 import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from wsgcn.affinity.affinitynet import (
     affinity_features,
     build_affinitynet,
     label_for_affinitynet,
+    open_affinitynet,
     train_affinitynet,
 )
 from wsgcn.affinity.matrices import feature_affinity, resample_to_grid
@@ -29,7 +31,7 @@ SIZES = [(64, 64), (50, 71), (33, 40)]
 SETTINGS = {"alpha_low": 2, "alpha_high": 8}
 
 
-def label_by_loops(cams, low, high, classes):
+def naive_label(cams, low, high, classes):
     """From CAMs [K, h, w] and the winners [h, w] of the two CRFs, 0 for background, k + 1 for class k."""
     label = np.full(cams.shape[1:], 255, np.uint8)
     for y, x in np.ndindex(label.shape):
@@ -40,41 +42,41 @@ def label_by_loops(cams, low, high, classes):
     return label
 
 
-def test_label_for_affinitynet_is_the_loop_s(rng, monkeypatch):
-    """With the CRF left out: a class where it beats much background, background where little beats all."""
-    image, crf, seen = np.zeros((12, 13, 3), np.uint8), {"iterations": 7}, []
+def test_label_for_affinitynet_matches_naive_loop(rng, monkeypatch, crf_settings):
+    """Without the CRF: a class where it beats much background, background where little beats all classes."""
+    image, crf, calls = np.zeros((12, 13, 3), np.uint8), replace(crf_settings, iterations=7), []
 
-    def left_out(*arguments):
-        seen.append(arguments)
+    def unchanged_scores(*arguments):
+        calls.append(arguments)
         return arguments[1]
 
-    monkeypatch.setattr(affinitynet, "dense_crf", left_out)
+    monkeypatch.setattr(affinitynet, "dense_crf", unchanged_scores)
     cams = (rng.random((2, 12, 13)) ** 3).astype(np.float32)
     low, high = np.zeros((12, 13), int), np.zeros((12, 13), int)
     for y, x in np.ndindex(12, 13):
         peak, winner = max(cams[:, y, x]), 1 + int(cams[1, y, x] > cams[0, y, x])
         low[y, x] = winner if peak > (1 - peak) ** 2 else 0
         high[y, x] = winner if peak > (1 - peak) ** 8 else 0
-    label = label_for_affinitynet(image, cams, [6, 9], SETTINGS | {"crf": crf})
-    expected = label_by_loops(cams, low, high, [6, 9])
+    label = label_for_affinitynet(image, cams, [6, 9], SETTINGS | {"crf": asdict(crf)})
+    expected = naive_label(cams, low, high, [6, 9])
     assert set(np.unique(expected)) == {0, 6, 9, 255} and label.dtype == np.uint8
     np.testing.assert_array_equal(label, expected)
-    assert len(seen) == 2 and all(call[0] is image and call[2] is crf for call in seen)
+    assert len(calls) == 2 and all(call[0] is image and call[2] == crf for call in calls)
 
 
-def test_what_the_two_crfs_say_makes_the_label(monkeypatch):
-    """The first has much background, the second little; where both are sure of different things it is background."""
-    answers = {2: [1, 2, 0, 0, 2, 1], 8: [1, 2, 1, 0, 0, 0]}
+def test_label_combines_both_crfs(monkeypatch, crf_settings):
+    """The first has much background, the second little; where they disagree, the second's background wins."""
+    winners = {2: [1, 2, 0, 0, 2, 1], 8: [1, 2, 1, 0, 0, 0]}
     cams = np.full((2, 1, 6), 0.5, np.float32)
 
     def crf(image, scores, settings):
         alpha = round(math.log(scores[0, 0, 0], 0.5))
-        return np.eye(3)[[answers[alpha]]].transpose(2, 0, 1)
+        return np.eye(3)[[winners[alpha]]].transpose(2, 0, 1)
 
     monkeypatch.setattr(affinitynet, "dense_crf", crf)
-    label = label_for_affinitynet(np.zeros((1, 6, 3), np.uint8), cams, [4, 7], SETTINGS | {"crf": {}})
+    label = label_for_affinitynet(np.zeros((1, 6, 3), np.uint8), cams, [4, 7], SETTINGS | {"crf": crf_settings})
     assert label.tolist() == [[4, 7, 255, 0, 0, 0]]
-    np.testing.assert_array_equal(label, label_by_loops(cams, np.array([answers[2]]), np.array([answers[8]]), [4, 7]))
+    np.testing.assert_array_equal(label, naive_label(cams, np.array([winners[2]]), np.array([winners[8]]), [4, 7]))
 
 
 def test_label_for_affinitynet_of_a_picture(picture, crf_settings):
@@ -88,7 +90,7 @@ def test_label_for_affinitynet_of_a_picture(picture, crf_settings):
     assert not (label == 8).any()
 
 
-def test_more_background_for_the_sure_foreground_labels_less(picture, crf_settings, rng):
+def test_more_background_labels_less_foreground(picture, crf_settings, rng):
     cams = (0.9 * rng.random((1, 24, 30))).astype(np.float32)
     counts = [
         (label_for_affinitynet(picture, cams, [4], {"alpha_low": a, "alpha_high": 32, "crf": crf_settings}) == 4).sum()
@@ -118,7 +120,7 @@ def test_network_reduces_the_last_three_stages_to_448_channels(net):
 
 
 def test_layers_start_as_in_the_released_code(net):
-    """Kaiming's normal and Xavier's uniform of gain 4, told apart by what few values go beyond."""
+    """Kaiming's normal and Xavier's uniform of gain 4, which differ in their tails."""
     for stage in net.stages:
         weight, deviation = stage.weight, math.sqrt(2 / stage.in_channels)
         assert weight.std().item() == pytest.approx(deviation, rel=0.05) and abs(weight.mean()) < deviation / 20
@@ -128,7 +130,7 @@ def test_layers_start_as_in_the_released_code(net):
     assert (size > bound / 2).float().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
-def test_features_tell_points_apart_from_the_start(net, picture):
+def test_initial_features_differ_between_points(net, picture):
     """With torch's own initialisation all affinities are near 1."""
     features = affinity_features(net, picture, torch.device("cpu"))
     assert feature_affinity(torch.tensor(features), 0, 2).min() < 0.5
@@ -143,8 +145,8 @@ def test_features_are_at_stride_eight(size, net):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_features_are_what_the_paper_says(size, backbone):
-    """The forward pass by matrix products and a bilinear of its own."""
+def test_features_match_naive_forward_pass(size, backbone):
+    """The forward pass by matrix products and naive bilinear interpolation."""
     torch.manual_seed(1)
     net, images = AffinityNet(backbone).eval(), torch.rand(1, 3, *size)
     h, w = math.ceil(size[0] / 8), math.ceil(size[1] / 8)
@@ -158,7 +160,7 @@ def test_features_are_what_the_paper_says(size, backbone):
         found = net(images)[0].numpy()
     assert stages[-3].shape[2:] == (h, w)  # the finest of the three
     parts = [
-        bilinear_by_loops(layer(stage.weight, maps[0].numpy()), (h, w))
+        naive_bilinear(layer(stage.weight, maps[0].numpy()), (h, w))
         for stage, maps in zip(net.stages, stages[-3:], strict=True)
     ]
     np.testing.assert_allclose(found, layer(net.last.weight, np.concatenate(parts)), rtol=1e-5, atol=1e-4)
@@ -185,8 +187,8 @@ def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
 # Features of an image, and on the grid
 
 
-def bilinear_by_loops(maps, size):
-    """[D, h', w'] at another size: pixels are areas, whose centres are interpolated between; the border's go on."""
+def naive_bilinear(maps, size):
+    """[D, h', w'] at another size: interpolated between the centres of pixels, constant beyond those of the border."""
     (h, w), (rows, columns) = maps.shape[1:], size
     result = np.zeros((len(maps), rows, columns))
     for y in range(rows):
@@ -202,15 +204,13 @@ def bilinear_by_loops(maps, size):
 
 
 @pytest.mark.parametrize("coarse, size", [((4, 6), (8, 12)), ((7, 9), (13, 18)), ((1, 2), (2, 3)), ((5, 5), (5, 5))])
-def test_on_grid_is_bilinear(coarse, size, rng):
+def test_resample_to_grid_matches_naive_bilinear(coarse, size, rng):
     maps = rng.standard_normal((3, *coarse)).astype(np.float32)
     found = resample_to_grid(maps, size)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, bilinear_by_loops(maps, size), atol=1e-5)
+    np.testing.assert_allclose(found, naive_bilinear(maps, size), atol=1e-5)
     half = maps.astype(np.float16)
-    np.testing.assert_allclose(
-        resample_to_grid(half, size), bilinear_by_loops(half.astype(np.float64), size), atol=1e-5
-    )
+    np.testing.assert_allclose(resample_to_grid(half, size), naive_bilinear(half.astype(np.float64), size), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -238,7 +238,7 @@ TRAINING = {
 
 
 @pytest.fixture
-def drawn(tmp_path, rng):
+def labelled_pictures(tmp_path, rng):
     """Paths of two pictures of a red rectangle on blue, and of their labels."""
     images, labels = [], []
     for k in range(2):
@@ -252,26 +252,36 @@ def drawn(tmp_path, rng):
     return images, labels
 
 
-def test_train_affinitynet(drawn, wheel, net, quietly):
+def test_train_affinitynet_learns_and_is_reproducible(labelled_pictures, wheel, net, fit_context):
     """Labels that follow the picture are learnt; the same seed gives the same network, another seed another."""
-    runs = [train_affinitynet(*drawn, wheel, TRAINING, quietly(seed)) for seed in (0, 0, 1)]
-    (first, history), (same, again), (other, _) = runs
+    params = {"backbone": asdict(wheel), "settings": TRAINING}
+    trained = [train_affinitynet(*labelled_pictures, params, fit_context(seed)) for seed in (0, 0, 1)]
+    (first, history), (same, again), (other, _) = trained
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
     assert tuple(history.columns) == TERMS and len(history) == 6
     assert history.equals(again)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
     assert not torch.equal(first.last.weight, other.last.weight)
-    trained, initial = first.state_dict(), net.state_dict()
-    moved = {name for name in trained if not torch.equal(trained[name], initial[name])}
+    weights, initial = first.state_dict(), net.state_dict()
+    moved = {name for name in weights if not torch.equal(weights[name], initial[name])}
     assert not any("running_" in name or "num_batches" in name for name in moved)  # the batch norms' statistics
     assert {"backbone.conv_stem.weight", "backbone.bn1.weight", "stages.0.weight", "last.weight"} <= moved
 
 
-@pytest.mark.parametrize("still", ["backbone", "head"])
-def test_backbone_and_head_learn_at_their_own_rates(still, drawn, wheel, cpu, quietly):
+@pytest.mark.parametrize("frozen", ["backbone", "head"])
+def test_backbone_and_head_learn_at_their_own_rates(frozen, labelled_pictures, wheel, cpu, fit_context):
     torch.manual_seed(0)
     initial = build_affinitynet(wheel, cpu).state_dict()
-    settings = TRAINING | {"epochs": 1, f"lr_{still}": 0}
-    trained, _ = train_affinitynet(*drawn, wheel, settings, quietly(0))
+    params = {"backbone": asdict(wheel), "settings": TRAINING | {"epochs": 1, f"lr_{frozen}": 0}}
+    trained, _ = train_affinitynet(*labelled_pictures, params, fit_context(0))
     moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, initial[name])}
-    assert moved and {name.startswith("backbone.") for name in moved} == {still == "head"}
+    assert moved and {name.startswith("backbone.") for name in moved} == {frozen == "head"}
+
+
+def test_a_trained_network_gives_the_arrays_of_its_file(tmp_path, wheel, picture, cpu):
+    torch.manual_seed(1)
+    model = build_affinitynet(wheel, cpu).eval()
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    found = open_affinitynet({"backbone": asdict(wheel)}, str(tmp_path / "model.pt"), cpu)(picture)
+    assert list(found) == ["features"] and found["features"].dtype == np.float16
+    np.testing.assert_array_equal(found["features"], affinity_features(model, picture, cpu).astype(np.float16))

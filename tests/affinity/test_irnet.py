@@ -1,21 +1,31 @@
-"""IRNet's labels, its loss over pairs, its boundary branch."""
+"""IRNet's labels, its loss over pairs, its boundary branch, against naive loops."""
+
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
-from pair_losses import TERMS, losses_by_loops, values_of
+from pair_losses import TERMS, naive_losses, values_of
 from PIL import Image
 
 from wsgcn.affinity import irnet
-from wsgcn.affinity.irnet import BoundaryNet, affinity_loss, boundary_and_features, label_for_irnet, train_boundary
+from wsgcn.affinity.irnet import (
+    BoundaryNet,
+    affinity_loss,
+    boundary_and_features,
+    build_boundary_net,
+    label_for_irnet,
+    open_boundary_net,
+    train_boundary,
+)
 from wsgcn.files import write_label
 
 SIZES = [(64, 64), (50, 71), (33, 40)]
 
 
-def loops(boundary, label, radius, pairs, points_between):
+def naive_loss(boundary, label, radius, pairs, points_between):
     """A line's affinity is one minus the largest boundary on it."""
-    return losses_by_loops(
+    return naive_losses(
         lambda b, p, q: 1 - max(boundary[b][point] for point in points_between(p, q)),
         label,
         list(pairs(*label.shape[1:], radius)),
@@ -24,17 +34,17 @@ def loops(boundary, label, radius, pairs, points_between):
 
 @pytest.mark.parametrize("radius", [2, 3, 5])
 @pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 255), (4,), (1, 2), (255,)], ids=str)
-def test_affinity_loss_is_the_loop_s(radius, labels, rng, pairs, points_between):
+def test_affinity_loss_matches_naive_loop(radius, labels, rng, pairs, points_between):
     boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
     found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), radius))
-    np.testing.assert_allclose(found, loops(boundary, label, radius, pairs, points_between), rtol=1e-6)
+    np.testing.assert_allclose(found, naive_loss(boundary, label, radius, pairs, points_between), rtol=1e-6)
 
 
-def test_means_are_over_the_batch_s_pairs_not_over_images(rng, pairs, points_between):
+def test_means_are_over_all_pairs_of_a_batch(rng, pairs, points_between):
     boundary, label = rng.random((2, 4, 4)), np.zeros((2, 4, 4), np.uint8)
     label[0, 1:] = 255
     found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), 3))
-    np.testing.assert_allclose(found, loops(boundary, label, 3, pairs, points_between), rtol=1e-6)
+    np.testing.assert_allclose(found, naive_loss(boundary, label, 3, pairs, points_between), rtol=1e-6)
 
 
 @pytest.mark.parametrize("radius, counts", [(5, False), (6, True)])
@@ -61,12 +71,13 @@ def test_gradient_of_the_affinity_loss(rng):
 SETTINGS = {"foreground_score": 0.3, "background_score": 0.05, "certainty": 0.7}
 
 
-def test_label_for_irnet_is_the_loop_s(rng, monkeypatch):
-    """With the CRF left out: sure foreground above one score, sure background below the other, 255 between."""
+def test_label_for_irnet_matches_naive_loop(rng, monkeypatch, crf_settings):
+    """Without the CRF: certain foreground above one score, certain background below the other, 255 between."""
+    expected_crf = replace(crf_settings, iterations=7)
 
-    def one_hot(image, places, classes, certainty, crf):
-        assert (certainty, crf) == (0.7, "crf")
-        return np.eye(classes)[places].transpose(2, 0, 1)
+    def one_hot(image, label, num_labels, certainty, crf):
+        assert (certainty, crf) == (0.7, expected_crf)
+        return np.eye(num_labels)[label].transpose(2, 0, 1)
 
     monkeypatch.setattr(irnet, "dense_crf_labels", one_hot)
     cams = rng.random((2, 12, 13)).astype(np.float32) ** 3
@@ -76,16 +87,18 @@ def test_label_for_irnet_is_the_loop_s(rng, monkeypatch):
             expected[y, x] = 6 if cams[0, y, x] > cams[1, y, x] else 9
         elif max(cams[:, y, x]) <= 0.05:
             expected[y, x] = 0
-    label = label_for_irnet(np.zeros((12, 13, 3), np.uint8), cams, [6, 9], SETTINGS | {"crf": "crf"})
+    settings = SETTINGS | {"crf": asdict(expected_crf)}
+    label = label_for_irnet(np.zeros((12, 13, 3), np.uint8), cams, [6, 9], settings)
     assert label.dtype == np.uint8 and set(np.unique(expected)) == {0, 6, 9, 255}
     np.testing.assert_array_equal(label, expected)
 
 
-def test_label_needs_both_crfs_to_call_it_background(monkeypatch):
-    """What only the low score's CRF calls a class is 255; what the high one's calls a class is that class."""
-    answers = iter([[1, 0, 1, 0], [1, 1, 0, 0]])  # of the high score's CRF, then of the low one's
-    monkeypatch.setattr(irnet, "dense_crf_labels", lambda *_: np.eye(2)[[next(answers)]].transpose(2, 0, 1))
-    label = label_for_irnet(np.zeros((1, 4, 3), np.uint8), np.zeros((1, 1, 4)), [7], SETTINGS | {"crf": {}})
+def test_background_needs_both_crfs(monkeypatch, crf_settings):
+    """A class by the CRF of the low score alone is 255; a class by that of the high score is that class."""
+    winners = iter([[1, 0, 1, 0], [1, 1, 0, 0]])  # of the high score's CRF, then of the low one's
+    monkeypatch.setattr(irnet, "dense_crf_labels", lambda *_: np.eye(2)[[next(winners)]].transpose(2, 0, 1))
+    settings = SETTINGS | {"crf": crf_settings}
+    label = label_for_irnet(np.zeros((1, 4, 3), np.uint8), np.zeros((1, 1, 4)), [7], settings)
     assert label.tolist() == [[7, 255, 7, 0]]
 
 
@@ -104,7 +117,7 @@ def net(backbone):
     return BoundaryNet(backbone)
 
 
-def test_branch_has_32_channels_a_stage_and_saves_its_backbone(net):
+def test_branch_has_32_channels_per_stage_and_saves_its_backbone(net):
     assert {name.split(".")[0] for name in net.state_dict()} == {"backbone", "stages", "last"}
     assert [stage[0].weight.shape[:2] for stage in net.stages] == [(32, c) for c in (16, 24, 40, 112, 320)]
     assert all(stage[1].num_groups == 4 for stage in net.stages)
@@ -134,7 +147,7 @@ def test_boundary_and_features(size, net, rng, cpu):
     np.testing.assert_allclose(mirrored_features, features[..., ::-1], atol=1e-3)
 
 
-def test_train_boundary(tmp_path, wheel, rng, quietly):
+def test_train_boundary_learns_and_is_reproducible(tmp_path, wheel, rng, fit_context):
     """Labels that follow the picture are learnt; the same seed gives the same branch."""
     images, labels = [], []
     for k in range(2):
@@ -148,8 +161,22 @@ def test_train_boundary(tmp_path, wheel, rng, quietly):
     settings = {
         "epochs": 8, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr": 0.1, "weight_decay": 1e-4, "radius": 4,
     }  # fmt: skip
-    runs = [train_boundary(images, labels, wheel, settings, quietly(0)) for _ in range(2)]
-    (first, history), (second, _) = runs
+    params = {"backbone": asdict(wheel), "settings": settings}
+    (first, history), (second, _) = (train_boundary(images, labels, params, fit_context(0)) for _ in range(2))
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
     assert set(history.columns) == set(TERMS)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_trained_network_gives_the_arrays_of_its_file(tmp_path, wheel, picture, cpu):
+    torch.manual_seed(1)
+    model = build_boundary_net(wheel, cpu)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    found = open_boundary_net({"backbone": asdict(wheel)}, str(tmp_path / "model.pt"), cpu)(picture)
+    boundary, features = boundary_and_features(model, picture, cpu)
+    weight = model.last.weight.detach().numpy().ravel()
+    assert {name: values.dtype for name, values in found.items()} == {
+        "boundary": np.float32, "features": np.float16, "weight": np.float32
+    }  # fmt: skip
+    for values, expected in zip(found.values(), (boundary, features.astype(np.float16), weight), strict=True):
+        np.testing.assert_array_equal(values, expected)

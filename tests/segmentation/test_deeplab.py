@@ -1,5 +1,7 @@
 """DeepLabV2: the head, the loss on pseudo labels, prediction over scales."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,15 @@ from PIL import Image
 from torch import nn
 
 from wsgcn.files import write_label
-from wsgcn.segmentation.deeplab import RATES, DeepLabV2, build_deeplab, multi_scale_loss, predict, train_deeplab
+from wsgcn.segmentation.deeplab import (
+    ATROUS_RATES,
+    DeepLabV2,
+    build_deeplab,
+    multi_scale_loss,
+    open_deeplab,
+    predict,
+    train_deeplab,
+)
 
 
 class Identity(nn.Module):
@@ -34,8 +44,8 @@ def tiny():
 def test_head_is_the_sum_of_four_atrous_branches(tiny, rng):
     features = rng.standard_normal((3, 26, 8))
     expected = np.zeros((4, 26, 8))
-    assert RATES == (6, 12, 18, 24) and len(tiny.head) == 4
-    for branch, rate in zip(tiny.head, RATES, strict=True):
+    assert ATROUS_RATES == (6, 12, 18, 24) and len(tiny.head) == 4
+    for branch, rate in zip(tiny.head, ATROUS_RATES, strict=True):
         weight, bias = branch.weight.detach().numpy(), branch.bias.detach().numpy()
         for y, x in np.ndindex(26, 8):
             expected[:, y, x] += bias
@@ -66,7 +76,7 @@ def test_batch_statistics_stay_in_training(deeplab):
 
 
 class Logits(nn.Module):
-    """A network whose logits are a parameter: the loss's gradient by pixel is there to see."""
+    """A network whose logits are a parameter, to see the gradient of the loss per pixel."""
 
     def __init__(self, logits):
         super().__init__()
@@ -146,7 +156,7 @@ def test_predict_averages_over_the_flip(deeplab, image, cpu):
     np.testing.assert_allclose(predict(deeplab, mirror, [1], True, cpu), expected[..., ::-1], atol=1e-4)
 
 
-def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu, quietly):
+def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu, fit_context):
     pixels, truth = rng.integers(0, 60, (48, 48, 3)), np.zeros((48, 48), np.uint8)
     pixels[12:36, 10:40, 0] += 190
     truth[12:36, 10:40] = 1
@@ -155,17 +165,27 @@ def test_train_deeplab_learns_the_labels(tmp_path, wheel, rng, cpu, quietly):
     Image.fromarray(pixels.astype(np.uint8)).save(path)
     write_label(label, truth)
     settings = {
-        "backbone": wheel, "iterations": 15, "batch": 1, "crop": 48, "scale": [1, 1], "scales": [], "lr": 0.0003,
-        "lr_head_factor": 3, "momentum": 0.9, "weight_decay": 5e-4,
+        "backbone": asdict(wheel), "iterations": 15, "batch": 1, "crop": 48, "scale": [1, 1], "scales": [],
+        "lr": 0.0003, "lr_head_factor": 3, "momentum": 0.9, "weight_decay": 5e-4,
     }  # fmt: skip
-    model, history = train_deeplab([path], [label], 1, settings, quietly(0))
+    params = {"classes": 1, "settings": settings}
+    model, history = train_deeplab([path], [label], params, fit_context(0))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     found = predict(model.eval(), pixels.astype(np.uint8), [1], True, cpu).argmax(0)
     assert (found == truth)[truth != 255].mean() > 0.7  # two thirds are background
 
 
-def test_scores_that_are_not_finite_are_no_prediction(tiny, rng, cpu):
+def test_scores_that_are_not_finite_are_an_error(tiny, rng, cpu):
     with torch.no_grad():
         tiny.head[0].bias[1] = float("nan")
     with pytest.raises(FloatingPointError, match="the network's scores are not finite"):
         predict(tiny, rng.integers(0, 256, (8, 9, 3), np.uint8), [1], False, cpu)
+
+
+def test_a_trained_network_is_a_segmenter(tmp_path, deeplab, wheel, image, cpu):
+    torch.save(deeplab.state_dict(), tmp_path / "model.pt")
+    segment = open_deeplab({"classes": 2, "backbone": asdict(wheel)}, str(tmp_path / "model.pt"), cpu)
+    for scales, flip in (([1], False), ([0.75, 1], True)):
+        found = segment(image, scales, flip)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, predict(deeplab, image, scales, flip, cpu))

@@ -1,6 +1,7 @@
-"""A training as a job: its key, what it trains on, its checkpoint, its files."""
+"""A training as a job: its key, its images and targets, its checkpoint, its files."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,7 +45,7 @@ def job(tmp_path, monkeypatch):
             history=str(tmp_path / "history.csv"),
             seconds=str(tmp_path / "seconds.json"),
         ),
-        params=Named(seed=0, settings={"lr": 1}),
+        params=Named(seed=0, settings={"lr": 1}, labels=[[k + 1] for k in range(4)]),
         config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop"},
         resources=Named(device="cpu"),
         threads=1,
@@ -53,11 +54,15 @@ def job(tmp_path, monkeypatch):
 
 
 def trainer(kill=None, steps=None):
-    """A training of a few steps, which notes those that it takes and is killed at one."""
+    """A training of a few steps, which records its batches in `steps` and is killed at one of them."""
     steps = [] if steps is None else steps
 
-    def train(places, run):
-        torch.manual_seed(run.seed)
+    def train(images, targets, params, context):
+        torch.manual_seed(context.seed)
+        numbers = [int(Path(path).stem) for path in images]
+        for k, target in zip(numbers, targets, strict=True):
+            assert target == [k + 1] or Path(target).name == f"label{k}.png"
+        assert params["settings"]["lr"] in (1, 2)
         model = nn.Linear(1, 1)
 
         def loss(batch):
@@ -67,15 +72,15 @@ def trainer(kill=None, steps=None):
             return {"loss": ((model(batch.float()[:, None]) - batch[:, None]) ** 2).mean()}
 
         def sample(index, rng):
-            return (np.float32(places[index] + rng.random()),)
+            return (np.float32(numbers[index] + rng.random()),)
 
         groups = [{"params": list(model.parameters()), "lr": 0.01}]
-        return model, fit(model, groups, loss, len(places), sample, run, batch=2, iterations=12)
+        return model, fit(model, groups, loss, len(numbers), sample, context, batch=2, iterations=12)
 
     return train
 
 
-def test_a_job_that_is_killed_goes_on_where_it_was(job, tmp_path):
+def test_a_killed_job_resumes_from_its_checkpoint(job, tmp_path):
     train_job(job, trainer())
     expected = [(tmp_path / name).read_bytes() for name in ("model.pt", "history.csv")]
     for name in ("model.pt", "history.csv"):
@@ -85,16 +90,16 @@ def test_a_job_that_is_killed_goes_on_where_it_was(job, tmp_path):
     checkpoint = tmp_path / "model.pt.checkpoint"
     assert not (tmp_path / "model.pt").exists()
     state = torch.load(checkpoint, weights_only=True)
-    torch.save(state | {"seconds": state["seconds"] + 1000}, checkpoint)  # as if it had been slow
+    torch.save(state | {"seconds": state["seconds"] + 1000}, checkpoint)  # as of a slow training
     steps = []
     train_job(job, trainer(steps=steps))
-    assert len(steps) == 12 - 7 and "goes on after step 7/12" in (tmp_path / "job.log").read_text()
+    assert len(steps) == 12 - 7 and "resumes after step 7/12" in (tmp_path / "job.log").read_text()
     assert [(tmp_path / name).read_bytes() for name in ("model.pt", "history.csv")] == expected
     assert 1000 < read_json(tmp_path / "seconds.json")["seconds"] < 1100 and not checkpoint.exists()
 
 
 @pytest.mark.parametrize("changed", ["settings", "threads", "image", "label"])
-def test_another_training_begins_anew(changed, job, tmp_path):
+def test_another_training_starts_over(changed, job, tmp_path):
     with pytest.raises(Killed):
         train_job(job, trainer(kill=8))
     if changed == "settings":
@@ -105,7 +110,7 @@ def test_another_training_begins_anew(changed, job, tmp_path):
         os.utime(job.input[f"{changed}s"][2], ns=(1, 1))
     steps = []
     train_job(job, trainer(steps=steps))
-    assert len(steps) == 12 and "begins anew" in (tmp_path / "job.log").read_text()
+    assert len(steps) == 12 and "starts over" in (tmp_path / "job.log").read_text()
 
 
 def test_the_key_of_a_training_is_the_same_in_every_process(job):
@@ -115,9 +120,9 @@ def test_the_key_of_a_training_is_the_same_in_every_process(job):
 
 def test_skipped_images_are_not_trained_on(job, tmp_path):
     write_skipped(job.input.labels[1], "cam: no")
-    seen = []
-    train_job(job, trainer(steps=seen))
-    assert {int(value) for step in seen for value in step} == {0, 2, 3}
+    steps = []
+    train_job(job, trainer(steps=steps))
+    assert {int(value) for step in steps for value in step} == {0, 2, 3}
     assert "trains on 3 of 4 images" in (tmp_path / "job.log").read_text()
     for path in job.input.labels:
         write_skipped(path, "cam: no")
@@ -125,13 +130,13 @@ def test_skipped_images_are_not_trained_on(job, tmp_path):
         train_job(job, trainer())
 
 
-def test_without_labels_images_are_looked_at_where_bad_ones_are_skipped(job, tmp_path):
+def test_without_label_files_unreadable_images_are_left_out_where_bad_ones_are_skipped(job, tmp_path):
     del job.input["labels"]
     (tmp_path / "1.png").write_text("no image")
-    for on_error, places in (("stop", {0, 1, 2, 3}), ("skip", {0, 2, 3})):
-        job.config["on_error"], seen = on_error, []
-        train_job(job, trainer(steps=seen))
-        assert {int(value) for step in seen for value in step} == places
+    for on_error, expected in (("stop", {0, 1, 2, 3}), ("skip", {0, 2, 3})):
+        job.config["on_error"], steps = on_error, []
+        train_job(job, trainer(steps=steps))
+        assert {int(value) for step in steps for value in step} == expected
 
 
 def test_a_history_is_a_table_by_step(job, tmp_path):
@@ -139,3 +144,18 @@ def test_a_history_is_a_table_by_step(job, tmp_path):
     history = pd.read_csv(tmp_path / "history.csv", index_col="step")
     assert list(history.index) == list(range(1, 13)) and list(history.columns) == ["loss"]
     assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("label_files", [True, False])
+def test_targets_are_label_files_or_else_the_labels_of_the_parameters(label_files, job):
+    if not label_files:
+        del job.input["labels"]
+    given = []
+
+    def train(images, targets, params, context):
+        given.append((images, targets, params["seed"], context.seed))
+        return trainer()(images, targets, params, context)
+
+    train_job(job, train)
+    targets = job.input.labels if label_files else job.params.labels
+    assert given == [(job.input.images, targets, 0, 0)]

@@ -1,10 +1,11 @@
-"""AffinityNet: features whose distance says how alike two points are, its labels from CAMs, its training.
+"""AffinityNet: features whose distance gives the affinity of two points, its labels from CAMs, its training.
 
 Source: Ahn & Kwak, Learning pixel-level semantic affinity with image-level supervision, CVPR 2018, sections 3.2 and
 3.3, and its released code (PSA).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,40 +13,70 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from wsgcn.affinity.contract import AffinityOutput
 from wsgcn.affinity.matrices import feature_affinity
 from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import IGNORE
-from wsgcn.labels.crf import dense_crf
+from wsgcn.labels.crf import CrfSettings, dense_crf
 from wsgcn.labels.scores import scores_with_background
-from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
-from wsgcn.networks.inference import scaled_and_flipped, unflip
+from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
+from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.schedule import num_steps
-from wsgcn.networks.training import FitContext, fit, labelled_crops
+from wsgcn.networks.training import FitContext, fit
+from wsgcn.sections import from_section
 
-STRIDE = 8
+STRIDE_PIXELS = 8
 """Of the features: the finest of the three stages they come from."""
 
-CHANNELS = (64, 128, 256)
-"""That each of the last three stages is reduced to; 448 together."""
+NUM_CHANNELS = (64, 128, 256)
+"""To which each of the last three stages is reduced; 448 together."""
+
+
+@dataclass(frozen=True)
+class PsaLabelSettings:
+    """The `psa.labels` section: powers of the background scores for foreground (low) and for background (high)."""
+
+    alpha_low: float
+    alpha_high: float
+    crf: CrfSettings
+
+
+@dataclass(frozen=True)
+class AffinityNetTrainingSettings:
+    """The `psa.training` section: crop [pixels], scale: range of the random scaling.
+
+    radius: of the pairs, in points of the features' grid, as in the released code.
+    """
+
+    epochs: float
+    batch: int
+    crop: int
+    scale: tuple[float, float]
+    lr_backbone: float
+    lr_head: float
+    weight_decay: float
+    radius: int
 
 
 def feature_size(height: int, width: int) -> tuple[int, int]:
     """The grid of the features over an image: ceil(H/8), ceil(W/8)."""
-    return -(-height // STRIDE), -(-width // STRIDE)
+    return -(-height // STRIDE_PIXELS), -(-width // STRIDE_PIXELS)
 
 
-def label_for_affinitynet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
-    """The sure foreground and the sure background, uint8 [H, W], 255 between the two [P, section 3.2].
+def label_for_affinitynet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
+    """The certain foreground and the certain background, uint8 [H, W], 255 between the two [P, section 3.2].
 
-    image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of `classes`. Two dense CRFs on the CAMs and the background
-    (1 - max cam)^alpha: foreground where the one with much background (alpha_low) says so, background where the one
-    with little (alpha_high) does. settings: alpha_low, alpha_high, crf.
+    image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of the classes `keys` (indices from 1); settings: the fields of
+    `PsaLabelSettings`. Two dense CRFs on the CAMs and the background (1 - max cam)^alpha: the one with much background
+    (alpha_low) gives the foreground, the one with little (alpha_high) the background.
     """
+    section = from_section(PsaLabelSettings, settings)
     low, high = (
-        dense_crf(image, scores_with_background(cams, settings[alpha]), settings["crf"]).argmax(0)
-        for alpha in ("alpha_low", "alpha_high")
+        dense_crf(image, scores_with_background(cams, alpha), section.crf).argmax(0)
+        for alpha in (section.alpha_low, section.alpha_high)
     )
-    label = np.array([IGNORE, *classes], np.uint8)[low]
+    label = np.array([IGNORE, *keys], np.uint8)[low]
     label[high == 0] = 0
     return label
 
@@ -62,10 +93,10 @@ class AffinityNet(nn.Module):
         self.backbone = backbone
         stages = [stage["num_chs"] for stage in backbone.feature_info][-3:]
         self.stages = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 1, bias=False) for inputs, outputs in zip(stages, CHANNELS, strict=True)
+            nn.Conv2d(inputs, outputs, 1, bias=False) for inputs, outputs in zip(stages, NUM_CHANNELS, strict=True)
         )
-        self.last = nn.Conv2d(sum(CHANNELS), sum(CHANNELS), 1, bias=False)
-        for stage in self.stages:  # as in the released code: with features as small as torch's own, all is alike
+        self.last = nn.Conv2d(sum(NUM_CHANNELS), sum(NUM_CHANNELS), 1, bias=False)
+        for stage in self.stages:  # as in the released code: under torch's own initialisation all affinities are near 1
             nn.init.kaiming_normal_(stage.weight)
         nn.init.xavier_uniform_(self.last.weight, gain=4)
 
@@ -85,48 +116,44 @@ class AffinityNet(nn.Module):
         return F.elu(self.last(torch.cat(reduced, 1)))
 
 
-def build_affinitynet(backbone: Mapping, device: torch.device) -> AffinityNet:
-    """AffinityNet on the configured backbone (`name`, `weights`), channels last: twice as fast on a CPU."""
-    model = AffinityNet(build_backbone(backbone["name"], backbone["weights"], output_stride=16))
+def build_affinitynet(backbone: BackboneSettings, device: torch.device) -> AffinityNet:
+    """AffinityNet on the configured backbone, channels last: twice as fast on a CPU."""
+    model = AffinityNet(build_backbone(backbone.name, backbone.weights, output_stride=16))
     return model.to(device, memory_format=torch.channels_last)
 
 
 def train_affinitynet(
-    images: Sequence[str],
-    labels: Sequence[str],
-    backbone: Mapping,
-    settings: Mapping,
-    run: FitContext,
+    images: Sequence[str], targets: Sequence[str], params: Mapping, context: FitContext
 ) -> tuple[AffinityNet, pd.DataFrame]:
     """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
 
-    settings: epochs, batch, crop, scale (range), lr_backbone, lr_head, weight_decay, radius (of the pairs, in points of
-    the features' grid, as in the released code). Returns the model and its losses by step.
+    params: backbone, settings (`AffinityNetTrainingSettings`). Returns the model and its losses by step.
     """
-    torch.manual_seed(run.seed)
-    model = build_affinitynet(backbone, run.device).train()
+    settings = from_section(AffinityNetTrainingSettings, params["settings"])
+    torch.manual_seed(context.seed)
+    model = build_affinitynet(from_section(BackboneSettings, params["backbone"]), context.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
-    size = feature_size(settings["crop"], settings["crop"])
+    size = feature_size(settings.crop, settings.crop)
 
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         features = model(batch.contiguous(memory_format=torch.channels_last)).contiguous()
-        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings["radius"])
+        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings.radius)
 
     heads = [*model.stages.parameters(), *model.last.parameters()]
     history = fit(
         model,
         [
-            {"params": list(model.backbone.parameters()), "lr": settings["lr_backbone"]},
-            {"params": heads, "lr": settings["lr_head"]},
+            {"params": list(model.backbone.parameters()), "lr": settings.lr_backbone},
+            {"params": heads, "lr": settings.lr_head},
         ],
         loss,
         len(images),
-        labelled_crops(images, labels, settings, mean, size),
-        run,
-        batch=settings["batch"],
-        iterations=num_steps(len(images), settings["epochs"], settings["batch"]),
-        weight_decay=settings["weight_decay"],
+        labelled_crops(images, targets, settings.crop, settings.scale, mean, size),
+        context,
+        batch=settings.batch,
+        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        weight_decay=settings.weight_decay,
     )
     return model, history
 
@@ -135,3 +162,14 @@ def train_affinitynet(
 def affinity_features(model: AffinityNet, image: np.ndarray, device: torch.device) -> np.ndarray:
     """Features of an image, uint8 RGB [H, W, 3]: float32 [448, ceil(H/8), ceil(W/8)], averaged over the flip."""
     return unflip(model(scaled_and_flipped(image, 1, True, model.backbone, device)), True).cpu().numpy()
+
+
+def open_affinitynet(params: Mapping, model: str, device: torch.device) -> AffinityOutput:
+    """The trained network at the path `model`; params: backbone. Its output: features float16 [448, h', w']."""
+    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
+    network = load_trained(build_affinitynet(backbone, device), model, device)
+
+    def infer(image: np.ndarray) -> dict[str, np.ndarray]:
+        return {"features": affinity_features(network, image, device).astype(np.float16)}
+
+    return infer

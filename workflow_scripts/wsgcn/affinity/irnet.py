@@ -1,10 +1,11 @@
-"""IRNet's boundary branch: labels from CAMs, the network, pairwise affinity from boundaries, its training.
+"""IRNet's boundary branch: its labels from CAMs, the network, pairwise affinity from boundaries, its training.
 
 Source: Ahn, Cho & Kwak, Weakly supervised learning of instance segmentation with inter-pixel relations, CVPR 2019,
 section 4, and its released code. The displacement field serves instances and is left out.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,31 +13,58 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from wsgcn.affinity.contract import AffinityOutput
 from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import IGNORE
 from wsgcn.graph.grid import grid_size, path_maximum
-from wsgcn.labels.crf import dense_crf_labels
+from wsgcn.labels.crf import CrfSettings, dense_crf_labels
 from wsgcn.labels.scores import label_from_cams
-from wsgcn.networks.backbone import build_backbone, normalise
-from wsgcn.networks.inference import scaled_and_flipped, unflip
+from wsgcn.networks.backbone import BackboneSettings, build_backbone, normalise
+from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
+from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.schedule import num_steps
-from wsgcn.networks.training import FitContext, fit, labelled_crops
+from wsgcn.networks.training import FitContext, fit
+from wsgcn.sections import from_section
 
 
-def label_for_irnet(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], settings: Mapping) -> np.ndarray:
-    """The sure foreground and the sure background, uint8 [H, W], 255 between the two [I, section 4.2].
+@dataclass(frozen=True)
+class IrnetLabelSettings:
+    """The `irnet.labels` section: background scores for foreground and for background, certainty of the CRF's input."""
 
-    cams: float [K, H, W] of `classes`. A CAM argmax against a high background score, refined by a dense CRF, says
-    where foreground is sure; one against a low score says where background is. settings: foreground_score,
-    background_score, certainty, crf.
+    foreground_score: float
+    background_score: float
+    certainty: float
+    crf: CrfSettings
+
+
+@dataclass(frozen=True)
+class IrnetTrainingSettings:
+    """The `irnet.training` section: crop [pixels], scale: range of the random scaling, radius of the pairs [nodes]."""
+
+    epochs: float
+    batch: int
+    crop: int
+    scale: tuple[float, float]
+    lr: float
+    weight_decay: float
+    radius: int
+
+
+def label_for_irnet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
+    """The certain foreground and the certain background, uint8 [H, W], 255 between the two [I, section 4.2].
+
+    image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of the classes `keys` (indices from 1); settings: the fields of
+    `IrnetLabelSettings`. A CAM argmax against a high background score, refined by a dense CRF, gives the certain
+    foreground; one against a low score gives the certain background.
     """
+    section = from_section(IrnetLabelSettings, settings)
 
-    def refined(background: float) -> np.ndarray:
-        places = label_from_cams(cams, range(1, len(classes) + 1), background)
-        scores = dense_crf_labels(image, places, len(classes) + 1, settings["certainty"], settings["crf"])
-        return np.array([0, *classes], np.uint8)[scores.argmax(0)]
+    def refined(background_score: float) -> np.ndarray:
+        channels = label_from_cams(cams, range(1, len(keys) + 1), background_score)
+        scores = dense_crf_labels(image, channels, len(keys) + 1, section.certainty, section.crf)
+        return np.array([0, *keys], np.uint8)[scores.argmax(0)]
 
-    foreground, background = refined(settings["foreground_score"]), refined(settings["background_score"])
+    foreground, background = refined(section.foreground_score), refined(section.background_score)
     label = np.where(foreground > 0, foreground, IGNORE)
     label[(foreground == 0) & (background == 0)] = 0
     return label.astype(np.uint8)
@@ -82,42 +110,39 @@ class BoundaryNet(nn.Module):
         return torch.sigmoid(self.last(features))[:, 0]
 
 
-def build_boundary_net(backbone: Mapping, device: torch.device) -> BoundaryNet:
+def build_boundary_net(backbone: BackboneSettings, device: torch.device) -> BoundaryNet:
     """The boundary branch over the configured backbone, which keeps its initial (ImageNet) weights."""
-    frozen = build_backbone(backbone["name"], backbone["weights"], output_stride=16)
+    frozen = build_backbone(backbone.name, backbone.weights, output_stride=16)
     return BoundaryNet(frozen.to(device, memory_format=torch.channels_last)).to(device)
 
 
 def train_boundary(
-    images: Sequence[str],
-    labels: Sequence[str],
-    backbone: Mapping,
-    settings: Mapping,
-    run: FitContext,
+    images: Sequence[str], targets: Sequence[str], params: Mapping, context: FitContext
 ) -> tuple[BoundaryNet, pd.DataFrame]:
     """Train the branch on images and their labels of `label_for_irnet` (paths) [I, section 4.3].
 
-    settings: epochs, batch, crop, scale (range), lr, weight_decay, radius. Returns the model and its losses by step.
+    params: backbone, settings (`IrnetTrainingSettings`). Returns the model and its losses by step.
     """
-    torch.manual_seed(run.seed)
-    model = build_boundary_net(backbone, run.device)
+    settings = from_section(IrnetTrainingSettings, params["settings"])
+    torch.manual_seed(context.seed)
+    model = build_boundary_net(from_section(BackboneSettings, params["backbone"]), context.device)
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
-    h, w = grid_size(settings["crop"], settings["crop"])
+    h, w = grid_size(settings.crop, settings.crop)
 
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
-        return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings["radius"])
+        return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings.radius)
 
     history = fit(
         model,
-        [{"params": [p for p in model.parameters() if p.requires_grad], "lr": settings["lr"]}],
+        [{"params": [p for p in model.parameters() if p.requires_grad], "lr": settings.lr}],
         loss,
         len(images),
-        labelled_crops(images, labels, settings, mean, (h, w)),
-        run,
-        batch=settings["batch"],
-        iterations=num_steps(len(images), settings["epochs"], settings["batch"]),
-        weight_decay=settings["weight_decay"],
+        labelled_crops(images, targets, settings.crop, settings.scale, mean, (h, w)),
+        context,
+        batch=settings.batch,
+        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        weight_decay=settings.weight_decay,
     )
     return model, history
 
@@ -132,3 +157,19 @@ def boundary_and_features(model: BoundaryNet, image: np.ndarray, device: torch.d
     features = model.features(batch, grid_size(*image.shape[:2]))
     boundary = unflip(model.boundary(features)[:, None], True)[0]
     return boundary.cpu().numpy(), unflip(features, True).cpu().numpy()
+
+
+def open_boundary_net(params: Mapping, model: str, device: torch.device) -> AffinityOutput:
+    """The trained network at the path `model`; params: backbone.
+
+    Its output: boundary float32 [h, w], features float16 [160, h, w], weight float32 [160] of the boundary layer.
+    """
+    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
+    network = load_trained(build_boundary_net(backbone, device), model, device)
+    weight = network.last.weight.detach().cpu().numpy().ravel()
+
+    def infer(image: np.ndarray) -> dict[str, np.ndarray]:
+        boundary, features = boundary_and_features(network, image, device)
+        return {"boundary": boundary, "features": features.astype(np.float16), "weight": weight}
+
+    return infer

@@ -15,29 +15,30 @@ def pairwise_affinity_loss(
 ) -> dict[str, torch.Tensor]:
     """(L+_bg / 2 + L+_fg / 2 + L-) / 2 (AffinityNet, CVPR 2018, equation 7; IRNet, CVPR 2019, equation 8).
 
-    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `paths.pair_slices` at this step; label: [B, h, w], 255
-    unlabelled. Over pairs within `radius` with both ends labelled, each term is a mean: -log a over pairs of
-    background, over pairs of one foreground class; -log(1 - a) over pairs that differ. A term without pairs is zero.
+    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `grid.pair_slices` at this offset; label: [B, h, w], 255
+    unlabelled. Each term is a mean over pairs within `radius` with both ends labelled: -log a over pairs of
+    background, -log a over pairs of one foreground class, -log(1 - a) over pairs that differ. A term without pairs is
+    zero.
     """
     h, w = label.shape[1:]
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
     for dy, dx in neighbour_offsets(radius):
         if h <= abs(dy) or w <= abs(dx):
             continue
-        here, there = (label[:, *place] for place in pair_slices(h, w, dy, dx))
-        alikeness = affinity(dy, dx)
-        labelled, same = (here != IGNORE) & (there != IGNORE), here == there
-        alike, unlike = -torch.log(alikeness + EPSILON), -torch.log(1 + EPSILON - alikeness)
-        masks = (labelled & same & (here == 0), labelled & same & (here > 0), labelled & ~same)
-        for k, (mask, cost) in enumerate(zip(masks, (alike, alike, unlike), strict=True)):
+        a, b = (label[:, *slices] for slices in pair_slices(h, w, dy, dx))
+        values = affinity(dy, dx)
+        labelled, same = (a != IGNORE) & (b != IGNORE), a == b
+        if_same, if_different = -torch.log(values + EPSILON), -torch.log(1 + EPSILON - values)
+        masks = (labelled & same & (a == 0), labelled & same & (a > 0), labelled & ~same)
+        for k, (mask, cost) in enumerate(zip(masks, (if_same, if_same, if_different), strict=True)):
             sums[k] = sums[k] + (cost * mask).sum()
             counts[k] = counts[k] + mask.sum()
-    background, foreground, unlike = (
+    background, foreground, negative = (
         total / torch.as_tensor(count).clamp(min=1) for total, count in zip(sums, counts, strict=True)
     )
     return {
-        "loss": (background / 2 + foreground / 2 + unlike) / 2,
+        "loss": (background / 2 + foreground / 2 + negative) / 2,
         "loss_positive_background": background,
         "loss_positive_foreground": foreground,
-        "loss_negative": unlike,
+        "loss_negative": negative,
     }

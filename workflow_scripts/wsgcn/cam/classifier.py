@@ -1,6 +1,7 @@
 """Classifier and class activation maps [IRNet, Ahn et al., CVPR 2019, and its released code]."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,37 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from wsgcn.cam.contract import CamInput, CamSource
 from wsgcn.data.augment import flip_and_crop, rescale
 from wsgcn.files import read_image
 from wsgcn.graph.grid import grid_size
-from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
-from wsgcn.networks.inference import scaled_and_flipped, unflip
+from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
+from wsgcn.networks.samples import Sampler
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
+from wsgcn.sections import from_section
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """The `classifier` section: the training; crop [pixels], long_side: range of the scaled longer side [pixels]."""
+
+    epochs: float
+    batch: int
+    crop: int
+    long_side: tuple[float, float]
+    lr_backbone: float
+    lr_head: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class CamSettings:
+    """Of the `cam` section: the scales that maps are summed over, and whether over the mirror image too."""
+
+    scales: tuple[float, ...]
+    flip: bool
 
 
 class Classifier(nn.Module):
@@ -40,74 +65,100 @@ class Classifier(nn.Module):
         return F.relu(F.conv2d(self.backbone.forward_features(images), weight))
 
 
-def build_classifier(backbone: Mapping, classes: int) -> Classifier:
-    """The classifier on the configured backbone (`name`, `weights`), channels last: twice as fast on a CPU."""
-    model = Classifier(build_backbone(backbone["name"], backbone["weights"], output_stride=16), classes)
+def build_classifier(backbone: BackboneSettings, classes: int) -> Classifier:
+    """The classifier of C classes on the configured backbone, channels last: twice as fast on a CPU."""
+    model = Classifier(build_backbone(backbone.name, backbone.weights, output_stride=16), classes)
     return model.to(memory_format=torch.channels_last)
 
 
-def train_classifier(
-    paths: Sequence[str],
-    labels: Sequence[Sequence[int]],
+def classifier_samples(
+    images: Sequence[str],
+    targets: Sequence[Sequence[int]],
     classes: int,
-    backbone: Mapping,
-    settings: Mapping,
-    run: FitContext,
-) -> tuple[Classifier, pd.DataFrame]:
-    """Train on image-level classes (indices from 1) with the multi-label soft-margin loss [I].
+    settings: ClassifierSettings,
+    mean: np.ndarray,
+) -> Sampler:
+    """A sampler of images (paths), scaled, mirrored and cropped at random, and their classes (indices from 1).
 
-    settings: epochs, batch, crop, long_side (range of the longer side after random scaling), lr_backbone, lr_head,
-    weight_decay. Returns the model and its losses by step.
+    mean: float [3], 0..255, the colour of the padding. A sample is uint8 [crop, crop, 3] and float32 [C] of 0 and 1.
     """
-    torch.manual_seed(run.seed)
-    model = build_classifier(backbone, classes).to(run.device).train()
-    mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        image = read_image(paths[index])
-        scale = rng.uniform(*settings["long_side"]) / max(image.shape[:2])
-        crop, _ = flip_and_crop(rescale(image, None, scale)[0], None, settings["crop"], mean, rng)
+        image = read_image(images[index])
+        scale = rng.uniform(*settings.long_side) / max(image.shape[:2])
+        crop, _ = flip_and_crop(rescale(image, None, scale)[0], None, settings.crop, mean, rng)
         target = np.zeros(classes, np.float32)
-        target[np.array(labels[index]) - 1] = 1
+        target[np.array(targets[index]) - 1] = 1
         return crop, target
 
-    def loss(crops: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        images = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
-        return {"loss": F.multilabel_soft_margin_loss(model(images), targets)}
+    return sample
+
+
+def train_classifier(
+    images: Sequence[str], targets: Sequence[Sequence[int]], params: Mapping, context: FitContext
+) -> tuple[Classifier, pd.DataFrame]:
+    """Train on images (paths) and their classes (indices from 1) with the multi-label soft-margin loss [I].
+
+    params: classes (their number C), backbone, settings (`ClassifierSettings`). Returns the model and its losses by
+    step.
+    """
+    settings, classes = from_section(ClassifierSettings, params["settings"]), params["classes"]
+    torch.manual_seed(context.seed)
+    model = build_classifier(from_section(BackboneSettings, params["backbone"]), classes).to(context.device).train()
+    mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
+
+    def loss(crops: torch.Tensor, expected: torch.Tensor) -> dict[str, torch.Tensor]:
+        batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
+        return {"loss": F.multilabel_soft_margin_loss(model(batch), expected)}
 
     history = fit(
         model,
         [
-            {"params": list(model.backbone.parameters()), "lr": settings["lr_backbone"]},
-            {"params": list(model.head.parameters()), "lr": settings["lr_head"]},
+            {"params": list(model.backbone.parameters()), "lr": settings.lr_backbone},
+            {"params": list(model.head.parameters()), "lr": settings.lr_head},
         ],
         loss,
-        len(paths),
-        sample,
-        run,
-        batch=settings["batch"],
-        iterations=num_steps(len(paths), settings["epochs"], settings["batch"]),
-        weight_decay=settings["weight_decay"],
+        len(images),
+        classifier_samples(images, targets, classes, settings, mean),
+        context,
+        batch=settings.batch,
+        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        weight_decay=settings.weight_decay,
     )
     return model, history
 
 
 @torch.inference_mode()
 def class_activation_maps(
-    model: Classifier, image: np.ndarray, classes: Sequence[int], settings: Mapping, device: torch.device
+    model: Classifier, image: np.ndarray, classes: Sequence[int], settings: CamSettings, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
     """Multi-scale CAMs of an image's own classes [I].
 
-    image: uint8 RGB [H, W, 3]; classes: indices from 1; settings: scales, flip. Summed over scales and the flip, then
-    divided by each class's maximum (+1e-5). Returns float32 in 0..1 on the graph's grid [K, h, w] and at [K, H, W].
+    image: uint8 RGB [H, W, 3]; classes: indices from 1. Summed over scales and the flip, then divided by the maximum
+    of each class (+1e-5). Returns float32 in 0..1 on the graph's grid [K, h, w] and at [K, H, W].
     (The `keys` of IRN's files count classes from 0, ours from 1 as labels do.)
     """
     sizes = (grid_size(*image.shape[:2]), image.shape[:2])
     sums = [0, 0]
-    for scale in settings["scales"]:
-        batch = scaled_and_flipped(image, scale, settings["flip"], model.backbone, device)
-        maps = unflip(model.activation(batch, classes), settings["flip"])[None]
-        for place, size in enumerate(sizes):
-            sums[place] = sums[place] + F.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
-    strided, full = (maps / (maps.amax((1, 2), keepdim=True) + 1e-5) for maps in sums)
-    return strided.cpu().numpy(), full.cpu().numpy()
+    for scale in settings.scales:
+        batch = scaled_and_flipped(image, scale, settings.flip, model.backbone, device)
+        maps = unflip(model.activation(batch, classes), settings.flip)[None]
+        for k, size in enumerate(sizes):
+            sums[k] = sums[k] + F.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
+    on_grid, full = (maps / (maps.amax((1, 2), keepdim=True) + 1e-5) for maps in sums)
+    return on_grid.cpu().numpy(), full.cpu().numpy()
+
+
+def open_classifier(params: Mapping, model: str, device: torch.device) -> CamSource:
+    """The trained classifier at the path `model` as a source of CAMs (`cam.contract`).
+
+    params: classes (their number), backbone, settings (`CamSettings`).
+    """
+    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
+    network = load_trained(build_classifier(backbone, params["classes"]), model, device)
+    settings = from_section(CamSettings, params["settings"])
+
+    def cams(given: CamInput) -> tuple[np.ndarray, np.ndarray]:
+        return class_activation_maps(network, given.image, given.keys, settings, device)
+
+    return cams

@@ -1,1 +1,1 @@
-"""What the networks share: backbones, the training loop, the device, test-time augmentation."""
+"""What the networks share: backbones, the training loop and its samples, the device, test-time augmentation."""

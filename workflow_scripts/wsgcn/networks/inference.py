@@ -1,4 +1,7 @@
-"""Test-time augmentation: an image at a scale with its mirror image, and what a network says of both as one."""
+"""Inference: trained weights from a file, test-time augmentation by scale and mirror image."""
+
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -6,6 +9,14 @@ from torch import nn
 
 from wsgcn.data.augment import resize
 from wsgcn.networks.backbone import normalise
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_trained(network: Network, path: str | Path, device: torch.device) -> Network:
+    """`network` with the state dict at `path`, on `device`, set to inference."""
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.to(device).eval()
 
 
 def scaled_and_flipped(

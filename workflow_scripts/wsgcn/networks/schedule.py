@@ -1,9 +1,9 @@
-"""How many steps a training has."""
+"""The number of steps of a training, without torch: it is also needed while the workflow is planned."""
 
 MIN_USEFUL_STEPS = 50
-"""Steps below which a network has hardly learnt anything."""
+"""With fewer steps a network has hardly learnt anything."""
 
 
 def num_steps(count: int, epochs: float, batch: int) -> int:
-    """Steps of `batch` samples in so many epochs over `count` images, at least one."""
+    """Steps of `batch` samples each in `epochs` epochs over `count` images, at least one."""
     return max(1, int(count * epochs) // batch)

@@ -1,6 +1,7 @@
 """DeepLabV2 (Chen et al., PAMI 2018): training on pseudo labels, multi-scale prediction."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,30 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.files import IGNORE
-from wsgcn.networks.backbone import build_backbone, freeze_batch_norm, normalise
-from wsgcn.networks.inference import scaled_and_flipped, unflip
-from wsgcn.networks.training import FitContext, fit, labelled_crops
+from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
+from wsgcn.networks.samples import labelled_crops
+from wsgcn.networks.training import FitContext, fit
+from wsgcn.sections import from_section
+from wsgcn.segmentation.prediction import Segmenter
 
-RATES = (6, 12, 18, 24)
+ATROUS_RATES = (6, 12, 18, 24)
+
+
+@dataclass(frozen=True)
+class DeepLabSettings:
+    """The `segmentation.training` section: crop [pixels], scale: range of the random scaling, scales: further ones."""
+
+    backbone: BackboneSettings
+    iterations: int
+    batch: int
+    crop: int
+    scale: tuple[float, float]
+    scales: tuple[float, ...]
+    lr: float
+    lr_head_factor: float
+    momentum: float
+    weight_decay: float
 
 
 class DeepLabV2(nn.Module):
@@ -23,7 +43,7 @@ class DeepLabV2(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = nn.ModuleList(
-            nn.Conv2d(backbone.num_features, labels, 3, padding=rate, dilation=rate) for rate in RATES
+            nn.Conv2d(backbone.num_features, labels, 3, padding=rate, dilation=rate) for rate in ATROUS_RATES
         )
         for branch in self.head:
             nn.init.normal_(branch.weight, std=0.01)
@@ -40,9 +60,9 @@ class DeepLabV2(nn.Module):
         return sum(branch(features) for branch in self.head)
 
 
-def build_deeplab(backbone: Mapping, labels: int) -> DeepLabV2:
-    """The network on the configured backbone (`name`, `weights`) for C + 1 labels."""
-    model = DeepLabV2(build_backbone(backbone["name"], backbone["weights"], output_stride=8), labels)
+def build_deeplab(backbone: BackboneSettings, labels: int) -> DeepLabV2:
+    """The network on the configured backbone for C + 1 labels, channels last."""
+    model = DeepLabV2(build_backbone(backbone.name, backbone.weights, output_stride=8), labels)
     return model.to(memory_format=torch.channels_last)
 
 
@@ -61,43 +81,39 @@ def multi_scale_loss(
         logits.append(torch.stack(logits).amax(0))
     labelled = (label != IGNORE).sum().clamp(min=1)
     losses = (F.cross_entropy(x, label, ignore_index=IGNORE, reduction="none") for x in logits)
-    return sum(of_pixels.sum() / labelled for of_pixels in losses)  # as a GPU sums them in no fixed order by itself
+    return sum(loss.sum() / labelled for loss in losses)  # cross_entropy's own sum has no fixed order on a GPU
 
 
 def train_deeplab(
-    images: Sequence[str],
-    labels: Sequence[str],
-    classes: int,
-    settings: Mapping,
-    run: FitContext,
+    images: Sequence[str], targets: Sequence[str], params: Mapping, context: FitContext
 ) -> tuple[DeepLabV2, pd.DataFrame]:
     """Train on images and their pseudo labels (paths).
 
-    settings: backbone, batch, iterations, crop, scale (range), scales (further input scales), lr, lr_head_factor,
-    momentum, weight_decay. Returns the model and its losses by step.
+    params: classes (their number C), settings (`DeepLabSettings`). Returns the model and its losses by step.
     """
-    torch.manual_seed(run.seed)
-    model = build_deeplab(settings["backbone"], classes + 1).to(run.device).train()
+    settings = from_section(DeepLabSettings, params["settings"])
+    torch.manual_seed(context.seed)
+    model = build_deeplab(settings.backbone, params["classes"] + 1).to(context.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
     def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
-        return {"loss": multi_scale_loss(model, batch, label.long(), settings["scales"])}
+        return {"loss": multi_scale_loss(model, batch, label.long(), settings.scales)}
 
     history = fit(
         model,
         [
-            {"params": list(model.backbone.parameters()), "lr": settings["lr"]},
-            {"params": list(model.head.parameters()), "lr": settings["lr"] * settings["lr_head_factor"]},
+            {"params": list(model.backbone.parameters()), "lr": settings.lr},
+            {"params": list(model.head.parameters()), "lr": settings.lr * settings.lr_head_factor},
         ],
         loss,
         len(images),
-        labelled_crops(images, labels, settings, mean),
-        run,
-        batch=settings["batch"],
-        iterations=settings["iterations"],
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
+        labelled_crops(images, targets, settings.crop, settings.scale, mean),
+        context,
+        batch=settings.batch,
+        iterations=settings.iterations,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
     )
     return model, history
 
@@ -108,7 +124,7 @@ def predict(
 ) -> np.ndarray:
     """Class probabilities float32 [C + 1, H, W], averaged over scales and the flip. image: uint8 RGB [H, W, 3].
 
-    Raises FloatingPointError where they are not finite, since the largest of such scores is no class.
+    Raises FloatingPointError where they are not finite.
     """
     total = 0
     for scale in scales:
@@ -119,3 +135,14 @@ def predict(
     if not np.isfinite(scores).all():
         raise FloatingPointError("the network's scores are not finite")
     return scores
+
+
+def open_deeplab(params: Mapping, model: str, device: torch.device) -> Segmenter:
+    """The trained network at the path `model`; params: classes (their number C), backbone."""
+    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
+    network = load_trained(build_deeplab(backbone, params["classes"] + 1), model, device)
+
+    def segment(image: np.ndarray, scales: Sequence[float], flip: bool) -> np.ndarray:
+        return predict(network, image, scales, flip, device)
+
+    return segment

@@ -1,0 +1,54 @@
+"""The samples of a training: their order, their augmentation, images with their labels."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsgcn.files import IGNORE, write_label
+from wsgcn.networks.samples import SampleStream, labelled_crops
+
+
+def index_and_draw(index, rng):
+    """A sample that holds its image's index and what its generator draws."""
+    return index, rng.random()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_each_epoch_covers_every_image_once(count):
+    stream = SampleStream(count, 3 * count, 5, index_and_draw)
+    assert len(stream) == 3 * count
+    for epoch in range(3):
+        assert sorted(stream[epoch * count + k][0] for k in range(count)) == list(range(count))
+
+
+def test_a_sample_depends_on_seed_and_position_only():
+    stream = SampleStream(6, 60, 5, index_and_draw)
+    forward = [stream[k] for k in range(60)]
+    longer = SampleStream(6, 600, 5, index_and_draw)
+    assert [longer[k] for k in reversed(range(60))] == forward[::-1]
+    assert [SampleStream(6, 60, 6, index_and_draw)[k] for k in range(60)] != forward
+
+
+def test_epochs_are_shuffled_and_augmented_anew():
+    stream = SampleStream(20, 60, 0, index_and_draw)
+    epochs = [[stream[20 * e + k] for k in range(20)] for e in range(3)]
+    assert len({tuple(index for index, _ in epoch) for epoch in epochs}) == 3
+    assert len({number for epoch in epochs for _, number in epoch}) == 60
+
+
+@pytest.mark.parametrize("size", [None, (5, 3)])
+def test_crops_carry_their_labels(size, tmp_path):
+    """The label is one where the picture is red, whatever the scale, the mirroring and the crop."""
+    label = np.zeros((30, 40), np.uint8)
+    label[8:22, 10:24] = 1
+    Image.fromarray(np.stack([label * 255, 0 * label, 0 * label], -1)).save(tmp_path / "image.png")
+    write_label(tmp_path / "label.png", label)
+    sample = labelled_crops(
+        [str(tmp_path / "image.png")], [str(tmp_path / "label.png")], 20, (0.5, 2), np.zeros(3), size
+    )
+    for seed in range(8):
+        crop, found = sample(0, np.random.default_rng(seed))
+        assert crop.shape == (20, 20, 3) and found.shape == (size or (20, 20)) and crop.dtype == found.dtype == np.uint8
+        if not size:
+            labelled = found != IGNORE
+            assert ((crop[..., 0] > 128) == (found == 1))[labelled].mean() > 0.95
