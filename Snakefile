@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+OWN = Path("config.yaml")  # of the working directory, else of this workflow
+USES_OWN = OWN.is_file() and workflow.modifier.is_main_snakefile()
 
-configfile: "config.yaml" if Path("config.yaml").is_file() else str(Path(str(workflow.current_basedir)) / "config.yaml")
+
+configfile: str(OWN if USES_OWN else Path(str(workflow.current_basedir)) / OWN)
 
 
 include: "rules/common.smk"

@@ -1,12 +1,15 @@
 # What every stage needs: the checked config, the data set, the plan of what this run is asked for.
 
+import os
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parent
-if ROOT.is_dir():  # a module from a repository finds the installed package instead
-    sys.path.insert(0, str(ROOT / "workflow_scripts"))
+LIBRARY = str(ROOT / "workflow_scripts")  # of this very checkout, here and in the jobs
+sys.path.insert(0, LIBRARY)
+if LIBRARY not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
 
 from snakemake.exceptions import WorkflowError
 from wsgcn.data.sizes import image_sizes, with_smaller_copies

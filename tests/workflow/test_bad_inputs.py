@@ -1,6 +1,6 @@
-"""Every bad input that the project knows, through what the workflow does before anything runs, and what it says.
+"""Known bad inputs and their messages, through the checks that the workflow makes before the first job.
 
-docs/bad-inputs.md is made by this test: `WSGCN_TABLE=1 pytest tests/workflow/test_bad_inputs.py` writes it anew.
+This test writes docs/bad-inputs.md: `WSGCN_TABLE=1 pytest tests/workflow/test_bad_inputs.py`.
 """
 
 import copy
@@ -29,7 +29,7 @@ LISTS = {"train": "all", "label": "all", "evaluate": "all"}
 
 
 def set_key(path: str, value: object) -> Callable:
-    """A change of the config: a dotted key and its value."""
+    """Change the config: set a dotted key to a value."""
 
     def change(config: dict, root: Path) -> None:
         *sections, key = path.split(".")
@@ -41,16 +41,16 @@ def set_key(path: str, value: object) -> Callable:
 
 
 def write(name: str, content: str | bytes) -> Callable:
-    """A change of the data: a file and what it holds."""
+    """Change the data: write a file."""
     raw = content.encode() if isinstance(content, str) else content
     return lambda config, root: (root / name).write_bytes(raw)
 
 
-def table(rows: str) -> Callable:
+def write_table(rows: str) -> Callable:
     return write("labels.csv", f"image,classes\n{rows}")
 
 
-def label(name: str, values: np.ndarray) -> Callable:
+def write_mask(name: str, values: np.ndarray) -> Callable:
     return lambda config, root: write_label(root / "masks" / name, values)
 
 
@@ -58,15 +58,15 @@ def write_image(name: str, pixels: np.ndarray, form: str) -> Callable:
     return lambda config, root: Image.fromarray(pixels).save(root / name, format=form)
 
 
-def removed(name: str) -> Callable:
+def remove(name: str) -> Callable:
     return lambda config, root: (root / name).unlink()
 
 
-def truncated(name: str) -> Callable:
+def truncate(name: str) -> Callable:
     return lambda config, root: (root / name).write_bytes((root / name).read_bytes()[:200])
 
 
-def named_in_list(text: str) -> Callable:
+def write_list(text: str) -> Callable:
     def change(config: dict, root: Path) -> None:
         (root / "some.txt").write_text(text)
         config["dataset"]["label"] = "some.txt"
@@ -74,39 +74,43 @@ def named_in_list(text: str) -> Callable:
     return change
 
 
-def several(*changes: Callable) -> Callable:
+def combine(*changes: Callable) -> Callable:
     return lambda config, root: [change(config, root) for change in changes]
 
 
-NAMES = ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
+GOOD_NAMES = ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
 ROWS = "a.png,cat\nb.png,dog;cat\n"
 CASES = {
     "Settings": {
         "unknown key": set_key("refine.lamda_ent", 1),
         "unknown section": set_key("refinment", {}),
         "wrong type": set_key("batch_size", 32.5),
-        "number that is none": set_key("refine.lr", float("nan")),
+        "not a number": set_key("refine.lr", float("nan")),
         "text for a number": set_key("refine.lr", "high"),
         "out of range": set_key("refine.dropout", 1.5),
         "descending range": set_key("irnet.training.scale", [1.5, 0.5]),
-        "none of the choices": set_key("affinity", "irn"),
-        "name that would be a path": set_key("dataset.name", "../elsewhere"),
-        "name that something else has": set_key("dataset.name", "mlflow.db"),
+        "not one of the choices": set_key("affinity", "irn"),
+        "unknown kind of data set": set_key("dataset.kind", "folders"),
+        "unknown CAM source": set_key("cam_source", "classifer"),
+        "unknown refinement": set_key("refinement", "random-walk"),
+        "unknown segmentation network": set_key("segmentation_network", "deeplab"),
+        "name that is a path": set_key("dataset.name", "../elsewhere"),
+        "name that is taken in results/": set_key("dataset.name", "mlflow.db"),
         "name that is too long for a folder": set_key("experiment", "x" * 101),
-        "name that would be a file": set_key("experiments", {"store.json": {}}),
-        "path with a wildcard of Snakemake's": set_key("cam.folder", "cams/{a}"),
-        "list with a wildcard of Snakemake's": set_key("dataset.label", "{a}.txt"),
-        "deviation that pydensecrf cannot take": set_key("pseudo.crf.gaussian_sxy", 1e-9),
-        "seed that torch does not take": set_key("seed", 2**64),
+        "name of a file": set_key("experiments", {"store.json": {}}),
+        "path with a wildcard of Snakemake": set_key("cam.folder", "cams/{a}"),
+        "list with a wildcard of Snakemake": set_key("dataset.label", "{a}.txt"),
+        "deviation too small for pydensecrf": set_key("pseudo.crf.gaussian_sxy", 1e-9),
+        "seed too large for torch": set_key("seed", 2**64),
         "date for a number": set_key("refine.lr", date(2021, 1, 1)),
-        "experiment that changes what none may": set_key("experiments.mine", {"device": "cpu"}),
+        "experiment that changes a common setting": set_key("experiments.mine", {"device": "cpu"}),
         "experiment with an unknown key": set_key("experiments.mine", {"refine": {"sigma": 2}}),
         "sweep of an unknown key": set_key("sweeps", {"refine.sigma3": [1]}),
-        "sweep whose value makes no name": set_key("sweeps", {"cam.scales": [[1, 2]]}),
-        "two experiments of one name": set_key("sweeps", {"refine.sigma1": [1, 1]}),
-        "comparison with nobody": set_key("against", {"wsgcn-p": "psa-walk"}),
-        "segmentation for nobody": set_key("segmentation_for", ["wsgcn-q"]),
-        "several at once, of the base and of experiments": several(
+        "sweep whose value cannot be part of a name": set_key("sweeps", {"cam.scales": [[1, 2]]}),
+        "two experiments with the same name": set_key("sweeps", {"refine.sigma1": [1, 1]}),
+        "comparison with an unknown experiment": set_key("against", {"wsgcn-p": "psa-walk"}),
+        "segmentation for an unknown experiment": set_key("segmentation_for", ["wsgcn-q"]),
+        "several problems, of the base and of experiments": combine(
             set_key("seeds", 1),
             set_key("refine.epochs", 0),
             set_key("segmentation.training.batch", 1.5),
@@ -115,82 +119,82 @@ CASES = {
         ),
     },
     "Lists and tags": {
-        "no labels.csv": removed("labels.csv"),
-        "a folder in its place": several(removed("labels.csv"), lambda config, root: (root / "labels.csv").mkdir()),
+        "no labels.csv": remove("labels.csv"),
+        "a folder instead of labels.csv": combine(
+            remove("labels.csv"), lambda config, root: (root / "labels.csv").mkdir()
+        ),
         "other columns": write("labels.csv", "file,tags\na.png,cat\n"),
-        "a column that is there twice": write("labels.csv", "image,classes,classes\na.png,cat,dog\n"),
+        "a column listed twice": write("labels.csv", "image,classes,classes\na.png,cat,dog\n"),
         "separated by semicolons": write("labels.csv", "image;classes\na.png;cat\n"),
-        "another encoding": write("labels.csv", "image,classes\na.png,café\n".encode("latin-1")),
-        "another encoding, of spreadsheets": write("labels.csv", "image,classes\na.png,cat\n".encode("utf-16")),
-        "a byte that no text has": write("labels.csv", b"image,classes\na.png,c\0at\nb.png,dog\n"),
-        "no rows": table(""),
-        "row without an image": table("a.png,cat\n,dog\n"),
-        "classes separated by commas": table("a.png,cat,dog\nb.png,dog\n"),
-        "image without a class": table("a.png,cat\nb.png,\n"),
-        "image named twice": table(ROWS + "a.png,dog\n"),
-        "two images of one name": table(ROWS + "more/a.jpg,dog\n"),
-        "path out of the folder": table(ROWS + "../c.png,dog\n"),
-        "absolute path": table(ROWS + "/c.png,dog\n"),
-        "name with a wildcard": table(ROWS + "{c}.png,dog\n"),
-        "path with a wildcard": table(ROWS + "{more}/c.png,dog\n"),
-        "name that is hidden": table(ROWS + ".c.png,dog\n"),
-        "name that is too long": table(ROWS + f"{'c' * 250}.png,dog\n"),
-        "unknown class": several(set_key("dataset.classes", ["cat", "horse"])),
-        "class whose name is too long": table(f"a.png,{'cat' * 40}\nb.png,dog\n"),
-        "class with a wildcard": table("a.png,{cat}\nb.png,dog\n"),
-        "class called background": table("a.png,cat;background\nb.png,dog\n"),
-        "class in the wrong case": several(set_key("dataset.classes", ["Cat", "dog"])),
+        "another encoding (Latin-1)": write("labels.csv", "image,classes\na.png,café\n".encode("latin-1")),
+        "another encoding (UTF-16)": write("labels.csv", "image,classes\na.png,cat\n".encode("utf-16")),
+        "a control character": write("labels.csv", b"image,classes\na.png,c\0at\nb.png,dog\n"),
+        "no rows": write_table(""),
+        "row without an image": write_table("a.png,cat\n,dog\n"),
+        "classes separated by commas": write_table("a.png,cat,dog\nb.png,dog\n"),
+        "image without a class": write_table("a.png,cat\nb.png,\n"),
+        "image listed twice": write_table(ROWS + "a.png,dog\n"),
+        "two images with the same name": write_table(ROWS + "more/a.jpg,dog\n"),
+        "path outside of the folder": write_table(ROWS + "../c.png,dog\n"),
+        "absolute path": write_table(ROWS + "/c.png,dog\n"),
+        "name with a wildcard": write_table(ROWS + "{c}.png,dog\n"),
+        "path with a wildcard": write_table(ROWS + "{more}/c.png,dog\n"),
+        "hidden file": write_table(ROWS + ".c.png,dog\n"),
+        "name that is too long": write_table(ROWS + f"{'c' * 250}.png,dog\n"),
+        "unknown class": combine(set_key("dataset.classes", ["cat", "horse"])),
+        "class whose name is too long": write_table(f"a.png,{'cat' * 40}\nb.png,dog\n"),
+        "class with a wildcard": write_table("a.png,{cat}\nb.png,dog\n"),
+        "class named background": write_table("a.png,cat;background\nb.png,dog\n"),
+        "class in the wrong case": combine(set_key("dataset.classes", ["Cat", "dog"])),
         "list that is missing": set_key("dataset.train", "none.txt"),
-        "empty list": named_in_list("\n"),
-        "list with an image that the table lacks": named_in_list("a\nbb\n"),
-        "list that names an image twice": named_in_list("a\na\n"),
-        "list that names an image and its file": named_in_list("a\na.png\n"),
+        "empty list": write_list("\n"),
+        "list with an image that is not in the table": write_list("a\nbb\n"),
+        "list with an image twice": write_list("a\na\n"),
+        "list with an image and its file": write_list("a\na.png\n"),
         "list whose name is too long for a file": set_key("dataset.train", f"{'x' * 300}/a.txt"),
     },
     "Images and masks": {
-        "missing image": removed("a.png"),
-        "missing images": several(removed("a.png"), removed("b.png")),
+        "missing image": remove("a.png"),
+        "missing images": combine(remove("a.png"), remove("b.png")),
         "missing weights": set_key("backbone.weights", "none.pt"),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
-        "truncated image": truncated("a.png"),
-        "file that is no image": write("a.png", "a text"),
+        "truncated image": truncate("a.png"),
+        "file that is not an image": write("a.png", "a text"),
         "image of 32 bits": write_image("a.png", np.full((12, 16), 220, np.int32), "TIFF"),
         "image of floating point": write_image("a.png", np.full((12, 16), 0.5, np.float32), "TIFF"),
-        "mask of another size": label("a.png", np.zeros((5, 5), np.uint8)),
-        "mask with a value of no class": label("a.png", np.full((12, 16), 9, np.uint8)),
-        "truncated mask": several(label("a.png", np.zeros((12, 16), np.uint8)), write("masks/a.png", b"\x89PNG")),
-        "mask in colours": lambda config, root: Image.new("RGB", (16, 12)).save(root / "masks/a.png"),
-        "black and white masks": several(
-            *(label(f"{name}.png", np.resize([0, 255], (12, 16)).astype(np.uint8)) for name in "ab")
+        "mask of another size": write_mask("a.png", np.zeros((5, 5), np.uint8)),
+        "mask with a value of no class": write_mask("a.png", np.full((12, 16), 9, np.uint8)),
+        "truncated mask": combine(write_mask("a.png", np.zeros((12, 16), np.uint8)), write("masks/a.png", b"\x89PNG")),
+        "mask in RGB": lambda config, root: Image.new("RGB", (16, 12)).save(root / "masks/a.png"),
+        "black and white masks": combine(
+            *(write_mask(f"{name}.png", np.resize([0, 255], (12, 16)).astype(np.uint8)) for name in "ab")
         ),
-        "several at once": several(
-            table("a.png,cat\nb.png,dgo\nc.png,\n"),
+        "several problems": combine(
+            write_table("a.png,cat\nb.png,dgo\nc.png,\n"),
             set_key("dataset.classes", ["cat", "dog"]),
-            truncated("a.png"),
+            truncate("a.png"),
         ),
-        "all images lost, though they may be skipped": several(
-            set_key("on_error", "skip"), truncated("a.png"), truncated("b.png")
-        ),
-        "several at once, of settings, tags, images and masks": several(
+        "no image left after skipping": combine(set_key("on_error", "skip"), truncate("a.png"), truncate("b.png")),
+        "several problems, of settings, tags, images and masks": combine(
             set_key("refine.lr", 0),
-            table("a.png,cat\nb.png,dog;\u2028\n"),
-            truncated("a.png"),
-            label("b.png", np.zeros((5, 5), np.uint8)),
+            write_table("a.png,cat\nb.png,dog;\u2028\n"),
+            truncate("a.png"),
+            write_mask("b.png", np.zeros((5, 5), np.uint8)),
         ),
-        "several at once, networks too": several(
-            truncated("a.png"), removed("b.png"), set_key("backbone.name", "resnet5")
+        "several problems, also of networks": combine(
+            truncate("a.png"), remove("b.png"), set_key("backbone.name", "resnet5")
         ),
-        "several at once, images skipped": several(
+        "several problems, images skipped": combine(
             set_key("on_error", "skip"),
             set_key("backbone.weights", "none.pt"),
-            table("a.png,cat\nb.png,dog\nc.png,dog\n"),
-            truncated("a.png"),
-            label("b.png", np.zeros((5, 5), np.uint8)),
+            write_table("a.png,cat\nb.png,dog\nc.png,dog\n"),
+            truncate("a.png"),
+            write_mask("b.png", np.zeros((5, 5), np.uint8)),
         ),
     },
 }
 
-FINE = {
+GOOD_IMAGES = {
     "grey": lambda image: image.convert("L"),
     "16 bits": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8),
     "16 bits, as PGM": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) << 8),
@@ -215,7 +219,7 @@ def root(tmp_path):
 
 
 def start(root: Path, change: Callable) -> str | None:
-    """What the workflow does before its first job, but for networks; what it says where it stops."""
+    """Run the checks before the first job, networks excepted; the message if they fail."""
     config = copy.deepcopy(yaml.safe_load((ROOT / "config.yaml").read_text()))
     config["dataset"] |= {"kind": "folder", "root": str(root)} | LISTS
     change(config, root)
@@ -228,25 +232,25 @@ def start(root: Path, change: Callable) -> str | None:
 
 
 def backbone_problems(folder: Path) -> dict[str, str]:
-    """What an unfit network or file of weights says, by what is wrong."""
+    """The message for each unsuitable network or file of weights."""
     torch.save({"conv_stem.weight": torch.zeros(3)}, folder / "shape.pt")
     torch.save({"other": torch.zeros(3)}, folder / "other.pt")
     (folder / "text.pt").write_text("no weights")
     torch.save({"a": Path}, folder / "code.pt")
-    spoilt = build_backbone("test_resnet", "random", 16).state_dict()
-    next(iter(spoilt.values())).fill_(np.nan)
-    torch.save(spoilt, folder / "nan.pt")
+    not_finite = build_backbone("test_resnet", "random", 16).state_dict()
+    next(iter(not_finite.values())).fill_(np.nan)
+    torch.save(not_finite, folder / "nan.pt")
     found, lite = {}, "tf_efficientnet_lite0"
     cases = {
         "unknown backbone": ("resnet5", "random"),
         "backbone without an output stride": ("vit_tiny_patch16_224", "random"),
         "wheel of another backbone": ("resnet18", "wheel"),
-        "weights that are not there": (lite, str(folder / "none.pt")),
+        "weights that do not exist": (lite, str(folder / "none.pt")),
         "weights of another shape": (lite, str(folder / "shape.pt")),
         "weights of another network": (lite, str(folder / "other.pt")),
-        "weights that are a text": (lite, str(folder / "text.pt")),
+        "weights in a text file": (lite, str(folder / "text.pt")),
         "weights that are not finite": ("test_resnet", str(folder / "nan.pt")),
-        "weights with code in them": (lite, str(folder / "code.pt")),
+        "weights with pickled code": (lite, str(folder / "code.pt")),
     }
     for name, (network, weights) in cases.items():
         with pytest.raises(ValueError) as error:
@@ -256,7 +260,7 @@ def backbone_problems(folder: Path) -> dict[str, str]:
 
 
 def cam_problems(folder: Path) -> dict[str, str]:
-    """What CAMs from elsewhere say that are none."""
+    """The message for each unusable file of external CAMs."""
     (folder / "text.npy").write_text("no array")
     np.save(folder / "array.npy", np.zeros((2, 3)))
     np.save(folder / "other.npy", {1: np.zeros((3, 4), np.float32)}, allow_pickle=True)
@@ -274,7 +278,7 @@ def cam_problems(folder: Path) -> dict[str, str]:
 
 
 def cell(message: str, root: Path) -> str:
-    """A message in a cell of a table: its lines apart, the test's folder as `data`, long lines cut."""
+    """A message as a cell of the table: line breaks as <br>, the test's folder as `data`, long lines cut."""
     lines = [line.replace(str(root), "data") for line in message.splitlines()]
     lines = [re.sub(r"\s+", " ", line if len(line) < 300 else line[:290] + " …") for line in lines]
     return "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in lines)
@@ -282,18 +286,18 @@ def cell(message: str, root: Path) -> str:
 
 @pytest.fixture(scope="module")
 def rows():
-    """The lines of the table, as the tests find them."""
+    """The rows of the table by section, which the tests fill."""
     found = {}
     yield found
     if os.environ.get("WSGCN_TABLE"):
-        lines = ["# Bad inputs, and what the workflow says to them", ""]
+        lines = ["# Bad inputs and their messages", ""]
         lines += [
-            "Made by `tests/workflow/test_bad_inputs.py`, which tries them all. They appear before the first job,",
-            "but for those of CAMs from elsewhere, which appear when these are read.",
+            "Written by `tests/workflow/test_bad_inputs.py`, which tries all of them. The messages appear before the",
+            "first job, except for those about external CAMs, which appear when the files are read.",
             "",
         ]
         for section, cases in found.items():
-            lines += [f"## {section}", "", "| what is wrong | message |", "| --- | --- |"]
+            lines += [f"## {section}", "", "| input | message |", "| --- | --- |"]
             lines += [f"| {name} | {message} |" for name, message in cases.items()] + [""]
         TABLE.write_text("\n".join(lines))
 
@@ -307,36 +311,36 @@ def check_row(rows: dict, section: str, name: str, message: str, root: Path) -> 
 
 
 @pytest.mark.parametrize("section, name", [(section, name) for section, cases in CASES.items() for name in cases])
-def test_what_is_said_before_anything_runs(section, name, root, rows):
+def test_messages_before_the_first_job(section, name, root, rows):
     check_row(rows, section, name, start(root, CASES[section][name]), root)
 
 
-def test_what_is_said_of_weights_that_do_not_fit(rows, tmp_path):
+def test_messages_about_networks(rows, tmp_path):
     for name, message in backbone_problems(tmp_path).items():
         assert message.startswith("backbone.")
         check_row(rows, "Networks", name, message, tmp_path)
 
 
-def test_what_is_said_of_cams_from_elsewhere_that_are_none(rows, tmp_path):
+def test_messages_about_external_cams(rows, tmp_path):
     for name, message in cam_problems(tmp_path).items():
-        check_row(rows, "CAMs from elsewhere", name, message, tmp_path)
+        check_row(rows, "External CAMs", name, message, tmp_path)
 
 
-@pytest.mark.parametrize("kind", FINE)
-def test_images_of_every_kind_are_taken_as_they_are(kind, root):
-    image = FINE[kind](Image.open(root / "a.png").convert("RGB"))
+@pytest.mark.parametrize("kind", GOOD_IMAGES)
+def test_images_of_all_kinds_are_accepted(kind, root):
+    image = GOOD_IMAGES[kind](Image.open(root / "a.png").convert("RGB"))
     file = {"CMYK": "c.tif", "16 bits, as PGM": "c.pgm"}.get(kind, "c.png")
     image.save(root / file)
     (root / "labels.csv").write_text(f"image,classes\n{ROWS}{file},cat\n")
     assert start(root, lambda config, root: None) is None
     pixels = read_image(root / file)
-    if kind.startswith("16 bits"):  # not clipped, not dark
+    if kind.startswith("16 bits"):  # neither clipped nor dark
         np.testing.assert_allclose(pixels[..., 0], np.asarray(Image.open(root / "a.png").convert("L")), atol=1)
     assert pixels.shape == (*image.size[::-1], 3) and pixels.dtype == np.uint8
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_names_of_every_kind_are_taken_as_they_are(name, root):
+@pytest.mark.parametrize("name", GOOD_NAMES)
+def test_names_of_all_kinds_are_accepted(name, root):
     Image.new("RGB", (5, 4)).save(root / f"{name}.png")
     (root / "labels.csv").write_text(f'image,classes\n{ROWS}"{name}.png",cat\n')
     assert start(root, lambda config, root: None) is None

@@ -1,4 +1,4 @@
-"""The look at every image and mask before anything runs."""
+"""Images, masks and networks are checked before anything runs."""
 
 import json
 import os
@@ -36,97 +36,97 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     assert inspect(image, None, VALUES) == inspect(image, fitting, VALUES) == Inspection()
-    assert inspect(image, small, VALUES) == Inspection(mask=f"mask {small} is 5×3, its image 5×4")
-    assert inspect(image, unknown, VALUES) == Inspection(mask=f"mask {unknown} holds values of no class: 7")
-    assert inspect(image, coloured, VALUES).mask.startswith(f"label {coloured} is a RGB image")
+    assert inspect(image, small, VALUES) == Inspection(mask=f"mask {small} is 5×3, but its image is 5×4")
+    assert inspect(image, unknown, VALUES) == Inspection(mask=f"mask {unknown} contains values of no class: 7")
+    assert inspect(image, coloured, VALUES).mask.startswith(f"label {coloured} has mode RGB")
     assert inspect(broken, fitting, VALUES).image.startswith(f"image {broken} cannot be read")
     assert inspect(missing, None, VALUES) == Inspection(image=f"image {missing} does not exist")
 
 
-BLACK_AND_WHITE = "masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …"
+BLACK_AND_WHITE = "masks contain only 0 and 255, and 255 is ignored; write classes as 1, 2, …"
 
 
-def test_all_problems_come_in_one_list_until_they_are_mended(tmp_path, image):
-    broken, missing, memory = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
+def test_problems_are_reported_together_until_they_are_fixed(tmp_path, image):
+    broken, missing, cache = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        of_images, of_masks = check_images(files, VALUES, memory, threads=2)
-        assert list(of_images) == [broken, missing] and not of_masks
-        assert of_images[missing] == f"image {missing} does not exist"
+        image_problems, mask_problems = check_images(files, VALUES, cache, threads=2)
+        assert list(image_problems) == [broken, missing] and not mask_problems
+        assert image_problems[missing] == f"image {missing} does not exist"
     Image.new("L", (3, 3)).save(broken)
-    assert check_images(files[:2], VALUES, memory) == ({}, [])
+    assert check_images(files[:2], VALUES, cache) == ({}, [])
 
 
 def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
     binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
     other = mask(tmp_path / "other.png", np.tile([0, 1, 0, 0, 0], (4, 1)))
     Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
-    second, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    second, cache = str(tmp_path / "second.png"), tmp_path / "checked.json"
     for _ in range(2):
-        format_problems = check_images([(image, binary), (second, binary)], VALUES, memory)
-        assert format_problems == ({}, [f"all 2 {BLACK_AND_WHITE}"])
-    assert check_images([(image, binary), (second, other)], VALUES, memory) == ({}, [])
-    ignoring_all = (0, *[IGNORE] * 255)  # a mask whose classes are outside the subset is no such mask
-    assert check_images([(second, other)], ignoring_all, memory) == ({}, [])
+        found = check_images([(image, binary), (second, binary)], VALUES, cache)
+        assert found == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_images([(image, binary), (second, other)], VALUES, cache) == ({}, [])
+    ignoring_all = (0, *[IGNORE] * 255)  # a mask of classes outside the subset is not such a mask
+    assert check_images([(second, other)], ignoring_all, cache) == ({}, [])
 
 
-def test_only_what_changed_is_opened_again(tmp_path, image, monkeypatch):
-    memory, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
+def test_only_changed_files_are_opened_again(tmp_path, image, monkeypatch):
+    cache, label = tmp_path / "checked.json", mask(tmp_path / "mask.png", np.zeros((4, 5)))
     other = str(tmp_path / "other.png")
     Image.new("RGB", (5, 4)).save(other)
-    opened, look = [], check.inspect
-    monkeypatch.setattr(check, "inspect", lambda path, *rest: opened.append(path) or look(path, *rest))
+    opened, real = [], check.inspect
+    monkeypatch.setattr(check, "inspect", lambda path, *rest: opened.append(path) or real(path, *rest))
     files = [(image, label), (other, None)]
-    check_images(files, VALUES, memory)
+    check_images(files, VALUES, cache)
     assert sorted(opened) == sorted([image, other])
-    check_images(files, VALUES, memory)
-    check_images(files[:1], VALUES, memory)
+    check_images(files, VALUES, cache)
+    check_images(files[:1], VALUES, cache)
     assert len(opened) == 2
     more = (0, 1, 2, *VALUES[3:])
-    check_images(files, more, memory)  # the classes of a mask's values changed
+    check_images(files, more, cache)  # the meaning of the masks' values has changed
     assert opened[2:] == [image]
     os.utime(label, ns=(1, 1))
-    check_images(files, more, memory)
+    check_images(files, more, cache)
     assert opened[3:] == [image]
 
 
 @pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": MARK}}'])
-def test_notes_that_are_no_notes_are_as_good_as_none(tmp_path, image, found):
-    memory = tmp_path / "checked.json"
-    check_images([(image, None)], VALUES, memory)
-    mark = json.dumps(read_json(memory)[image]["mark"])
-    memory.write_text(found.replace("IMAGE", image).replace("MARK", mark))
-    check_images([(image, None)], VALUES, memory)
-    assert read_json(memory)[image].keys() == {"mark", "black and white"}
+def test_an_unreadable_cache_is_ignored(tmp_path, image, found):
+    cache = tmp_path / "checked.json"
+    check_images([(image, None)], VALUES, cache)
+    fingerprint = json.dumps(read_json(cache)[image]["mark"])
+    cache.write_text(found.replace("IMAGE", image).replace("MARK", fingerprint))
+    check_images([(image, None)], VALUES, cache)
+    assert read_json(cache)[image].keys() == {"mark", "black and white"}
 
 
-def test_black_and_white_masks_are_told_whatever_else_is_wrong(tmp_path, image):
-    """Beside an image or a mask that is broken, and once these are mended."""
+def test_black_and_white_masks_are_reported_beside_other_problems(tmp_path, image):
+    """Also beside a broken image or mask, and after these are fixed."""
     binary = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
-    other, memory = str(tmp_path / "second.png"), tmp_path / "checked.json"
+    other, cache = str(tmp_path / "second.png"), tmp_path / "checked.json"
     (tmp_path / "second.png").write_text("no image")
     for files in ([(image, binary), (other, None)], [(image, binary), (other, binary)]):
         for _ in range(2):
-            of_images, of_masks = check_images(files, VALUES, memory)
-            assert list(of_images) == [other] and of_masks == [f"all 1 {BLACK_AND_WHITE}"]
+            image_problems, mask_problems = check_images(files, VALUES, cache)
+            assert list(image_problems) == [other] and mask_problems == [f"all 1 {BLACK_AND_WHITE}"]
     Image.new("RGB", (5, 4)).save(other)
-    assert check_images(files, VALUES, memory) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert check_images(files, VALUES, cache) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
 
 
-def test_a_note_in_place_of_a_mask_is_told(tmp_path, image):
+def test_a_skipped_label_is_not_a_mask(tmp_path, image):
     write_skipped(tmp_path / "mask.png", "cam: no")
-    assert "a note why an image was skipped: cam: no" in inspect(image, str(tmp_path / "mask.png"), VALUES).mask
+    assert "a note why its image was skipped: cam: no" in inspect(image, str(tmp_path / "mask.png"), VALUES).mask
 
 
-def test_many_problems_are_counted():
+def test_long_lists_of_problems_are_cut():
     assert format_problems(["one"]) == "one"
     assert format_problems([f"problem {k}" for k in range(60)]).splitlines()[-2:] == ["problem 49", "and 10 more"]
     assert format_problems(["a\nb", "\u2028"]).splitlines() == ["2 problems:", r"a\nb", r"\u2028"]
 
 
 def test_networks_are_built_once(tmp_path, monkeypatch):
-    memory, built = tmp_path / "networks.json", []
+    cache, built = tmp_path / "networks.json", []
     path = tmp_path / "weights.pt"
     torch.save(timm.create_model("test_resnet", num_classes=0, global_pool="").state_dict(), path)
     backbones = [("", {"name": "test_resnet", "weights": str(path)}, 16)]
@@ -134,11 +134,11 @@ def test_networks_are_built_once(tmp_path, monkeypatch):
     real = backbone.build_backbone
     monkeypatch.setattr(backbone, "build_backbone", lambda *args: built.append(args) or real(*args))
     for _ in range(2):
-        assert check_networks(backbones, memory) == []
+        assert check_networks(backbones, cache) == []
         assert len(built) == 2
     torch.save({}, path)
     bad = ("segmentation.training.", {"name": "test_resne", "weights": "random"}, 8)
     for _ in range(2):
-        lacking, unknown = check_networks([backbones[0], bad], memory)
+        lacking, unknown = check_networks([backbones[0], bad], cache)
         assert lacking.startswith("backbone.weights: ") and "weights.pt lacks" in lacking
         assert unknown.startswith("segmentation.training.backbone.name: timm knows no test_resne;")

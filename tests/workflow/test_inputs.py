@@ -64,7 +64,7 @@ def test_settings_lists_images_masks_weights_and_networks_are_told_at_once(confi
         "backbone.weights: none.pt is neither wheel, hub, random nor a file",
         "image a.png does not exist",
         *(f"cam.folder: cams/{name}.npy does not exist" for name in "abc"),
-        "all 1 masks hold 0 and 255 only, and 255 is ignored: write classes as 1, 2, …",
+        "all 1 masks contain only 0 and 255, and 255 is ignored; write classes as 1, 2, …",
     ]
     config["refine"]["lr"] = "high"
     also = problems(config, tmp_path)
@@ -96,7 +96,7 @@ def test_settings_without_which_there_are_no_data_are_told_without_the_data(conf
     assert len(found) == 6 and "backbone.weights" in found[-2] and found[-1] == "image a.png does not exist"
     config["dataset"]["kind"] = "folders"
     found = problems(config, tmp_path)
-    assert len(found) == 6 and "dataset.kind: folders is none of" in found[0] and "backbone.weights" in found[-1]
+    assert len(found) == 6 and "dataset.kind: folders must be one of" in found[0] and "backbone.weights" in found[-1]
 
 
 @pytest.mark.parametrize("key", "segmentation_for experiment cam backbone on_error experiments dataset seed".split())
@@ -154,8 +154,8 @@ def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
             f"dataset.root: {LONG}/labels.csv cannot be read: File name too long; a folder data set needs it",
         ),
         ("label", f"{LONG}/a.txt", f"image list {LONG}/a.txt cannot be read: File name too long"),
-        ("evaluate", "masks", "image list masks is no file"),
-        ("root", "a\0b", "dataset.root: a\\x00b/labels.csv is no path; a folder data set needs it"),
+        ("evaluate", "masks", "image list masks is not a file"),
+        ("root", "a\0b", "dataset.root: a\\x00b/labels.csv is not a path; a folder data set needs it"),
     ],
 )
 def test_paths_that_cannot_be_looked_at_are_told(key, path, sentence, config, tmp_path):

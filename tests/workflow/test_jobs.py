@@ -1,4 +1,4 @@
-"""Logs, errors in one sentence, seconds an image."""
+"""Logs, errors in one sentence, seconds per image, skipped images."""
 
 import csv
 import errno
@@ -34,12 +34,12 @@ def test_an_error_ends_the_process_with_one_sentence(tmp_path):
     assert text.startswith("before\nTraceback") and "ValueError: mask a.png is broken" in text
 
 
-def test_an_error_without_words_tells_its_type(tmp_path):
+def test_an_error_without_a_message_is_shown_by_its_type(tmp_path):
     with pytest.raises(SystemExit, match="^MemoryError "), logged(tmp_path / "job.log"):
         raise MemoryError
 
 
-def test_streams_come_back_after_an_error(tmp_path):
+def test_streams_are_restored_after_an_error(tmp_path):
     streams = sys.stdout, sys.stderr
     with pytest.raises(SystemExit), logged(tmp_path / "job.log"):
         raise ValueError("no")
@@ -47,13 +47,13 @@ def test_streams_come_back_after_an_error(tmp_path):
 
 
 class Named(dict):
-    """Snakemake's lists of files: by name, as attributes too."""
+    """Snakemake's named lists of files, also available as attributes."""
 
     __getattr__ = dict.__getitem__
 
 
 def job_of(folder, ids, on_error="stop", **outputs):
-    """What Snakemake hands to a script, as far as `each_image` reads it."""
+    """The part of Snakemake's job that `each_image` reads."""
     return SimpleNamespace(
         params=SimpleNamespace(ids=ids),
         output=Named(seconds=folder / "new" / "seconds.csv", **outputs),
@@ -75,9 +75,9 @@ def test_each_image_calls_in_turn_and_writes_seconds(tmp_path):
     assert {tuple(row[2:]) for row in rows} == {(source_hash(), importlib.metadata.version("torch"), "cpu")}
 
 
-def test_an_error_names_its_image_and_leaves_no_table(tmp_path):
-    def work(place):
-        if place == 1:
+def test_an_error_names_its_image_and_writes_no_table(tmp_path):
+    def work(index):
+        if index == 1:
             raise ValueError("the CRF is unhappy")
 
     with pytest.raises(RuntimeError, match="^image b: the CRF is unhappy$") as failed:
@@ -86,17 +86,17 @@ def test_an_error_names_its_image_and_leaves_no_table(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_without_words_tells_its_type_and_image(tmp_path):
-    def work(place):
+def test_an_error_without_a_message_is_shown_by_its_type_and_image(tmp_path):
+    def work(index):
         raise MemoryError
 
     with pytest.raises(RuntimeError, match="^image a: MemoryError"):
         each_image(job_of(tmp_path, ["a"]), work)
 
 
-def test_groups_share_their_seconds(tmp_path):
+def test_images_of_a_group_share_its_seconds(tmp_path):
     called, job = [], job_of(tmp_path, list("abcde"))
-    each_group(job, 2, lambda places: called.append(list(places)))
+    each_group(job, 2, lambda indices: called.append(list(indices)))
     assert called == [[0, 1], [2, 3], [4]]
     with open(job.output.seconds, newline="") as stream:
         _, *rows = csv.reader(stream)
@@ -105,7 +105,7 @@ def test_groups_share_their_seconds(tmp_path):
 
 
 def test_an_error_in_a_group_names_its_images(tmp_path):
-    def work(places):
+    def work(indices):
         raise ValueError("no")
 
     with pytest.raises(RuntimeError, match="^image a, b: no$"):
@@ -119,7 +119,7 @@ def outputs(folder, ids):
     }
 
 
-def test_a_bad_image_is_skipped_and_the_others_are_not(tmp_path, capsys):
+def test_only_the_bad_image_is_skipped(tmp_path, capsys):
     job = job_of(tmp_path, ["a", "b", "c"], "skip", **outputs(tmp_path, "abc"))
 
     def work(k):
@@ -133,14 +133,14 @@ def test_a_bad_image_is_skipped_and_the_others_are_not(tmp_path, capsys):
     why = "refine_train_01: the GCN's scores are not finite"
     assert why_skipped(tmp_path / "b.png") == why_skipped(tmp_path / "b.npz") == why
     assert capsys.readouterr().out == f"skipped image b ({why})\n"
-    assert pd.read_csv(job.output.seconds)["image"].tolist() == ["a", "c"]  # whose time was spent on a result
+    assert pd.read_csv(job.output.seconds)["image"].tolist() == ["a", "c"]  # only those with a result
     for read, file in ((read_label, "b.png"), (read_arrays, "b.npz")):
         with pytest.raises(Skipped, match="not finite"):
             read(tmp_path / file)
 
 
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
-def test_what_was_skipped_before_stays_skipped(on_error, tmp_path):
+def test_images_skipped_by_an_earlier_stage_stay_skipped(on_error, tmp_path):
     job = job_of(tmp_path, ["a", "b"], on_error, **outputs(tmp_path, "ab"))
     write_skipped(tmp_path / "cam.npz", "cam_new_0: too small")
     done = []
@@ -148,13 +148,13 @@ def test_what_was_skipped_before_stays_skipped(on_error, tmp_path):
     assert done == [1] and why_skipped(tmp_path / "a.png") == "cam_new_0: too small"
 
 
-def test_a_bad_image_does_not_take_its_group_along(tmp_path):
+def test_a_bad_image_does_not_skip_its_group(tmp_path):
     job, done = job_of(tmp_path, list("abcde"), "skip", **outputs(tmp_path, "abcde")), []
 
-    def work(places):
-        if 1 in places:
+    def work(indices):
+        if 1 in indices:
             raise ValueError("no")
-        done.extend(places)
+        done.extend(indices)
 
     each_group(job, 3, work)
     assert done == [0, 2, 3, 4] and why_skipped(tmp_path / "b.png") == "refine_train_01: no"
@@ -172,7 +172,7 @@ def test_a_bad_image_does_not_take_its_group_along(tmp_path):
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"),
     ],
 )
-def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
+def test_errors_of_the_machine_are_not_skipped(error, tmp_path):
     def work(k):
         raise error
 
@@ -181,7 +181,7 @@ def test_what_the_next_image_would_meet_too_is_not_skipped(error, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_called_as_an_error_of_the_machine_is_skipped(tmp_path):
+def test_a_file_named_like_an_error_of_the_machine_is_skipped(tmp_path):
     def work(k):
         raise ValueError("image photos/CUDA error.png cannot be read")
 
@@ -189,7 +189,7 @@ def test_a_file_called_as_an_error_of_the_machine_is_skipped(tmp_path):
     assert all("CUDA error.png" in why_skipped(files[0]) for files in outputs(tmp_path, "a").values())
 
 
-def test_short_memory_is_no_image_s_fault(tmp_path):
+def test_torch_running_out_of_memory_is_not_skipped(tmp_path):
     with pytest.raises(RuntimeError, match="^image a: .*memory"):
         each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), lambda k: torch.empty(10**15))
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The config and its overlays against the schema, and what a wrong config is told."""
+"""The config and its overlays against the schema, and the messages about a wrong config."""
 
 import copy
 import datetime
@@ -14,21 +14,27 @@ import yaml
 
 from wsgcn.text import flatten, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
+from wsgcn.workflow.stages import registry_names
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
-SECTIONS = (
-    "dataset, experiment, experiments, against, sweeps, segmentation_for, seed, device, device_batch, batch_size, "
-    "on_error, training_threads, checkpoint_seconds, backbone, classifier, cam, background_score, affinity, irnet, "
-    "psa, partial, graph, refinement, refine, random_walk, pseudo, segmentation, report"
-)
+REGISTERED_KEYS = {
+    "dataset__kind": "readers",
+    "cam_source": "cam_sources",
+    "affinity": "affinities",
+    "refinement": "refiners",
+    "segmentation_network": "segmentation_networks",
+}
 REMOVED = object()
 
 
 @functools.cache
 def read(path: Path) -> dict:
     return yaml.safe_load(path.read_text())
+
+
+SECTIONS = ", ".join(read(SCHEMA)["properties"])
 
 
 def merge(base: Mapping, over: Mapping) -> dict:
@@ -53,7 +59,7 @@ def changed(**changes: object) -> dict:
     return config
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(read(SCHEMA))
 
 
@@ -84,12 +90,12 @@ GOOD = [
 
 
 @pytest.mark.parametrize("changes", GOOD, ids=str)
-def test_good_values(changes):
+def test_good_values_are_accepted(changes):
     assert not problems_of(changed(**changes), SCHEMA)
 
 
 def test_numbers_written_as_text():
-    """What Snakemake makes of `--config 'refine={lr: 0.2}'`, and YAML of 1e-4; text stays where text is wanted."""
+    """As from `--config 'refine={lr: 0.2}'`, and from YAML's 1e-4; text stays where the schema wants text."""
     config = changed(
         refine__lr="1e-4",
         refine__epochs="20",
@@ -109,17 +115,17 @@ def test_numbers_written_as_text():
     assert type(config["refine"]["epochs"]) is int
 
 
-NO_INTEGERS = ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1", "1:30", "1_000", "٣", "1\n"]
-NO_INTEGERS += ["2021-02-30", "1" * 400, "9" * 5000, "0" * 5000 + "1", "[" * 5000, "1e999"]
+NOT_INTEGERS = ["high", "", "nan", "inf", "true", "[1", "1.5", "null", "0x", "- 1", "1:30", "1_000", "٣", "1\n"]
+NOT_INTEGERS += ["2021-02-30", "1" * 400, "9" * 5000, "0" * 5000 + "1", "[" * 5000, "1e999"]
 
 
-@pytest.mark.parametrize("text", NO_INTEGERS, ids=shorten)
-def test_text_that_is_no_such_number_stays(text):
+@pytest.mark.parametrize("text", NOT_INTEGERS, ids=shorten)
+def test_text_that_does_not_spell_a_number_stays(text):
     config = changed(batch_size=text, refine__lr="12:30")
     numbers_from_text(config, SCHEMA)
     assert config["batch_size"] == text
-    told = [f"batch_size: {shorten(json.dumps(text))} is not an integer", 'refine.lr: "12:30" is not a number']
-    assert problems_of(config, SCHEMA) == told
+    expected = [f"batch_size: {shorten(json.dumps(text))} is not an integer", 'refine.lr: "12:30" is not a number']
+    assert problems_of(config, SCHEMA) == expected
 
 
 FOLDER = "names folders, so it holds up to 100 letters, digits, '.', '_' and '-' only, the first a letter or digit"
@@ -181,11 +187,11 @@ BAD = [
     ("pseudo__crf__bilateral_srgb", 1e-7, "pseudo.crf.bilateral_srgb: 1e-07 is below the minimum of 0.1"),
     ("experiment", "model.pt", 'experiment: "model.pt" would be a folder with the name of a file'),
     # choices and names
-    ("dataset__kind", "vocc", "dataset.kind: vocc is none of demo, voc, folder; did you mean voc?"),
-    ("dataset__kind", "x", "dataset.kind: x is none of demo, voc, folder"),
-    ("device", "gpu", "device: gpu is none of auto, cpu, cuda"),
-    ("graph__normalisation", "rows", "graph.normalisation: rows is none of symmetric, row; did you mean row?"),
-    ("refine__window", 4, "refine.window: 4 is none of 1, 3, 5, 7, 9, 11"),
+    ("dataset__kind", "vocc", "dataset.kind: vocc must be one of demo, voc, folder; did you mean voc?"),
+    ("dataset__kind", "x", "dataset.kind: x must be one of demo, voc, folder"),
+    ("device", "gpu", "device: gpu must be one of auto, cpu, cuda"),
+    ("graph__normalisation", "rows", "graph.normalisation: rows must be one of symmetric, row; did you mean row?"),
+    ("refine__window", 4, "refine.window: 4 must be one of 1, 3, 5, 7, 9, 11"),
     ("refine__window", "5", 'refine.window: "5" is not an integer'),
     ("experiment", "my run", f'experiment: "my run" {FOLDER}'),
     ("dataset__name", "../x", f'dataset.name: "../x" {FOLDER}'),
@@ -206,7 +212,7 @@ BAD = [
     ("sead", 1, "unknown key sead; did you mean seed?"),
     ("zz", 1, f"unknown key zz; known are {SECTIONS}"),
     ("z" * 5000, 1, f"unknown key {'z' * 110} …; known are {SECTIONS}"),
-    ("device", "a\nb", r"device: a\nb is none of auto, cpu, cuda"),
+    ("device", "a\nb", r"device: a\nb must be one of auto, cpu, cuda"),
     ("refine__lambda_end", 1, "unknown key refine.lambda_end; did you mean lambda_ent?"),
     ("backbone__zz", 1, "unknown key backbone.zz; known are name, weights"),
     ("irnet__training__epoch", 1, "unknown key irnet.training.epoch; did you mean epochs?"),
@@ -216,8 +222,8 @@ BAD = [
         "unknown key segmentation.prediction.crf.iteration; did you mean iterations?",
     ),
     # between keys
-    ("dataset__kind", "voc", "dataset.root: is empty, but data of kind voc lie there"),
-    ("dataset__kind", "folder", "dataset.root: is empty, but data of kind folder lie there"),
+    ("dataset__kind", "voc", "dataset.root: must not be empty for data of kind voc"),
+    ("dataset__kind", "folder", "dataset.root: must not be empty for data of kind folder"),
 ]
 
 
@@ -226,7 +232,48 @@ def test_bad_value_gets_one_sentence(key, value, sentence):
     assert problems_of(changed(**{key: value}), SCHEMA) == [sentence]
 
 
-def test_all_problems_are_told_at_once():
+REGISTRY_SCHEMA = """
+type: object
+properties:
+  affinity: {type: string, registry: affinities}
+  inner: {type: object, properties: {kinds: {type: array, items: {type: string, registry: readers}}}}
+"""
+REGISTRIES = {"affinities": ["irnet", "psa"], "readers": ["demo", "voc"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "problems"),
+    [
+        ({"affinity": "psa", "inner": {"kinds": ["voc", "demo"]}}, []),
+        ({"affinity": "irn"}, ["affinity: irn must be one of irnet, psa; did you mean irnet?"]),
+        ({"affinity": "x"}, ["affinity: x must be one of irnet, psa"]),
+        ({"affinity": 3}, ["affinity: 3 is not text"]),
+        ({"inner": {"kinds": ["demo", "voc2"]}}, ["inner.kinds[1]: voc2 must be one of demo, voc; did you mean voc?"]),
+    ],
+    ids=str,
+)
+def test_names_in_a_registry(config, problems, tmp_path):
+    (tmp_path / "schema.yaml").write_text(REGISTRY_SCHEMA)
+    assert problems_of(config, tmp_path / "schema.yaml", registries=REGISTRIES) == problems
+
+
+def test_registries_are_read_when_a_config_is_checked(tmp_path):
+    """A method that is added to a registry is accepted at once."""
+    (tmp_path / "schema.yaml").write_text(REGISTRY_SCHEMA)
+    assert problems_of({"affinity": "mine"}, tmp_path / "schema.yaml", registries=REGISTRIES)
+    more = REGISTRIES | {"affinities": [*REGISTRIES["affinities"], "mine"]}
+    assert not problems_of({"affinity": "mine"}, tmp_path / "schema.yaml", registries=more)
+
+
+@pytest.mark.parametrize(("key", "registry"), REGISTERED_KEYS.items())
+def test_every_name_of_a_registry_is_accepted(key, registry):
+    for name in registry_names(registry):
+        assert not problems_of(changed(**{key: name, "dataset__root": "data"}), SCHEMA)
+    (problem,) = problems_of(changed(**{key: "xyz"}), SCHEMA)
+    assert problem == f"{key.replace('__', '.')}: xyz must be one of {', '.join(registry_names(registry))}"
+
+
+def test_all_problems_are_reported_together():
     config = changed(
         dataset__kind="voc",
         dataset__nane="x",
@@ -236,7 +283,7 @@ def test_all_problems_are_told_at_once():
         seed=-1,
     )
     assert problems_of(config, SCHEMA) == [
-        "dataset.root: is empty, but data of kind voc lie there",
+        "dataset.root: must not be empty for data of kind voc",
         "graph.beta: is missing",
         "graph.radius: is missing",
         "refine.dropout: 1.5 is not below 1",
@@ -250,7 +297,7 @@ def test_an_empty_config_lacks_every_section():
     assert problems_of({}, SCHEMA, whole=False) == []
 
 
-def test_keys_that_are_no_text_are_told():
+def test_keys_that_are_not_text_are_reported():
     config = changed(against={1: "cam-only"}, sweeps={datetime.date(2021, 1, 1): []}, experiments={2: 3})
     config["refine"][5] = 1
     assert problems_of(config, SCHEMA) == [
@@ -295,7 +342,7 @@ def test_the_conda_environment_has_the_same_pins():
     assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
 
 
-def test_voc2012_has_the_values_that_the_comments_ascribe_to_the_paper():
+def test_voc2012_has_the_paper_s_values_of_the_comments():
     config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
     sections, compared = [], 0
     for line in (ROOT / "config.yaml").read_text().splitlines():

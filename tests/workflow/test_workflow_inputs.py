@@ -103,7 +103,7 @@ def test_bad_images_end_before_anything_runs(tmp_path):
     ("overlay", "sentence"),
     [
         ({"refine": {"lambda_entt": 1}}, "config: unknown key refine.lambda_entt; did you mean lambda_ent?"),
-        ({"dataset": {"kind": "voc", "root": "nowhere"}}, "nowhere holds no JPEGImages folder"),
+        ({"dataset": {"kind": "voc", "root": "nowhere"}}, "nowhere has no readable JPEGImages folder"),
     ],
 )
 def test_a_bad_config_ends_before_anything_runs(tmp_path, overlay, sentence):

@@ -1,6 +1,5 @@
 """Which experiments share a stage's files: those that agree on all that it depends on."""
 
-import ast
 import functools
 import itertools
 import re
@@ -9,23 +8,26 @@ from collections.abc import Iterable, Mapping
 import pytest
 from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, config_with
 
+from wsgcn.data.dataset import Dataset, Image
 from wsgcn.text import flatten
-from wsgcn.workflow import experiments as module
-from wsgcn.workflow.experiments import (
-    dependencies,
-    folders,
-    further_pairs,
-    merge,
-    read_experiments,
-    relevant_settings,
-    select,
+from wsgcn.workflow.directives import (
+    cam_inputs,
+    cam_params,
+    infer_params,
+    label_params,
+    predict_params,
+    refiner_params,
+    training_params,
 )
+from wsgcn.workflow.experiments import further_pairs, merge, read_experiments
+from wsgcn.workflow.measured import TRACKED
+from wsgcn.workflow.plan import Plan
+from wsgcn.workflow.sharing import folders, relevant_settings, select
+from wsgcn.workflow.stages import dependencies, stages_of, trainings_of
 
 by_kind = pytest.mark.parametrize(
     "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
 )
-RULES = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-LOOPS = re.findall(r'(?m)^for folder, experiment in OWNERS\["(\w+)"\]\.items\(\):\n((?:    .*\n|\n)+)', RULES)
 
 
 def under(prefixes: Iterable[str]) -> set[str]:
@@ -33,47 +35,81 @@ def under(prefixes: Iterable[str]) -> set[str]:
     return {key for key in flatten(SETTINGS) for prefix in prefixes if f"{key}.".startswith(f"{prefix}.")}
 
 
-def read_by(body: str) -> set[str]:
-    """The settings that the rules of a loop read, the choice of the rules included."""
-    reads = re.findall(r"""settings((?:\[["']\w+["']\])+)""", body)
-    found = [under([".".join(re.findall(r"\w+", keys))]) for keys in reads]
-    assert all(found), reads
-    return set().union(*found)
+class Recorder(dict):
+    """Settings that note which of their values are read, by dotted keys; a section that is handed on counts whole."""
+
+    def __init__(self, settings: Mapping, found: set[str], prefix: str = ""):
+        super().__init__(settings)
+        self.found, self.prefix = found, prefix
+
+    def __getitem__(self, key):
+        value, name = super().__getitem__(key), f"{self.prefix}{key}"
+        if isinstance(value, Mapping):
+            return Recorder(value, self.found, f"{name}.")
+        self.found.add(name)
+        return value
 
 
-def made_before(body: str, settings: Mapping) -> set[str]:
-    """The stages whose files the rules of a loop read."""
-    names = re.findall(r'[^_]of\(experiment, (f?"[^"]+"),', body) + re.findall(r'FOLDERS\[("\w+")\]\[experim', body)
-    return {eval(name, {"settings": settings}) for name in names}
+def keys_in(value: object) -> set[str]:
+    """All keys of the recorders within a job's parameters."""
+    if isinstance(value, Recorder):
+        return under([value.prefix.removesuffix(".")])
+    return set().union(*map(keys_in, value.values())) if isinstance(value, Mapping) else set()
+
+
+IMAGE = Image("a", "a.jpg", (1,), None)
+DATA = Dataset(("cat",), {"a": IMAGE}, {"a": IMAGE}, {"a": IMAGE}, (0, 1), ("cat",))
+
+
+def read_by_rules(settings: Mapping, stage: str) -> set[str]:
+    """The settings that a stage's rule reads: its parameters, its inputs and which rule it is."""
+    found: set[str] = set()
+    plan = Plan({BASE: settings}, DATA, "results", batch_size=1)
+    job = next(plan.training_jobs(stage) if stage in trainings_of(settings) else plan.batch_jobs(stage))
+    object.__setattr__(plan, "experiments", {BASE: Recorder(settings, found)})
+    affinity = settings["affinity"]
+    given = {
+        **dict.fromkeys(trainings_of(settings), training_params),
+        "cam": lambda job: cam_params(job) | cam_inputs(job),
+        f"{affinity}_label": lambda job: label_params(job, affinity),
+        f"{affinity}_affinity": lambda job: infer_params(job, affinity),
+        "refined": refiner_params,
+        "predict": predict_params,
+        "partial": lambda job: {"settings": job.settings["partial"]},
+        "pseudo": lambda job: {"settings": job.settings["pseudo"]["crf"]},
+    }[stage](job)
+    return found | keys_in(given)
+
+
+CHOICES = {"affinity", "refinement", "cam_source", "cam.folder", "segmentation_network", "random_walk.background"}
+"""Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
 
 
 @by_kind
 def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(settings):
-    bodies = {}
-    for stage, body in LOOPS:
-        skipped = [eval(guard, {"settings": settings}) for guard in re.findall(r"    if (.*):\n +continue\n", body)]
-        if stage in dependencies(settings) and not any(skipped):
-            assert stage not in bodies, "two rules make one file"
-            bodies[stage] = body
-    needed = {stage: under(keys) for stage, keys in dependencies(settings).items()}
-    assert set(bodies) == set(needed) - {"cam_label"}  # the CAMs as labels, which only an evaluation reads
-    unread = under(["cam"]) - {"cam.folder"} if settings["cam"]["folder"] else set()  # CAMs from there have them
-    found = {}
-    for stage in sorted(bodies, key=list(needed).index):
-        before = made_before(bodies[stage], settings)
-        assert before <= set(found) and (before or stage in ("classifier", "cam")), (stage, before)
-        found[stage] = read_by(bodies[stage]).union(*(found[other] for other in before))
-        assert found[stage] | unread == needed[stage] | unread, stage
-    assert needed["cam_label"] == needed["cam"] | {"background_score"}
+    stages, needed = stages_of(settings), {name: under(keys) for name, keys in dependencies(settings).items()}
+    unread = under(["cam"]) if settings["cam"]["folder"] else set()  # external CAMs have their own scales
+    found: dict[str, set[str]] = {}
+    for name, stage in stages.items():
+        before = set().union(*(found[other] for other in stage.after))
+        own = {"background_score"} if name == "cam_label" else read_by_rules(settings, name)
+        found[name] = own | before
+        assert found[name] - CHOICES - unread == needed[name] - CHOICES - unread, name
+    assert "affinity" in needed["refined"] or settings["refinement"] == "none"
+    assert "refinement" in needed["refined"] and "cam.folder" in needed["cam"]
+
+
+def test_the_rules_of_labels_read_what_the_test_above_says():
+    for stage, key in {"partial": '["partial"]', "pseudo": '["pseudo"]["crf"]'}.items():
+        text = (ROOT / f"rules/{stage}.smk").read_text()
+        assert re.findall(r"settings((?:\[\"\w+\"\])+)", text) == [key]
 
 
 @by_kind
 def test_what_is_logged_of_a_stage_is_the_same_for_all_that_share_it(settings):
-    tables = (re.search(rf"(?ms)^{name} = (\{{.*?^\}})", RULES)[1] for name in ("TRACKED", "REFINED_BY"))
-    tracked, refined_by = map(ast.literal_eval, tables)
-    for stage, keys, _ in tracked.values():
-        if stage in dependencies(settings):
-            assert under(keys or refined_by[settings["refinement"]]) <= under(dependencies(settings)[stage]), stage
+    for row in TRACKED.values():
+        if row.stage in dependencies(settings):
+            assert under(row.settings(settings)) <= under(dependencies(settings)[row.stage]), row.stage
 
 
 # Who shares what
@@ -153,7 +189,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         for key in flatten(settings)
         if key in ("refinement", "cam.folder")  # another kind, of other stages
         or (key == "affinity" and settings["refinement"] != "none")
-        or (key not in ("refinement", "cam.folder", "affinity", *idle) and parted(settings, one_changed(key)))
+        or (key not in (*CHOICES - {"random_walk.background"}, *idle) and parted(settings, one_changed(key)))
     }
     assert list(found) == [key for key in flatten(SETTINGS) if key in found]
 
@@ -193,7 +229,7 @@ def test_a_folder_is_called_after_the_first_experiment_in_it(many):
     for stage, by in folders(many).items():
         for folder in set(by.values()):
             first = next(name for name in by if by[name] == folder)
-            unnamed = stage in module.UNNAMED and first == next(iter(by))
+            unnamed = stage not in LATE and first == next(iter(by))
             assert folder == ("" if unnamed else f"{first}/")
 
 

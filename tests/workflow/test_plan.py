@@ -1,0 +1,174 @@
+"""Jobs and files of a plan, without Snakemake. Run alone: `.venv/bin/python -m pytest tests/workflow/test_plan.py`."""
+
+import pytest
+from plans import BASE, dataset, plan
+
+from wsgcn.workflow.directives import (
+    boundary_files,
+    cam_inputs,
+    refiner_inputs,
+    refiner_params,
+    training_inputs,
+    training_params,
+)
+from wsgcn.workflow.layout import evenly_spaced
+from wsgcn.workflow.plan import Plan, benchmarked_experiment, rule_name
+from wsgcn.workflow.request import Request
+
+WALK = {"refinement": "random_walk"}
+OTHERS = {"walk": WALK, "wsgcn-p": {"affinity": "psa"}, "no-entropy": {"refine": {"lambda_ent": 0}}}
+
+
+def names(jobs) -> list[str]:
+    return [job.name for job in jobs]
+
+
+def all_jobs(found: Plan) -> list[str]:
+    """The names of all jobs of an experiment's stages."""
+    batched = [name for name, stage in found.patterns.items() if stage.images and stage.file] + ["predict"]
+    trained = [name for name, stage in found.patterns.items() if stage.history]
+    return [
+        *(name for stage in batched for name in names(found.batch_jobs(stage))),
+        *(name for stage in trained for name in names(found.training_jobs(stage))),
+    ]
+
+
+def test_a_job_knows_its_files():
+    job = next(plan(OTHERS).batch_jobs("partial"))
+    assert job.name == "partial_train_all" and job.ids == ["a", "b"]
+    assert job.files() == ["results/tiny/partial/a.png", "results/tiny/partial/b.png"]
+    assert job.files("cam") == ["results/tiny/cam/a.npz", "results/tiny/cam/b.npz"]
+    assert job.seconds == "results/tiny/seconds/partial/train_all.csv"
+    assert job.log == "results/tiny/logs/partial/train_all.log"
+    assert job.benchmark == "results/tiny/benchmarks/partial/train_all.tsv"
+    assert job.images == "2 images (train_all)"
+
+
+def test_images_that_were_trained_on_share_no_batch_with_others():
+    assert [job.ids for job in plan().batch_jobs("cam")] == [["a", "b", "c"], ["d"]]
+    ids = [f"image-{k}" for k in range(100)]
+    jobs = list(plan(data=dataset(ids, ids), batch_size=8).batch_jobs("partial"))
+    assert sorted(image for job in jobs for image in job.ids) == sorted(ids)
+    assert max(len(job.ids) for job in jobs) <= 12 and len({job.name for job in jobs}) == len(jobs)
+
+
+def test_an_experiment_of_its_own_has_its_name_in_rules_and_folders():
+    found = plan(OTHERS)
+    jobs = found.batch_jobs("refined", rule=lambda settings: "refine")
+    refined = {job.experiment: job for job in jobs if "a" in job.ids}
+    assert refined["no-entropy"].name == "refine_no-entropy_train_all"
+    assert refined["no-entropy"].files()[0].startswith("results/tiny/refined/no-entropy/")
+    assert found.files("no-entropy", "cam", ["a"]) == ["results/tiny/cam/a.npz"]
+    assert found.files("wsgcn-p", "psa_affinity", ["a"]) == ["results/tiny/affinity/psa/a.npz"]
+    assert found.files("wsgcn-p", "irnet_affinity", ["a"]) == []
+
+
+def test_a_training_is_one_job_with_its_history():
+    (job,) = plan(OTHERS).training_jobs("boundary")
+    assert job.name == "boundary" and job.ids == ["a", "b", "c"]
+    assert (job.file(), job.history) == ("results/tiny/irnet/boundary.pt", "results/tiny/irnet/history.csv")
+    assert job.seconds == "results/tiny/seconds/boundary.json" and job.log == "results/tiny/logs/boundary.log"
+    inputs = training_inputs(job)
+    assert inputs["labels"] == [f"results/tiny/irnet/labels/{image}.png" for image in "abc"] and not inputs["weights"]
+    assert set(training_params(job)) == {"backbone", "settings", "seed"}
+
+
+def test_initial_weights_from_a_file_are_an_input():
+    (job,) = plan({"mine": {"backbone": {"weights": "mine.pt"}}}, asked=["mine"]).training_jobs("classifier")
+    assert training_inputs(job)["weights"] == ["mine.pt"] and job.experiment == "mine"
+    assert set(training_params(job)) == {"ids", "labels", "classes", "backbone", "settings", "seed"}
+
+
+def test_inputs_follow_the_registry_s_row():
+    found = plan({"elsewhere": {"cam": {"folder": "npy"}}, **OTHERS})
+    cams = {job.experiment: cam_inputs(job) for job in found.batch_jobs("cam") if "a" in job.ids}
+    assert cams[BASE]["model"] == "results/tiny/classifier/model.pt" and "cams" not in cams[BASE]
+    assert cams["elsewhere"]["cams"][0] == "npy/a.npy" and "model" not in cams["elsewhere"]
+    refined = {job.experiment: job for job in found.batch_jobs("refined") if "a" in job.ids}
+    assert set(refiner_inputs(refined[BASE])) == {"images", "affinities", "labels"}
+    assert refiner_inputs(refined["wsgcn-p"])["affinities"] == [f"results/tiny/affinity/psa/{i}.npz" for i in "ab"]
+    assert set(refiner_inputs(refined["walk"])) == {"cams", "affinities"}
+    assert set(refiner_params(refined["walk"])) == {"ids", "radius", "beta", "settings"}
+    assert boundary_files(found, BASE, ["a"]) == ["results/tiny/affinity/irnet/a.npz"]
+    assert boundary_files(found, "wsgcn-p", ["a"]) == []
+
+
+def test_full_sizes_are_a_parameter_where_images_have_smaller_copies():
+    found = plan(large={"b": (900, 1200)})
+    assert found.full_sizes(["a", "b"]) == {"full_sizes": [None, (900, 1200)]}
+    assert found.full_sizes(["a"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "experiments"),
+    [
+        ((), {BASE}),
+        (("all",), {BASE}),
+        (("no-entropy",), {BASE, "no-entropy"}),
+        (("results/tiny/pseudo/walk/a.png",), {BASE, "walk"}),
+        (("ablations",), {BASE, *OTHERS}),
+        (("all", "bench"), {BASE}),
+    ],
+)
+def test_only_what_is_asked_for_is_stated(words, experiments):
+    whole = plan(OTHERS)
+    asked = whole.asking(Request(words), BASE)
+    assert set(asked.stated_experiments) == experiments
+    assert asked.states_ablations == ("ablations" in words)
+    stated = set(all_jobs(asked))
+    assert stated <= set(all_jobs(whole))
+    for job in all_jobs(whole):  # of a stage that experiments share, the name says none
+        owners = [name for name in OTHERS if f"_{name}" in job]
+        if owners and owners[0] not in experiments:
+            assert job not in stated
+    assert all(not asked.asks_for(name) for name in set(OTHERS) - experiments)
+
+
+def test_what_is_shared_is_stated_for_whoever_needs_it():
+    """The folder of an experiment that is not asked for itself."""
+    shared = {"first": {"partial": {"confident_ratio": 0.2}}}
+    shared["second"] = shared["first"] | {"refine": {"lambda_ent": 0}}
+    found = plan(shared).asking(Request(("second",)), BASE)
+    assert [job.name for job in found.batch_jobs("partial") if "first" in job.name] == [
+        "partial_first_train_all",
+        "partial_first_new_all",
+    ]
+    assert not [job for job in found.batch_jobs("refined", rule="refine") if job.experiment == "first"]
+    assert [job.name for job in found.experiment_jobs("summary")] == [f"summary_{BASE}", "summary_second"]
+
+
+def test_a_job_s_own_process_states_its_rule_alone():
+    found = plan(OTHERS, allowed={"partial_train_all"})
+    assert all_jobs(found) == ["partial_train_all"]
+    assert not found.states_ablations and not list(found.experiment_jobs("summary"))
+
+
+def test_what_jobs_measured_is_found_by_those_who_report_it():
+    found = plan(OTHERS)
+    assert found.timing_files(BASE, "refined") == [
+        f"results/tiny/seconds/{stage}/{batch}.csv"
+        for stage, batch in (
+            (f"refined/{BASE}", "train_all"),
+            (f"refined/{BASE}", "new_all"),
+            ("irnet_affinity", "train_all"),
+            ("irnet_affinity", "new_all"),
+        )
+    ]
+    records = found.training_records(BASE)
+    assert records == [f"results/tiny/seconds/{s}.json" for s in ("classifier", "boundary", f"{BASE}/segmentation")]
+    assert found.training_records("walk") == records[:2]  # whose labels train no segmentation network
+    assert "results/tiny/evaluation/walk/segmentation_single.json" not in found.evaluations("walk")
+    assert found.run_files(BASE, own=False) == [] and "results/tiny/mlflow/cam.json" in found.run_files(BASE, own=True)
+    assert "results/tiny/mlflow/cam.json" in found.run_files("walk", own=False)
+
+
+def test_names_and_spacing():
+    assert rule_name("cam", "", "train_0") == "cam_train_0" and rule_name("cam", "x/", "a") == "cam_x_a"
+    assert evenly_spaced("dbca", 2) == ["a", "c"] and evenly_spaced("ab", 5) == ["a", "b"]
+
+
+def test_the_benchmark_takes_the_first_experiment_with_what_it_needs():
+    assert benchmarked_experiment(plan(OTHERS), BASE) == BASE
+    config = plan({"gcn": {}})
+    experiments = {"walk": config.experiments[BASE] | WALK, "gcn": config.experiments[BASE]}
+    assert benchmarked_experiment(Plan(experiments, dataset(), "results", 8), "walk") == "gcn"

@@ -1,0 +1,51 @@
+"""What a command line of Snakemake asks for."""
+
+import pytest
+
+from wsgcn.workflow.request import Request, asked_experiments, read_request
+
+EXPERIMENTS = ["base", "walk", "walk-2", "psa"]
+OWNERS = {"cam": {"": "base"}, "psa_label": {"": "psa"}, "refined": {"base/": "base", "walk/": "walk"}}
+
+
+def asked(*arguments: str, needs=None) -> list[str] | None:
+    request = read_request(["/somewhere/bin/snakemake", *arguments])
+    return asked_experiments(request, "base", EXPERIMENTS, OWNERS, needs or {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ((), ["base"]),
+        (("--cores", "2", "-n", "all"), ["base"]),
+        (("--cores", "2", "--configfile", "walk.yaml"), ["base"]),  # a file is no target
+        (("--config", "refine={lambda_ent: 0.2}", "--", "labels"), ["base"]),
+        (("psa",), ["base", "psa"]),
+        (("walk-2",), ["base", "walk", "walk-2"]),  # whose name is in it
+        (("results/x/pseudo/walk/a.png",), ["base", "walk"]),
+        (("results/x/psa/labels/a.png",), ["base", "psa"]),
+        (("results/x/cam/a.npz",), ["base", "psa"]),  # of whoever has a folder without a name
+        (("--forcerun", "refine_walk_train_0"), ["base", "walk"]),
+        (("--until", "pseudo_psa_train_0", "--", "all"), ["base", "psa"]),
+        (("ablations",), None),
+        (("all", "ablations", "--report", "x.html"), None),
+        (("--list",), None),
+        (("bench",), ["base", "walk"]),
+    ],
+)
+def test_a_command_line_says_which_experiments_are_needed(arguments, found):
+    assert asked(*arguments, needs={"bench": "walk"}) == found
+
+
+def test_a_job_of_a_cluster_may_run_its_own_rules_alone():
+    line = "--target-jobs cam_train_0: --allowed-rules cam_train_0 --cores 1 --mode remote".split()
+    request = read_request(["/x/lib/python3.11/site-packages/snakemake/__main__.py", *line])
+    assert request.allowed == {"cam_train_0"}
+    assert asked_experiments(request, "base", EXPERIMENTS, OWNERS) is None
+
+
+@pytest.mark.parametrize("argv", [[], ["pytest", "-q"], ["notebook"], ["snakemake", "--cores", "--no-such-option="]])
+def test_who_does_not_come_by_snakemake_s_command_line_gets_everything(argv):
+    request = read_request(argv)
+    assert request == Request(everything=True) or request.words == ()
+    assert read_request(["ipython"]).everything
