@@ -1,6 +1,5 @@
 # What every stage needs: the checked config, the data set, the plan of what this run is asked for.
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -8,8 +7,6 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 LIBRARY = str(ROOT / "workflow_scripts")  # of this very checkout, here and in the jobs
 sys.path.insert(0, LIBRARY)
-if LIBRARY not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
 
 from snakemake.exceptions import WorkflowError
 from wsgcn.data.sizes import image_sizes, with_smaller_copies
@@ -40,7 +37,9 @@ from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, remove_parti
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, relevant_settings
 from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
-from wsgcn.workflow.start import class_counts, networks_to_train, short_trainings
+from wsgcn.workflow.start import class_counts, export_library, networks_to_train, short_trainings
+
+export_library(LIBRARY)
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 IS_MODULE = not workflow.modifier.is_main_snakefile()

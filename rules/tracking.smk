@@ -1,5 +1,7 @@
 # The MLflow runs: a parent per experiment, a child per stage that it computes.
 
+import os
+
 TRACKING_URI = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///results/mlflow.db")
 STORE = f"{RESULTS}/mlflow/store.json"
 UI_ADDRESS = "$MLFLOW_TRACKING_URI" if TRACKING_URI.startswith("http") else "http://127.0.0.1:5000"

@@ -1,5 +1,6 @@
 """What is looked at before the first job, beside the data: networks to be built, trainings too short to learn."""
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
@@ -8,6 +9,13 @@ from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.sharing import value_of
 from wsgcn.workflow.stages import trainings_of
+
+
+def export_library(folder: str) -> None:
+    """Have the jobs of this process import the library in a folder, whichever else is installed."""
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if folder not in known:
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, known)])
 
 
 def jobs_that_train(plan: Plan, running: Collection[str]) -> Iterator[Job]:
