@@ -5,24 +5,25 @@ import pytest
 import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
+from wsgcn.graph.low_rank import LowRank
 from wsgcn.graph.maximum import Dense, LowRankMaximum
-from wsgcn.graph.operator import propagation_graph
+from wsgcn.graph.operator import GraphSettings, propagation_graph
 from wsgcn.graph.propagation import Propagation
-from wsgcn.graph.walk import LowRank, Polynomial
+from wsgcn.graph.walk import Polynomial
 from wsgcn.refinement.reference import dense_operator
 
 NORMALISATIONS = ("symmetric", "row")
 
 
-def settings_of(steps, normalisation="symmetric"):
-    return {"steps": steps, "normalisation": normalisation}
+def graph_settings(steps, normalisation="symmetric"):
+    return GraphSettings(radius=5, beta=10, steps=steps, normalisation=normalisation, features="plain")
 
 
 def dense_graph(affinity, steps, normalisation):
     return dense_operator(torch.tensor(affinity.toarray()).double(), steps, normalisation).numpy()
 
 
-def matrices_of(graph, cpu):
+def operator_matrices(graph, cpu):
     """Â and its transpose."""
     rows, propagation = torch.eye(len(graph.left))[None], Propagation([graph], cpu)
     return propagation.apply(rows)[0].numpy().T, propagation.apply_transpose(rows)[0].numpy().T
@@ -42,7 +43,7 @@ def affinity(boundary):
 
 
 @pytest.mark.parametrize("radius, beta", [(1, 1), (2, 1), (3, 10), (5, 10), (10, 0.5)])
-def test_affinity_matrix_is_the_dense_one(radius, beta, boundary, pairs, points_between):
+def test_affinity_matrix_matches_naive_loop(radius, beta, boundary, pairs, points_between):
     h, w = boundary.shape
     expected = np.eye(h * w)
     for a, b in pairs(h, w, radius):
@@ -67,7 +68,7 @@ def test_affinity_matrix_has_about_66_entries_a_row_at_radius_five():
     assert np.diff(found.indptr).max() == 69  # the 68 other points of the open disc and the node itself
 
 
-def test_a_closed_boundary_cuts_the_graph():
+def test_closed_boundary_separates_the_graph():
     boundary = np.zeros((4, 7), np.float32)
     boundary[:, 3] = 1
     found = affinity_matrix(boundary, 5, 10).toarray().reshape(4, 7, 4, 7)
@@ -90,27 +91,27 @@ def test_a_closed_boundary_cuts_the_graph():
         (256, "row", True, [Dense], 1e-4),
     ],
 )
-def test_propagation_graph_is_the_dense_matrix(steps, normalisation, exact, kinds, tolerance, affinity, rng, cpu):
+def test_propagation_graph_matches_dense_matrix(steps, normalisation, exact, kinds, tolerance, affinity, rng, cpu):
     features = rng.standard_normal((5, 63))
-    graph, propagated = propagation_graph(affinity, features, settings_of(steps, normalisation), exact)
+    graph, propagated = propagation_graph(affinity, features, graph_settings(steps, normalisation), exact)
     assert [type(term) for term in graph.terms] == kinds
     expected = dense_graph(affinity, steps, normalisation)
-    found, transpose = matrices_of(graph, cpu)
+    found, transpose = operator_matrices(graph, cpu)
     np.testing.assert_allclose(found, expected, atol=tolerance)
     np.testing.assert_allclose(transpose, expected.T, atol=tolerance)
     assert propagated.dtype == np.float32
-    low_rank_only = LowRankMaximum in kinds
-    np.testing.assert_allclose(propagated, features @ expected.T, atol=10 * tolerance if low_rank_only else 1e-3)
+    is_low_rank_maximum = LowRankMaximum in kinds
+    np.testing.assert_allclose(propagated, features @ expected.T, atol=10 * tolerance if is_low_rank_maximum else 1e-3)
 
 
 @pytest.mark.parametrize("normalisation, tolerance", [("symmetric", 2e-3), ("row", 2e-2)])
 @pytest.mark.parametrize(
     "steps, radius, level", [(3, 5, 0.5), (16, 5, 0.05), (64, 3, 0.5), (256, 5, 0.99), (2, 5, 0.05), (256, 5, 0.8)]
 )
-def test_no_clutter_spoils_the_walk(steps, radius, level, normalisation, tolerance, rng, cpu):
-    """Where vectors do not suffice, the walk must not be held by them; clutter holds many nodes."""
+def test_noisy_boundaries_match_dense_matrix(steps, radius, level, normalisation, tolerance, rng, cpu):
+    """Noise makes many nodes near-absorbing; where low rank does not suffice, another form must be taken."""
     affinity = affinity_matrix((level * rng.random((14, 14))).astype(np.float32), radius, 10)
-    graph, _ = propagation_graph(affinity, rng.random((8, 196)), settings_of(steps, normalisation))
+    graph, _ = propagation_graph(affinity, rng.random((8, 196)), graph_settings(steps, normalisation))
     rows = rng.standard_normal((1, 20, 196), np.float32)
     found = Propagation([graph], cpu).apply(torch.from_numpy(rows)).numpy()
     expected = rows @ dense_graph(affinity, steps, normalisation).T
@@ -118,26 +119,26 @@ def test_no_clutter_spoils_the_walk(steps, radius, level, normalisation, toleran
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_a_graph_without_edges_is_the_identity(normalisation, rng, cpu):
+def test_graph_without_edges_is_the_identity(normalisation, rng, cpu):
     affinity = affinity_matrix(np.full((6, 6), 1, np.float32), 5, 10)  # no node has a neighbour
-    graph, propagated = propagation_graph(affinity, rng.random((3, 36)), settings_of(256, normalisation))
-    np.testing.assert_allclose(matrices_of(graph, cpu)[0], np.eye(36), atol=1e-3)
+    graph, propagated = propagation_graph(affinity, rng.random((3, 36)), graph_settings(256, normalisation))
+    np.testing.assert_allclose(operator_matrices(graph, cpu)[0], np.eye(36), atol=1e-3)
 
 
 @pytest.mark.parametrize("steps", [1, 256])
-def test_rows_sum_to_one(steps, affinity, rng, cpu):
-    graph, _ = propagation_graph(affinity, rng.random((3, 63)), settings_of(steps, "row"))
-    np.testing.assert_allclose(matrices_of(graph, cpu)[0].sum(1), 1, atol=1e-4)
+def test_row_graph_has_row_sums_of_one(steps, affinity, rng, cpu):
+    graph, _ = propagation_graph(affinity, rng.random((3, 63)), graph_settings(steps, "row"))
+    np.testing.assert_allclose(operator_matrices(graph, cpu)[0].sum(1), 1, atol=1e-4)
 
 
-def test_about_half_of_the_weight_stays(affinity, rng, cpu):
-    matrix, _ = matrices_of(propagation_graph(affinity, rng.random((3, 63)), settings_of(256))[0], cpu)
+def test_about_half_of_the_weight_stays_with_a_node(affinity, rng, cpu):
+    matrix, _ = operator_matrices(propagation_graph(affinity, rng.random((3, 63)), graph_settings(256))[0], cpu)
     assert 0.4 < np.diag(matrix).min() and np.median(np.diag(matrix)) < 0.6
 
 
-def test_a_graph_tells_what_holds_it(affinity, rng):
+def test_graph_prints_the_form_of_its_walk(affinity, rng):
     def text(steps, normalisation="symmetric", exact=False):
-        return str(propagation_graph(affinity, rng.random((3, 63)), settings_of(steps, normalisation), exact)[0])
+        return str(propagation_graph(affinity, rng.random((3, 63)), graph_settings(steps, normalisation), exact)[0])
 
     assert text(1) == f"63 nodes, {affinity.count_nonzero()} entries"
     assert "entries + rank " in text(256)
@@ -145,35 +146,36 @@ def test_a_graph_tells_what_holds_it(affinity, rng):
     assert "maximum" in text(256, "row")
 
 
-def test_a_graph_does_not_depend_on_global_randomness(affinity, rng, cpu):
+def test_graph_does_not_depend_on_global_random_state(affinity, rng, cpu):
     found, features = [], rng.random((3, 63))
     for seed in (1, 2):
         np.random.seed(seed)
         torch.manual_seed(seed)
-        found.append(matrices_of(propagation_graph(affinity, features, settings_of(256))[0], cpu)[0])
+        found.append(operator_matrices(propagation_graph(affinity, features, graph_settings(256))[0], cpu)[0])
     np.testing.assert_array_equal(*found)
 
 
-def test_float64_stays_float64(affinity, rng):
+def test_float64_affinities_give_a_float64_graph(affinity, rng):
     features = rng.random((3, 63))
-    graph, propagated = propagation_graph(affinity.astype(float), features, settings_of(256), exact=True)
+    graph, propagated = propagation_graph(affinity.astype(float), features, graph_settings(256), exact=True)
     assert propagated.dtype == graph.left.dtype == np.float64
     expected = dense_graph(affinity.astype(float), 256, "symmetric")
     np.testing.assert_allclose(propagated, features @ expected.T, rtol=1e-10)
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_features_that_are_not_finite_are_an_error(normalisation, affinity):
+def test_features_that_are_not_finite_are_refused(normalisation, affinity):
     with pytest.raises(ValueError, match="node features are not finite"):
-        propagation_graph(affinity, np.full((3, 63), np.inf), settings_of(256, normalisation))
+        propagation_graph(affinity, np.full((3, 63), np.inf), graph_settings(256, normalisation))
 
 
-def test_a_maximum_that_has_no_other_form_is_dense_as_far_as_it_fits(rng, cpu, monkeypatch):
-    affinity = affinity_matrix(np.full((30, 50), 0.3, np.float32), 5, 10)  # 1,500 nodes, half held: no sparse walk
+def test_maximum_without_sparse_form_is_dense_up_to_a_limit(rng, cpu, monkeypatch):
+    # 1,500 nodes that are all somewhat absorbing: neither sparse nor of low rank.
+    affinity = affinity_matrix(np.full((30, 50), 0.3, np.float32), 5, 10)
     features = rng.random((3, 1500), np.float32)
-    graph, propagated = propagation_graph(affinity, features, settings_of(2, "row"))
+    graph, propagated = propagation_graph(affinity, features, graph_settings(2, "row"))
     assert str(graph) == "1500 nodes, a dense matrix"
     np.testing.assert_allclose(propagated, features @ dense_graph(affinity, 2, "row").T, atol=1e-5)
-    monkeypatch.setattr("wsgcn.graph.operator.MAX_DENSE_NODES", 1499)
+    monkeypatch.setattr("wsgcn.graph.forms.MAX_DENSE_NODES", 1499)
     with pytest.raises(ValueError, match="^graph.normalisation: row with 2 steps .* 1500 nodes"):
-        propagation_graph(affinity, features, settings_of(2, "row"))
+        propagation_graph(affinity, features, graph_settings(2, "row"))

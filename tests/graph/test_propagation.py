@@ -1,12 +1,13 @@
-"""The operators on a device, one by one and many at once, against dense float64 matrices."""
+"""The operators on a device, of one graph and of several together, against dense float64 matrices."""
 
 import numpy as np
 import pytest
 import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
-from wsgcn.graph.operator import propagation_graph
-from wsgcn.graph.propagation import Propagation, pad_and_stack, polynomial_product, rows_product
+from wsgcn.graph.operator import GraphSettings, propagation_graph
+from wsgcn.graph.products import pad_and_stack, polynomial_product, rows_product
+from wsgcn.graph.propagation import Propagation
 from wsgcn.graph.walk import matrix_term, walk_polynomial
 from wsgcn.refinement.reference import dense_operator
 
@@ -14,7 +15,7 @@ STEPS = [0, 1, 256]
 
 
 def affinities(rng):
-    """Of three grids of different sizes, a wall in each."""
+    """Affinity matrices of three grids of different sizes, with a wall in each."""
     for h, w in ((7, 9), (8, 5), (10, 11)):
         boundary = 0.2 * rng.random((h, w), np.float32)
         boundary[: h - 1, w // 2] = 0.8
@@ -22,14 +23,14 @@ def affinities(rng):
 
 
 def graphs_and_matrices(rng, steps, normalisation, exact=False):
-    settings = {"steps": steps, "normalisation": normalisation}
-    some = list(affinities(rng))
-    dense = [dense_operator(torch.tensor(a.toarray()).double(), steps, normalisation).numpy() for a in some]
+    settings = GraphSettings(radius=5, beta=10, steps=steps, normalisation=normalisation, features="plain")
+    matrices = list(affinities(rng))
+    dense = [dense_operator(torch.tensor(a.toarray()).double(), steps, normalisation).numpy() for a in matrices]
     features = rng.standard_normal((5, 120))
-    return [propagation_graph(a, features[:, : a.shape[0]], settings, exact)[0] for a in some], dense
+    return [propagation_graph(a, features[:, : a.shape[0]], settings, exact)[0] for a in matrices], dense
 
 
-def test_stacked_fills_up_with_zeros(cpu):
+def test_pad_and_stack_fills_with_zeros(cpu):
     found = pad_and_stack([np.ones((2, 3)), np.full((1, 4), 2.0)], cpu)
     assert found.tolist() == [[[1, 1, 1, 0], [1, 1, 1, 0]], [[2, 2, 2, 2], [0, 0, 0, 0]]]
 
@@ -49,24 +50,24 @@ def test_stacked_fills_up_with_zeros(cpu):
         (256, "row", True, 1e-4),
     ],
 )
-def test_a_batch_is_the_dense_matrices(steps, normalisation, exact, tolerance, rng, cpu):
+def test_batch_matches_dense_matrices(steps, normalisation, exact, tolerance, rng, cpu):
     graphs, dense = graphs_and_matrices(rng, steps, normalisation, exact)
     nodes = max(len(d) for d in dense)
     block = torch.zeros(3, 2, nodes)
     for k, matrix in enumerate(dense):
         block[k, :, : len(matrix)] = torch.from_numpy(rng.standard_normal((2, len(matrix)), np.float32))
     batch = Propagation(graphs, cpu)
-    forth, back, block = (b.numpy() for b in (batch.apply(block), batch.apply_transpose(block), block))
+    applied, transposed, block = (b.numpy() for b in (batch.apply(block), batch.apply_transpose(block), block))
     for k, matrix in enumerate(dense):
         n = len(matrix)
-        np.testing.assert_allclose(forth[k, :, :n], block[k, :, :n] @ matrix.T, atol=tolerance)
-        np.testing.assert_allclose(back[k, :, :n], block[k, :, :n] @ matrix, atol=tolerance)
-        assert not forth[k, :, n:].any() and not back[k, :, n:].any()
+        np.testing.assert_allclose(applied[k, :, :n], block[k, :, :n] @ matrix.T, atol=tolerance)
+        np.testing.assert_allclose(transposed[k, :, :n], block[k, :, :n] @ matrix, atol=tolerance)
+        assert not applied[k, :, n:].any() and not transposed[k, :, n:].any()
 
 
 @pytest.mark.parametrize("steps", [1, 30])
 @pytest.mark.parametrize("format", ["dia", "csr"])
-def test_the_gpu_s_product_is_the_cpu_s(format, steps, rng, cpu):
+def test_polynomial_product_matches_rows_product(format, steps, rng, cpu):
     matrices = [(a.asformat(format) / 20).astype(np.float32) for a in affinities(rng)]
     terms = [walk_polynomial(m, steps) if steps > 1 else matrix_term(m) for m in matrices]
     block = torch.from_numpy(rng.standard_normal((3, 4, 110), np.float32))
@@ -81,7 +82,7 @@ def test_the_gpu_s_product_is_the_cpu_s(format, steps, rng, cpu):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 @pytest.mark.parametrize("steps", STEPS)
-def test_the_gpu_computes_the_same(steps, normalisation, rng, cpu):
+def test_gpu_matches_cpu(steps, normalisation, rng, cpu):
     graphs, _ = graphs_and_matrices(rng, steps, normalisation)
     block = torch.from_numpy(rng.standard_normal((3, 4, 110), np.float32))
     for k, graph in enumerate(graphs):

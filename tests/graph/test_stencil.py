@@ -9,17 +9,17 @@ from wsgcn.graph.stencil import TILE_NODES, matvec, scale_rows_and_columns, sten
 
 
 @pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
-def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
-    """Narrow grids too, where two displacements share a diagonal."""
+def test_stencil_matrix_matches_naive_loop(h, w, rng, pairs):
+    """On narrow grids too, where two offsets share a diagonal."""
     field = rng.random((2, h, w))
 
     def value(dy, dx):
-        here, there = pair_slices(h, w, dy, dx)
-        return field[0][here] + field[1][there]
+        origins, partners = pair_slices(h, w, dy, dx)
+        return field[0][origins] + field[1][partners]
 
     found = stencil_matrix(h, w, neighbour_offsets(4), value, diagonal=3)
     expected = 3 * np.eye(h * w)
-    for a, b in pairs(h, w, 4):  # a comes first in reading order, as `here` does
+    for a, b in pairs(h, w, 4):  # a comes first in reading order, as the origins do
         i, j = a[0] * w + a[1], b[0] * w + b[1]
         expected[i, j] = expected[j, i] = field[0][a] + field[1][b]
     assert found.dtype == np.float32
@@ -27,7 +27,7 @@ def test_entries_are_those_of_the_pairs(h, w, rng, pairs):
 
 
 @pytest.mark.parametrize("format", ["dia", "csr"])
-def test_scaled_multiplies_rows_and_columns(format, rng):
+def test_scale_rows_and_columns_matches_dense_product(format, rng):
     matrix = scipy.sparse.random_array((6, 6), density=0.5, rng=rng, dtype=np.float32).asformat(format)
     left, right = rng.random(6), rng.random(6)
     found = scale_rows_and_columns(matrix, left, right)
@@ -37,8 +37,8 @@ def test_scaled_multiplies_rows_and_columns(format, rng):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("h, w", [(1, 1), (3, 4), (50, 60), (32, 32), (1, 2050), (33, 32)])
-def test_times_is_the_dense_product(h, w, dtype, rng):
-    """On grids of less than a tile, of whole tiles, and beyond."""
+def test_matvec_matches_dense_product(h, w, dtype, rng):
+    """On grids of less than a tile, of a whole tile, and of more."""
 
     def value(dy, dx):
         return rng.random([size - abs(d) for size, d in zip((h, w), (dy, dx), strict=True)])
@@ -50,5 +50,5 @@ def test_times_is_the_dense_product(h, w, dtype, rng):
     np.testing.assert_allclose(found, matrix.toarray().astype(float) @ row, atol=1e-4 if dtype == np.float32 else 1e-12)
 
 
-def test_some_of_these_grids_are_larger_than_a_tile():
+def test_matvec_grids_cover_tile_borders():
     assert 32 * 32 == TILE_NODES < 33 * 32 < 50 * 60

@@ -1,4 +1,4 @@
-"""The per-image network: its forward pass, its gradients and its training, against dense float64 ones."""
+"""The training of one network per image, against dense float64 matrices and autograd."""
 
 from dataclasses import replace
 
@@ -7,53 +7,42 @@ import pytest
 import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
-from wsgcn.graph.operator import propagation_graph
-from wsgcn.graph.propagation import Propagation
-from wsgcn.refinement.gcn import (
-    Adam,
-    ImageInput,
-    backward,
-    dropout_mask,
-    forward,
-    image_seed,
-    random_generator,
-    refine,
-    train,
-    unpack,
-)
+from wsgcn.graph.operator import GraphSettings, propagation_graph
+from wsgcn.refinement.gcn import GcnSettings, ImageInput, image_seed, refine, train
 from wsgcn.refinement.loss_names import LOSSES
+from wsgcn.refinement.network import random_generator
 from wsgcn.refinement.reference import dense_laplacian, dense_operator, train_dense
 
-SETTINGS = {
-    "epochs": 6,
-    "lr": 0.05,
-    "weight_decay": 0.01,
-    "dropout": 0,
-    "hidden": 5,
-    "sigma1": 1.5,
-    "sigma2": 40,
-    "window": 5,
-    "lambda_ent": 0.7,
-    "lambda_lap": 0.3,
-    "laplacian": "paper",
-    "cross_entropy": "separate",
-}
+SETTINGS = GcnSettings(
+    epochs=6,
+    lr=0.05,
+    weight_decay=0.01,
+    dropout=0,
+    hidden=5,
+    sigma1=1.5,
+    sigma2=40,
+    window=5,
+    lambda_ent=0.7,
+    lambda_lap=0.3,
+    laplacian="paper",
+    cross_entropy="separate",
+)
 H, W = 5, 6
 CLASSES = (3, 7)
 
 
-def graph_of(affinity, features, steps=1, normalisation="symmetric", exact=False):
-    settings = {"steps": steps, "normalisation": normalisation}
+def graph_and_product(affinity, features, steps=1, normalisation="symmetric", exact=False):
+    settings = GraphSettings(radius=3, beta=4, steps=steps, normalisation=normalisation, features="plain")
     return propagation_graph(affinity, features.reshape(len(features), -1), settings, exact)
 
 
 def random_input(rng, h=H, w=W, classes=CLASSES, steps=1, normalisation="symmetric"):
-    """An image's affinities, its node features, and its input."""
+    """An image's affinities, its node features, and its `ImageInput`."""
     affinity = affinity_matrix(0.4 * rng.random((h, w), np.float32), 3, 4)
     partial = rng.choice([0, *classes, 255], (h, w)).astype(np.uint8)
     features = rng.standard_normal((4, h, w)).astype(np.float32)
     image = rng.integers(100, 200, (h, w, 3)).astype(np.uint8)
-    graph, propagated = graph_of(affinity, features, steps, normalisation)
+    graph, propagated = graph_and_product(affinity, features, steps, normalisation)
     return affinity, features, ImageInput(graph, propagated, partial, image, classes, 11)
 
 
@@ -64,39 +53,13 @@ def image(rng):
 
 @pytest.fixture
 def refined(image, cpu):
-    """Call `refine` on the fixture with some of the input or of the settings changed."""
+    """Call `refine` on the fixture with part of the input or of the settings changed."""
 
     def call(**changed):
         inputs = {key: changed.pop(key) for key in list(changed) if key in ImageInput.__dataclass_fields__}
-        return refine([replace(image, **inputs)], SETTINGS | changed, cpu)[0]
+        return refine([replace(image, **inputs)], replace(SETTINGS, **changed), cpu)[0]
 
     return call
-
-
-@pytest.mark.parametrize("normalisation", ["symmetric", "row"])
-@pytest.mark.parametrize("dropout", [0, 0.4])
-def test_gradients_of_the_network(normalisation, dropout, rng, cpu):
-    """Of any function of the logits, with respect to all parameters, by finite differences."""
-    affinity, features, _ = random_input(rng)
-    graph = Propagation([graph_of(affinity.astype(float), features, normalisation=normalisation)[0]], cpu)
-    inputs = torch.tensor(rng.standard_normal((1, 4, H * W)))
-    kept = torch.from_numpy(dropout_mask(rng, 5, H * W, dropout))[None] / (1 - dropout)
-    weights = torch.tensor(rng.standard_normal((1, 3, H * W)))
-
-    class Network(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, *parameters):
-            hidden, logits = forward(inputs, parameters, kept, graph)
-            ctx.save_for_backward(hidden, logits, *parameters)
-            return (weights * logits.sin()).sum()
-
-        @staticmethod
-        def backward(ctx, outer):
-            hidden, logits, *parameters = ctx.saved_tensors
-            return backward(inputs, parameters, kept, graph, hidden, outer * weights * logits.cos())
-
-    parameters = unpack(torch.tensor(rng.standard_normal((1, 43)), requires_grad=True), 4, 5, 3)
-    assert torch.autograd.gradcheck(Network.apply, parameters)
 
 
 @pytest.mark.parametrize("reading", ["paper", "code"])
@@ -105,10 +68,10 @@ def test_gradients_of_the_network(normalisation, dropout, rng, cpu):
     "steps, normalisation, tolerance",
     [(0, "symmetric", 1e-4), (1, "symmetric", 1e-4), (1, "row", 1e-4), (256, "symmetric", 2e-2), (256, "row", 2e-2)],
 )
-def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dropout, rng, cpu):
+def test_training_matches_dense_training(steps, normalisation, tolerance, reading, dropout, rng, cpu):
     """Same initial weights and dropout masks; autograd, dense float64 matrices and loops over pairs."""
     affinity, features, image = random_input(rng, steps=steps, normalisation=normalisation)
-    settings = SETTINGS | {"dropout": dropout, "laplacian": reading}
+    settings = replace(SETTINGS, dropout=dropout, laplacian=reading)
     operator = dense_operator(torch.tensor(affinity.toarray()).double(), steps, normalisation)
     laplacian = torch.tensor(dense_laplacian(image.image, 1.5, 40, 5))
     expected, history = train_dense(operator, features, laplacian, image, settings)
@@ -119,13 +82,13 @@ def test_training_is_the_dense_one(steps, normalisation, tolerance, reading, dro
 
 
 @pytest.mark.parametrize("reading", ["paper", "code"])
-def test_a_long_walk_trains_as_the_dense_one(reading, rng, cpu):
-    """On two rooms, where 256 steps are neither 4 nor an average over all."""
+def test_training_on_a_long_walk_matches_dense_training(reading, rng, cpu):
+    """On two rooms, where 256 steps differ both from 4 and from an average over all nodes."""
     boundary = 0.2 * rng.random((9, 14), np.float32)
     boundary[:, 7] = 0.7
     affinity, settings = (
         affinity_matrix(boundary, 5, 10),
-        SETTINGS | {"dropout": 0.3, "epochs": 30, "laplacian": reading},
+        replace(SETTINGS, dropout=0.3, epochs=30, laplacian=reading),
     )
     _, _, image = random_input(rng, 9, 14)
     features = rng.standard_normal((4, 9, 14)).astype(np.float32)
@@ -136,16 +99,16 @@ def test_a_long_walk_trains_as_the_dense_one(reading, rng, cpu):
         return train_dense(operator, features, laplacian, image, settings)
 
     (expected, history), (other, other_history) = dense(256), dense(4)
-    for exact, share in ((True, 0.01), (False, 0.2)):  # of what another number of steps would change
-        graph, propagated = graph_of(affinity, features, 256, exact=exact)
+    for exact, share in ((True, 0.01), (False, 0.2)):  # of the change by another number of steps
+        graph, propagated = graph_and_product(affinity, features, 256, exact=exact)
         scores, losses = refine([replace(image, graph=graph, propagated=propagated)], settings, cpu)[0]
         assert np.abs(scores - expected).max() < share * np.abs(other - expected).max()
         assert np.abs(losses - history).max() < share * np.abs(other_history - history).max()
 
 
-def test_a_prediction_without_training_is_kipf_s(rng, cpu):
+def test_prediction_without_training_matches_kipf_and_welling(rng, cpu):
     affinity, features, image = random_input(rng)
-    (scores, losses) = refine([image], SETTINGS | {"epochs": 0}, cpu)[0]
+    (scores, losses) = refine([image], replace(SETTINGS, epochs=0), cpu)[0]
     assert losses.shape == (0, len(LOSSES))
     generator = random_generator(11)
     w0, w1 = (generator.uniform(-1, 1, shape) * (6 / sum(shape)) ** 0.5 for shape in ((5, 4), (3, 5)))
@@ -155,56 +118,37 @@ def test_a_prediction_without_training_is_kipf_s(rng, cpu):
     np.testing.assert_allclose(scores, (z / z.sum(1, keepdims=True)).T.reshape(3, H, W), rtol=1e-4)
 
 
-def test_adam_is_torch_s(rng):
-    values = torch.tensor(rng.standard_normal((2, 30)))
-    ours, theirs = values.clone(), values.clone().requires_grad_()
-    mine, adam = Adam(ours, 0.02, 0.01), torch.optim.Adam([theirs], lr=0.02, weight_decay=0.01)
-    for _ in range(20):
-        theirs.grad = torch.tensor(rng.standard_normal((2, 30))) * 10.0 ** torch.arange(-20, 10)
-        mine.step(theirs.grad)
-        adam.step()
-    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-9, atol=1e-12)
-
-
-def test_dropout_mask_keeps_the_asked_share():
-    mask = dropout_mask(random_generator(0), 16, 10001, 0.3)
-    assert mask.shape == (16, 10001) and mask.dtype == bool
-    assert mask.mean() == pytest.approx(0.7, abs=0.005)
-    columns = mask[:, :10000].reshape(16, 2500, 4).mean((0, 1))  # the four draws from one random word
-    np.testing.assert_allclose(columns, 0.7, atol=0.01)
-
-
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 @pytest.mark.parametrize("steps", [1, 5, 256])
-def test_images_of_a_batch_do_not_touch_each_other(steps, normalisation, rng, cpu):
+def test_images_of_a_batch_are_independent(steps, normalisation, rng, cpu):
     """Trained together, as on a GPU, images of different sizes get what each gets alone."""
     sizes = (5, 6), (8, 7), (3, 9)
     images = [random_input(rng, h, w, steps=steps, normalisation=normalisation)[-1] for h, w in sizes]
     images = [replace(image, seed=seed) for seed, image in enumerate(images)]
-    settings = SETTINGS | {"dropout": 0.3}
+    settings = replace(SETTINGS, dropout=0.3)
     for image, (scores, losses) in zip(images, train(images, settings, cpu), strict=True):
         ((alone, history),) = train([image], settings, cpu)
         np.testing.assert_allclose(scores, alone, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(losses, history, rtol=1e-4)
 
 
-def test_company_and_order_change_no_bit_on_a_cpu(rng, cpu):
+def test_batch_and_order_do_not_change_any_bit_on_a_cpu(rng, cpu):
     images = [random_input(rng, h, 6, classes=c)[-1] for h, c in ((5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,)))]
-    settings = SETTINGS | {"dropout": 0.3}
+    settings = replace(SETTINGS, dropout=0.3)
     alone = [refine([image], settings, cpu)[0] for image in images]
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 0]):
-        for place, (scores, losses) in zip(order, refine([images[k] for k in order], settings, cpu), strict=True):
-            np.testing.assert_array_equal(scores, alone[place][0])
-            np.testing.assert_array_equal(losses, alone[place][1])
+        for index, (scores, losses) in zip(order, refine([images[k] for k in order], settings, cpu), strict=True):
+            np.testing.assert_array_equal(scores, alone[index][0])
+            np.testing.assert_array_equal(losses, alone[index][1])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
 @pytest.mark.parametrize("steps", [1, 256])
-def test_the_gpu_trains_the_same(steps, normalisation, rng, cpu):
+def test_gpu_matches_cpu(steps, normalisation, rng, cpu):
     kinds = (5, (1,)), (6, (2, 3)), (5, (4,)), (7, (1,))
     images = [random_input(rng, h, 6, classes=c, steps=steps, normalisation=normalisation)[-1] for h, c in kinds]
-    settings = SETTINGS | {"dropout": 0.3}
+    settings = replace(SETTINGS, dropout=0.3)
     for (found, _), (expected, _) in zip(
         refine(images, settings, torch.device("cuda")), refine(images, settings, cpu), strict=True
     ):
@@ -219,9 +163,9 @@ def test_training_lowers_the_loss_and_fits_the_label(refined, image):
     np.testing.assert_allclose(scores.sum(0), 1, rtol=1e-5)
 
 
-def test_dropout_acts_in_training_only(refined):
-    (with_it, noisy), (without, clean) = (refined(lr=0, dropout=dropout) for dropout in (0.3, 0))
-    np.testing.assert_array_equal(with_it, without)
+def test_dropout_applies_in_training_only(refined):
+    (with_dropout, noisy), (without, clean) = (refined(lr=0, dropout=dropout) for dropout in (0.3, 0))
+    np.testing.assert_array_equal(with_dropout, without)
     assert len(set(noisy[:, 0])) == len(noisy)
     assert len(set(clean[:, 0])) == 1
 
@@ -237,7 +181,7 @@ def test_dropout_keeps_the_mean_logit(refined):
     assert mean_difference(0.3) == pytest.approx(mean_difference(0), rel=0.1)
 
 
-def test_a_result_depends_on_its_seed_only(refined):
+def test_result_depends_on_its_seed_only(refined):
     first, _ = refined(dropout=0.3)
     torch.manual_seed(99)
     refined(seed=12, dropout=0.3)
@@ -248,32 +192,32 @@ def test_a_result_depends_on_its_seed_only(refined):
     assert not np.array_equal(first, refined(seed=12, dropout=0.3)[0])
 
 
-def test_image_seeds_are_their_own():
+def test_image_seeds_are_distinct_and_fixed():
     seeds = {image_seed(seed, image) for seed in range(20) for image in ("2007_000032", "2007_000033", "1", "11", "")}
     assert len(seeds) == 100
     assert image_seed(1, "1/a") != image_seed(11, "/a")
-    assert all(0 <= seed < 2**63 for seed in seeds)  # what a torch generator takes
+    assert all(0 <= seed < 2**63 for seed in seeds)  # the range of a torch generator
     assert image_seed(0, "2007_000032") == 6546366134672256  # on every machine
 
 
 @pytest.mark.parametrize("label, zero", [(0, {"loss_fg", "loss_ent"}), (3, {"loss_bg", "loss_ent"})])
-def test_one_group_of_labels_suffices(label, zero, refined):
+def test_partial_label_without_a_group_is_refined(label, zero, refined):
     scores, losses = refined(partial=np.full((H, W), label, np.uint8))
     assert np.isfinite(scores).all()
     assert {name for name, values in zip(LOSSES, losses.T, strict=True) if not values.any()} == zero
 
 
-def test_no_label_at_all_suffices(refined):
+def test_partial_label_without_labels_is_refined(refined):
     scores, losses = refined(partial=np.full((H, W), 255, np.uint8))
     assert np.isfinite(scores).all() and np.isfinite(losses).all()
     assert not losses[:, [LOSSES.index("loss_fg"), LOSSES.index("loss_bg")]].any()
 
 
-def test_classes_are_rows_in_their_order(refined, image):
+def test_rows_follow_the_order_of_the_classes(refined, image):
     renamed = np.select([image.partial == 3, image.partial == 7], [1, 2], image.partial.astype(int)).astype(np.uint8)
     np.testing.assert_array_equal(refined()[0], refined(partial=renamed, classes=(1, 2))[0])
 
 
-def test_scores_that_are_not_finite_are_an_error(refined, image):
+def test_scores_that_are_not_finite_are_refused(refined, image):
     with pytest.raises(FloatingPointError, match="not finite"):
         refined(propagated=np.full_like(image.propagated, np.nan))

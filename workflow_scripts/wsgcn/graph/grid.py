@@ -1,17 +1,25 @@
-"""Pairs of grid points within a radius, the straight line between them, and the maximum of a map along it.
+"""The graph's grid: pairs of points within a radius, the line between them, and the maximum of a map along it.
 
-Source: IRNet (Ahn et al., CVPR 2019), section 4.1 and its released code: how far apart two points may be, and which
-grid points the line between them runs over.
+Source: IRNet (Ahn et al., CVPR 2019), section 4.1, and its released code: how far apart two points may be, and which
+grid points are on the line between them.
 """
 
 from functools import cache
 
 import torch
 
+STRIDE = 4
+"""Side of a node [pixels]: the grid has one node per 4×4 pixels."""
+
+
+def grid_size(height: int, width: int) -> tuple[int, int]:
+    """The grid's (h, w) over an image [pixels]: ceil(H/4), ceil(W/4)."""
+    return -(-height // STRIDE), -(-width // STRIDE)
+
 
 @cache
 def neighbour_offsets(radius: int) -> tuple[tuple[int, int], ...]:
-    """Half of the grid steps (dy, dx) shorter than `radius`: those to the right or below, one of each ± pair."""
+    """Half of the grid offsets (dy, dx) shorter than `radius`: those to the right or below, one of each ± pair."""
     reach = range(-radius + 1, radius)
     return tuple(
         (dy, dx) for dy in range(radius) for dx in reach if (dy > 0 or dx > 0) and dy * dy + dx * dx < radius**2
@@ -20,7 +28,7 @@ def neighbour_offsets(radius: int) -> tuple[tuple[int, int], ...]:
 
 @cache
 def line_points(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
-    """Grid points on the straight line from (0, 0) to (dy, dx): in its bounding box, under 1 from it, ends included."""
+    """Grid points on the line from (0, 0) to (dy, dx): in its bounding box, less than 1 away from it, ends included."""
     length = dy * dy + dx * dx
     return tuple(
         (y, x)
@@ -31,12 +39,12 @@ def line_points(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
 
 
 def origin_slices(h: int, w: int, dy: int, dx: int) -> tuple[slice, slice]:
-    """Rows and columns of the grid points whose partner at (dy, dx) lies in the grid too."""
+    """Rows and columns of the grid points whose partner at offset (dy, dx) is in the grid too."""
     return slice(max(0, -dy), h - max(0, dy)), slice(max(0, -dx), w - max(0, dx))
 
 
 def pair_slices(h: int, w: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Rows and columns of the same points, and those of their partners."""
+    """Rows and columns of the points of `origin_slices`, and those of their partners."""
     rows, columns = origin_slices(h, w, dy, dx)
     partners = slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx)
     return (rows, columns), partners
@@ -57,18 +65,9 @@ def path_maximum(boundary: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
     ]
     if not boundary.requires_grad:
         return torch.stack(shifted).amax(0)
-    with torch.no_grad():  # find the place first, so that autograd keeps one index a pair and not the whole path
-        value, place = torch.stack(shifted).max(0)
+    with torch.no_grad():  # find the index first, so that autograd keeps one index per pair and not the whole path
+        value, point_index = torch.stack(shifted).max(0)
         offsets = torch.tensor([y * w + x for y, x in line_points(dy, dx)], device=boundary.device)
         grid = torch.arange(h * w, device=boundary.device).view(h, w)[rows, columns]
-        index = (grid + offsets[place]).flatten(-2)
-    return boundary.flatten(-2).gather(-1, index).view(value.shape)
-
-
-STRIDE = 4
-"""The graph's grid has one node for each 4×4 pixels."""
-
-
-def grid_size(height: int, width: int) -> tuple[int, int]:
-    """The graph's grid over an image: ceil(H/4), ceil(W/4)."""
-    return -(-height // STRIDE), -(-width // STRIDE)
+        node_index = (grid + offsets[point_index]).flatten(-2)
+    return boundary.flatten(-2).gather(-1, node_index).view(value.shape)

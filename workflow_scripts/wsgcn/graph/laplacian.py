@@ -1,4 +1,4 @@
-"""Pixel similarities in a window and the Laplacian loss that they weigh [WSGCN, equations 6 and 7]."""
+"""The Laplacian of pixel similarities in a window, for WSGCN's Laplacian loss [WSGCN, equations 6 and 7]."""
 
 import numpy as np
 import scipy.sparse
@@ -8,7 +8,7 @@ from wsgcn.graph.stencil import stencil_matrix
 
 
 def window_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: int) -> scipy.sparse.dia_array:
-    """L = D - Φ of the pixel similarities Φ in a window, so that ΣiΣj Φij |zi - zj|² = 2 tr(Zᵗ L Z).
+    """L = D - Φ of the pixel similarities Φ in a window: ΣiΣj Φij |zi - zj|² = 2 tr(Zᵗ L Z).
 
     Φij = exp(-|fi - fj|² / (2 sigma1²) - |Ii - Ij|² / (2 sigma2²)): f the grid position, I the colour. image: RGB in
     0..255 on the grid [h, w, 3]; window: odd side of the square. Returns float32 [N, N] (WSGCN, equation 7).
@@ -17,12 +17,12 @@ def window_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: in
     colour, reach = image.astype(np.float32), window // 2
 
     def similarity(dy: int, dx: int) -> np.ndarray:
-        here, there = pair_slices(h, w, dy, dx)
-        contrast = ((colour[here] - colour[there]) ** 2).sum(2)
+        a, b = pair_slices(h, w, dy, dx)
+        contrast = ((colour[a] - colour[b]) ** 2).sum(2)
         return np.exp(-(dy * dy + dx * dx) / (2 * sigma1**2) - contrast / (2 * sigma2**2))
 
-    square = [step for step in neighbour_offsets(2 * reach + 1) if max(abs(step[0]), abs(step[1])) <= reach]
-    similarities = stencil_matrix(h, w, square, similarity, diagonal=0)
+    offsets = [(dy, dx) for dy, dx in neighbour_offsets(2 * reach + 1) if max(abs(dy), abs(dx)) <= reach]
+    similarities = stencil_matrix(h, w, offsets, similarity, diagonal=0)
     laplacian = -similarities
     laplacian.setdiag(similarities.sum(axis=1))
     return laplacian

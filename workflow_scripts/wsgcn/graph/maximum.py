@@ -1,8 +1,8 @@
 """The elementwise maximum of a random walk with its transpose, as WSGCN's released code takes it.
 
-The walk W = D^-½ S D^½ of a symmetric S >= 0 differs from its transpose by the degrees d alone, so that
-max(w_ij, w_ji) = s_ij · max(√(d_j / d_i), √(d_i / d_j)): for a sparse S another sparse matrix, for a low-rank one sums
-over the nodes of smaller and of larger degree. Only where S is neither is the maximum formed as a dense matrix.
+The walk W = D^-½ S D^½ of a symmetric S >= 0 differs from its transpose by the degrees d alone:
+max(w_ij, w_ji) = s_ij · max(√(d_j / d_i), √(d_i / d_j)). For a sparse S this is another sparse matrix. For a low-rank S
+its products are sums over the nodes of smaller and of larger degree. Otherwise the maximum is a dense matrix.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from wsgcn.graph.walk import LowRank, walk_polynomial, walk_rows
+from wsgcn.graph.low_rank import LowRank
+from wsgcn.graph.walk import walk_polynomial, walk_rows
 
 CHUNK_ROWS = 500
-"""Rows of a dense maximum that are computed together."""
+"""Rows of a dense maximum that are computed at a time."""
 
 
 def sparse_maximum(matrix: scipy.sparse.sparray, degree: np.ndarray) -> scipy.sparse.sparray:
@@ -27,7 +28,7 @@ def sparse_maximum(matrix: scipy.sparse.sparray, degree: np.ndarray) -> scipy.sp
 
 @dataclass(frozen=True)
 class Dense:
-    """A symmetric matrix [N, N] as it is."""
+    """A symmetric dense matrix [N, N]."""
 
     matrix: np.ndarray
 
@@ -36,7 +37,7 @@ class Dense:
 
 
 def dense_maximum(step: scipy.sparse.sparray, steps: int, degree: np.ndarray) -> Dense:
-    """max(W, Wᵗ) of W = D^-½ Sᵗ D^½; step: S, sparse and symmetric [N, N]; degree: d [N]."""
+    """max(W, Wᵗ) of W = D^-½ Sᵗ D^½ for t = steps. step: S, sparse and symmetric [N, N]; degree: d [N]."""
     polynomial, root = walk_polynomial(step, steps), np.sqrt(degree).astype(step.dtype)
     nodes = len(root)
     matrix = np.zeros((nodes, nodes), step.dtype)

@@ -1,7 +1,7 @@
-"""Symmetric sparse matrices over the pairs of neighbours on a grid, held by diagonals: one a displacement.
+"""Symmetric sparse matrices over the pairs of neighbours on a grid, stored by diagonals: one per offset.
 
-Node i is row i // w, column i % w of the grid. In this form a product with a vector is a sum of shifted vectors, each
-times its diagonal, which reads no index: three times as fast as CSR on a CPU, and it is assembled without sorting.
+Node i is row i // w, column i % w of the grid. A product with a vector is then a sum of shifted vectors, each times its
+diagonal, without index arrays: three times as fast as CSR on a CPU. The matrix is assembled without sorting.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,30 +14,30 @@ from wsgcn.graph.grid import pair_slices
 
 
 def stencil_matrix(
-    h: int, w: int, steps: Iterable[tuple[int, int]], value: Callable[[int, int], np.ndarray], diagonal: float
+    h: int, w: int, offsets: Iterable[tuple[int, int]], value: Callable[[int, int], np.ndarray], diagonal: float
 ) -> scipy.sparse.dia_array:
     """The symmetric matrix whose entries at pairs of nodes (dy, dx) apart are `value(dy, dx)`, float32 [h·w, h·w].
 
-    steps: one of each pair ±(dy, dx), dy >= 0; those that leave the grid are skipped. value: an array over the points
-    of `pair_slices`' first. diagonal: the entries of nodes with themselves.
+    offsets: one of each pair ±(dy, dx), dy >= 0; those that leave the grid are skipped. value: returns an array over
+    the points of `grid.origin_slices`. diagonal: the entries of nodes with themselves.
     """
     diagonals = {0: np.full((h, w), diagonal, np.float32)}
-    for dy, dx in steps:
+    for dy, dx in offsets:
         if h <= abs(dy) or w <= abs(dx):
             continue
-        here, there = pair_slices(h, w, dy, dx)
-        values, offset = value(dy, dx), dy * w + dx
-        for key, place in ((offset, there), (-offset, here)):  # scipy keeps an entry at its column
-            diagonals.setdefault(key, np.zeros((h, w), np.float32))[place] += values
-    offsets = sorted(diagonals)
-    data = np.stack([diagonals[offset].ravel() for offset in offsets])
-    return scipy.sparse.dia_array((data, offsets), shape=(h * w, h * w))
+        a, b = pair_slices(h, w, dy, dx)
+        values, shift = value(dy, dx), dy * w + dx
+        for key, indices in ((shift, b), (-shift, a)):  # scipy stores an entry at its column
+            diagonals.setdefault(key, np.zeros((h, w), np.float32))[indices] += values
+    shifts = sorted(diagonals)
+    data = np.stack([diagonals[shift].ravel() for shift in shifts])
+    return scipy.sparse.dia_array((data, shifts), shape=(h * w, h * w))
 
 
 def matvec(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
-    """A matrix times a vector [N]; of diagonals, twice as fast as scipy does it, and on several threads at once.
+    """A matrix [N, N] times a vector [N]. For a dia_array twice as fast as scipy, and several threads may call it.
 
-    A matrix of diagonals is as `stencil_matrix` makes it: its offsets ascend, its diagonals are N wide.
+    A dia_array must be as `stencil_matrix` makes it: ascending offsets, diagonals of width N.
     """
     if matrix.format != "dia":
         return matrix @ row
@@ -47,7 +47,7 @@ def matvec(matrix: scipy.sparse.sparray, row: np.ndarray) -> np.ndarray:
 
 
 TILE_NODES = 1024
-"""Nodes of a result that stay in a core's nearest cache while all diagonals are added to them."""
+"""Nodes of a result that stay in a core's first cache while all diagonals are added to them."""
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
@@ -61,8 +61,8 @@ def _add_product(data, offsets, row, result):
                 k += 4
             else:
                 low, high = max(start, -offsets[k]), min(stop, nodes - offsets[k])
-                there = slice(low + offsets[k], max(low, high) + offsets[k])
-                _add_one(data[k, there], row[there], result[low : max(low, high)])
+                columns = slice(low + offsets[k], max(low, high) + offsets[k])
+                _add_one(data[k, columns], row[columns], result[low : max(low, high)])
                 k += 1
 
 
@@ -88,6 +88,6 @@ def _add_one(diagonal, row, result):
 
 
 def scale_rows_and_columns(matrix: scipy.sparse.sparray, left: np.ndarray, right: np.ndarray) -> scipy.sparse.sparray:
-    """diag(left) · matrix · diag(right) in the matrix's own format and dtype."""
+    """diag(left) · matrix · diag(right) in the matrix's own format and dtype; left, right: [N]."""
     product = scipy.sparse.diags_array(left) @ matrix @ scipy.sparse.diags_array(right)
     return product.asformat(matrix.format).astype(matrix.dtype)

@@ -1,1 +1,1 @@
-"""What makes complete scores of partial labels or CAMs: a GCN per image, or a random walk."""
+"""Complete scores from partial labels or CAMs: a GCN per image, a random walk, or the CAMs themselves."""

@@ -1,20 +1,20 @@
-"""The method as published and released, with dense matrices, autograd and loops: the measure of `gcn.py`.
+"""The method as published and released, with dense matrices, autograd and loops: the reference that tests trust.
 
-Needs 4 N² bytes a matrix in float32 (550 MB for an image of 375×500) and some minutes an image.
+Needs 4 N² bytes per matrix in float32 (550 MB for an image of 375×500) and some minutes per image.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from wsgcn.files import IGNORE
-from wsgcn.refinement.gcn import ImageInput, dropout_mask, initial_parameters, random_generator
+from wsgcn.refinement.gcn import GcnSettings, ImageInput
+from wsgcn.refinement.losses import LossSettings
+from wsgcn.refinement.network import dropout_mask, initial_parameters, random_generator
 
 
 def dense_operator(affinity: torch.Tensor, steps: int, normalisation: str) -> torch.Tensor:
-    """Â [N, N] from affinities A [N, N], as `graph.propagation_graph` reads them, the walk by matrix powers."""
+    """Â [N, N] from affinities A [N, N] as `operator.propagation_graph` defines it, the walk by matrix powers."""
     degree, walk = affinity.sum(1), affinity
     if steps and normalisation == "symmetric":
         walk = torch.matrix_power(affinity / (degree[:, None] * degree).sqrt(), steps)
@@ -43,50 +43,53 @@ def dense_laplacian(image: np.ndarray, sigma1: float, sigma2: float, window: int
     return np.diag(similarity.sum(1)) - similarity
 
 
-def dense_losses(z: torch.Tensor, target: torch.Tensor, laplacian: torch.Tensor, settings: Mapping) -> torch.Tensor:
-    """The losses [5] as `losses.LOSSES` of probabilities Z [N, K + 1] (WSGCN, equations 4 to 8)."""
+def dense_losses(
+    z: torch.Tensor, target: torch.Tensor, laplacian: torch.Tensor, settings: LossSettings
+) -> torch.Tensor:
+    """The losses [5] as `loss_names.LOSSES` of probabilities Z [N, K + 1] (WSGCN, equations 4 to 8)."""
     zero = z.new_zeros(())
-    foreground, background, rest = (target > 0) & (target != IGNORE), target == 0, target == IGNORE
+    foreground, background, unlabelled = (target > 0) & (target != IGNORE), target == 0, target == IGNORE
     loss_fg = F.nll_loss(z.log()[foreground], target[foreground]) if foreground.any() else zero
     loss_bg = F.nll_loss(z.log()[background], target[background]) if background.any() else zero
-    if settings["cross_entropy"] == "joint":  # the parts of one mean
+    if settings.cross_entropy == "joint":  # the parts of one mean
         share = foreground.sum() / max(1, int((foreground | background).sum()))
         loss_fg, loss_bg = share * loss_fg, (1 - share) * loss_bg
-    loss_ent = -(z * z.log())[rest].sum(1).mean() if rest.any() else zero
-    y, factor = (z.log(), 1) if settings["laplacian"] == "code" else (z, 2)
+    loss_ent = -(z * z.log())[unlabelled].sum(1).mean() if unlabelled.any() else zero
+    y, factor = (z.log(), 1) if settings.laplacian == "code" else (z, 2)
     loss_lap = factor * torch.trace(y.T @ (laplacian @ y)) / len(z)
-    loss = loss_fg + loss_bg + settings["lambda_ent"] * loss_ent + settings["lambda_lap"] * loss_lap
+    loss = loss_fg + loss_bg + settings.lambda_ent * loss_ent + settings.lambda_lap * loss_lap
     return torch.stack([loss, loss_fg, loss_bg, loss_ent, loss_lap])
 
 
 def train_dense(
-    operator: torch.Tensor, features: np.ndarray, laplacian: torch.Tensor, image: ImageInput, settings: Mapping
+    operator: torch.Tensor, features: np.ndarray, laplacian: torch.Tensor, image: ImageInput, settings: GcnSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `gcn.train` does with one image, with its initial weights and dropout masks, in the dtype of Â [N, N].
+    """Scores and losses of one image as `gcn.train` computes them, in the dtype of Â [N, N].
 
-    features: V [D, h, w]; of `image`, its graph and ÂV are not used.
+    The initial weights and the dropout masks are the same. features: V [D, h, w]; laplacian: L [N, N]; `image.graph`
+    and `image.propagated` are not used.
     """
     dtype, rows = operator.dtype, len(image.classes) + 1
     v = torch.from_numpy(features.reshape(len(features), -1).T.copy()).to(dtype)  # [N, D]
-    target, hidden = torch.from_numpy(image.target), settings["hidden"]
+    target, hidden = torch.from_numpy(image.target), settings.hidden
     rng = random_generator(image.seed)
     initial = torch.from_numpy(initial_parameters(rng, v.shape[1], hidden, rows)).to(dtype)
     w0, b0, w1, b1 = initial.split([hidden * v.shape[1], hidden, rows * hidden, rows])
     parameters = [w0.view(hidden, -1).T, b0, w1.view(rows, hidden).T, b1]
     w0, b0, w1, b1 = parameters = [p.clone().requires_grad_() for p in parameters]
-    optimizer = torch.optim.Adam(parameters, lr=settings["lr"], weight_decay=settings["weight_decay"])
+    optimizer = torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
 
-    def probabilities(mask: torch.Tensor | float) -> torch.Tensor:
-        h = torch.relu(operator @ (v @ w0) + b0) * mask
+    def probabilities(dropout_scale: torch.Tensor | float) -> torch.Tensor:
+        h = torch.relu(operator @ (v @ w0) + b0) * dropout_scale
         return torch.softmax(operator @ (h @ w1) + b1, 1)
 
     history = []
-    for _ in range(settings["epochs"]):
-        mask = 1.0
-        if settings["dropout"]:
-            kept = dropout_mask(rng, hidden, len(v), settings["dropout"])
-            mask = torch.from_numpy(kept.T) / (1 - settings["dropout"])
-        losses = dense_losses(probabilities(mask), target, laplacian, settings)
+    for _ in range(settings.epochs):
+        dropout_scale = 1.0
+        if settings.dropout:
+            keep_mask = dropout_mask(rng, hidden, len(v), settings.dropout)
+            dropout_scale = torch.from_numpy(keep_mask.T) / (1 - settings.dropout)
+        losses = dense_losses(probabilities(dropout_scale), target, laplacian, settings)
         optimizer.zero_grad()
         losses[0].backward()
         optimizer.step()
