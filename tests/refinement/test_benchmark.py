@@ -1,45 +1,51 @@
-"""The benchmark of the GCN core: what it measures, extrapolates and tells."""
+"""The benchmark of the GCN core: what it measures, extrapolates and reports."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from wsgcn.refinement import benchmark
+from wsgcn.files import write_arrays, write_label, write_skipped
+from wsgcn.graph.operator import GraphSettings
+from wsgcn.refinement import benchmark, benchmark_methods
 from wsgcn.refinement.benchmark import (
-    Sample,
     averages,
-    compare,
-    dense,
+    benchmark_table,
     equal_labels,
     exponent,
-    grid_with_nodes,
-    resample,
     scaling,
-    sparse,
+    summary,
+    write_benchmark,
 )
+from wsgcn.refinement.benchmark_methods import Sample, dense, grid_with_nodes, read_samples, resample, sparse
+from wsgcn.refinement.benchmark_processes import run_in_processes
+from wsgcn.refinement.gcn import GcnSettings
 from wsgcn.reporting.figures import scaling_curves
 
-GRAPH = {"radius": 5, "beta": 10, "normalisation": "symmetric", "features": "plain"}
-SETTINGS = {
-    "epochs": 20,
-    "lr": 0.01,
-    "weight_decay": 0.0005,
-    "dropout": 0.3,
-    "hidden": 8,
-    "sigma1": 1.7,
-    "sigma2": 10,
-    "window": 5,
-    "lambda_ent": 0.5,
-    "lambda_lap": 0.01,
-    "laplacian": "paper",
-    "cross_entropy": "separate",
-}
+GRAPH = GraphSettings(radius=5, beta=10, steps=1, normalisation="symmetric", features="plain")
+SETTINGS = GcnSettings(
+    epochs=20,
+    lr=0.01,
+    weight_decay=0.0005,
+    dropout=0.3,
+    hidden=8,
+    sigma1=1.7,
+    sigma2=10,
+    window=5,
+    lambda_ent=0.5,
+    lambda_lap=0.01,
+    laplacian="paper",
+    cross_entropy="separate",
+)
+FILES = {"image": ".png", "affinity": ".npz", "label": ".png"}
 
 
 @pytest.fixture
 def sample(rng):
-    """Of 10 × 12 nodes: a lighter square that the features see and half of which is labelled."""
+    """An image of 10 × 12 nodes: a lighter square, visible in the features, half of it labelled."""
     inside = np.zeros((10, 12))
     inside[3:8, 3:9] = 1
     boundary = 0.1 * rng.random((10, 12)) + 0.8 * (np.abs(np.gradient(inside)).max(0) > 0)
@@ -50,7 +56,7 @@ def sample(rng):
     return Sample("a", boundary.astype(np.float32), features, partial, image, (2,))
 
 
-def test_a_sample_on_another_grid_keeps_its_picture(sample):
+def test_resample_keeps_the_picture(sample):
     h, w = grid_with_nodes(sample, 480)
     assert (h, w) == (20, 24)
     large = resample(sample, h, w)
@@ -62,31 +68,28 @@ def test_a_sample_on_another_grid_keeps_its_picture(sample):
 
 @pytest.mark.parametrize("cross_entropy", ["separate", "joint"])
 @pytest.mark.parametrize("steps", [1, 256])
-def test_whole_runs_agree(steps, cross_entropy, sample):
-    graph, settings = GRAPH | {"steps": steps}, SETTINGS | {"cross_entropy": cross_entropy}
+def test_sparse_matches_dense(steps, cross_entropy, sample):
+    graph, settings = replace(GRAPH, steps=steps), replace(SETTINGS, cross_entropy=cross_entropy)
     found, expected = sparse(sample, graph, settings), dense(sample, graph, settings, torch.float64, True)
     assert equal_labels(found, expected) > 99
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=2e-2)
     assert found["seconds"].keys() == expected["seconds"].keys() == {"operator", "training"}
 
 
-def test_a_part_stands_for_the_whole(sample, monkeypatch):
-    """Eight squarings and all epochs are charged for one and for ten."""
+def test_partial_dense_run_is_extrapolated(sample, monkeypatch):
+    """Eight squarings from one, and all epochs from ten."""
     clock = iter([0, 1, 11, 16, 17, 38])  # one step 1 s, a squaring 10, the Laplacian 5, no epoch 1, ten of them 21
-    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
-    found = dense(sample, GRAPH | {"steps": 256}, SETTINGS, torch.float32, False)
+    monkeypatch.setattr(benchmark_methods.time, "perf_counter", lambda: next(clock))
+    found = dense(sample, replace(GRAPH, steps=256), SETTINGS, torch.float32, False)
     assert found == {"seconds": {"operator": 1 + 8 * 10, "training": 5 + 1 + 20 * 2}}
 
 
 @pytest.mark.parametrize("normalisation", ["symmetric", "row"])
-def test_tables_and_figure(normalisation, sample, monkeypatch):
-    graph = GRAPH | {"normalisation": normalisation}
+def test_tables_and_figure(normalisation, sample, monkeypatch, tmp_path):
+    graph = replace(GRAPH, normalisation=normalisation)
     monkeypatch.setattr(benchmark, "MAX_NODES_DENSE_TRAINING", 60)
     monkeypatch.setattr(benchmark, "MAX_NODES_DENSE", 200)
-    said = []
-    rows = compare([sample], graph, SETTINGS, 1, said.append)
-    rows += scaling(sample, graph, SETTINGS, [50, 100, 300], 1, said.append)
-    table = pd.DataFrame(rows)
+    table = benchmark_table([sample], graph, SETTINGS, [50, 100, 300], 1, lambda line: None)
     assert set(table.method) == {"one step", "256 steps", "dense, one step", "dense, 256 steps"}
     whole = table[table.image == "a"].set_index("method")
     assert whole.loc["dense, 256 steps", "mb_on_disk"] == pytest.approx(4 * 120**2 / 1e6)
@@ -105,34 +108,57 @@ def test_tables_and_figure(normalisation, sample, monkeypatch):
     ratio = averages(table).set_index("method").ratio
     assert ratio["one step"] == pytest.approx(whole.seconds["dense, one step"] / whole.seconds["one step"])
     assert ratio.isna()["dense, 256 steps"]
-    text = benchmark.summary(table.assign(nodes=table.nodes * 100), 1)
+    large = table.assign(nodes=table.nodes * 100)
+    write_benchmark(large, 1, tmp_path / "core.csv", tmp_path / "core.txt")
+    assert pd.read_csv(tmp_path / "core.csv").columns.tolist() == table.columns.tolist()
+    text = (tmp_path / "core.txt").read_text()
+    assert text == summary(large, 1)
     assert "256 steps" in text and "MB kept" in text and "nodes^" in text and "nan" not in text
     axes = scaling_curves(table).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert {t.get_text() for t in axes.texts} == set(table.method)
 
 
-def test_growth_leaves_out_what_is_too_large(sample, monkeypatch):
-    monkeypatch.setattr("wsgcn.graph.operator.low_rank_walk", lambda *_: None)
-    monkeypatch.setattr("wsgcn.graph.operator.MAX_DENSE_NODES", 60)
-    said = []
-    rows = scaling(sample, GRAPH | {"normalisation": "row"}, SETTINGS, [50, 100], 1, said.append)
+def test_scaling_leaves_out_graphs_that_are_too_large(sample, monkeypatch):
+    monkeypatch.setattr("wsgcn.graph.forms.low_rank_walk", lambda *_: None)
+    monkeypatch.setattr("wsgcn.graph.forms.MAX_DENSE_NODES", 60)
+    lines = []
+    rows = scaling(sample, replace(GRAPH, normalisation="row"), SETTINGS, [50, 100], 1, lines.append)
     own = [(row["nodes"], row["method"]) for row in rows if "dense" not in row["method"]]
     assert own == [(48, "one step"), (48, "256 steps"), (99, "one step")]
-    assert said[-1].startswith("left out: graph.normalisation: row with 256 steps")
+    assert lines[-1].startswith("left out: graph.normalisation: row with 256 steps")
 
 
-def test_exponent_is_the_slope_of_the_larger_sizes():
+def test_exponent_is_fitted_to_the_larger_sizes():
     nodes = np.array([1000, 4000, 16000, 64000])
     rows = {"image": "growth", "method": "m", "nodes": nodes, "seconds": np.where(nodes < 2000, 9, nodes**1.5)}
     assert exponent(pd.DataFrame(rows), "m") == pytest.approx(1.5)
 
 
-def test_seconds_are_shared_by_as_many_as_ran():
-    results = benchmark.in_own_processes(_wait, [(0.2,)] * 3, cores=2, at_once=2)
+def test_seconds_are_divided_by_the_processes_that_ran_together():
+    results = run_in_processes(_wait, [(0.2,)] * 3, cores=2, num_processes=2)
     assert [round(result["seconds"]["training"], 1) for result in results] == [0.1, 0.1, 0.2]
     assert all(result["peak_mb"] > 50 for result in results)
 
 
 def _wait(seconds):
     return {"seconds": {"training": seconds}}
+
+
+def test_read_samples_leaves_out_skipped_images(sample, tmp_path):
+    image = np.kron(sample.image, np.ones((4, 4, 1)))
+    paths = {kind: [str(tmp_path / f"{kind}{k}{suffix}") for k in range(2)] for kind, suffix in FILES.items()}
+    for k in range(2):
+        Image.fromarray(image.astype(np.uint8)).save(paths["image"][k])
+        output = {"boundary": sample.boundary, "features": sample.features, "weight": np.arange(3, dtype=np.float32)}
+        write_arrays(paths["affinity"][k], **output)
+        write_label(paths["label"][k], sample.partial)
+    write_skipped(paths["affinity"][0], "no reason")
+    (found,) = read_samples(["a", "b"], [[1], [2]], *paths.values(), "weighted", 120)
+    assert (found.name, found.classes) == ("b", (2,))
+    assert found.image.shape == (10, 12, 3)
+    np.testing.assert_array_equal(found.partial, sample.partial)
+    np.testing.assert_allclose(found.features, sample.features * np.arange(3)[:, None, None], atol=1e-6)
+    write_skipped(paths["label"][1], "no reason")
+    with pytest.raises(ValueError, match="all images of the benchmark were skipped: a, b"):
+        read_samples(["a", "b"], [[1], [2]], *paths.values(), "weighted", 120)
