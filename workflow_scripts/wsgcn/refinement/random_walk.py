@@ -1,15 +1,59 @@
-"""The baseline that WSGCN replaces: CAMs carried along the affinities by a random walk.
+"""The baseline that WSGCN replaces: CAMs propagated along the affinities by a random walk.
 
 Sources: IRNet (Ahn et al., CVPR 2019, section 5.2) and AffinityNet (Ahn & Kwak, CVPR 2018, section 3.3), with their
 released codes.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse
+import torch
 
+from wsgcn.affinity.matrices import affinity_matrix_from
 from wsgcn.graph.stencil import scale_rows_and_columns
 from wsgcn.graph.walk import walk_polynomial, walk_rows
 from wsgcn.labels.scores import scores_with_background
+from wsgcn.refinement.contract import Refined, RefinerInput
+from wsgcn.sections import from_section
+
+
+@dataclass(frozen=True)
+class RandomWalkSettings:
+    """The `random_walk` section of the config.
+
+    background: `constant` for `background_score` outside the boundaries (IRNet), `channel` for a background
+    (1 - max cam)^alpha that is propagated like a class (AffinityNet).
+    """
+
+    steps: int
+    background: str
+    background_score: float
+    alpha: float
+
+
+def refine_with_random_walk(
+    images: Sequence[RefinerInput], params: Mapping, device: torch.device | None
+) -> list[Refined]:
+    """Scores float32 [K + 1, h, w] of each image by a random walk.
+
+    images: their `cam` and `network_output` are used; params: radius and beta of the affinities, `settings`, the
+    section of `RandomWalkSettings`. The device is not used: a walk on a CPU is fast.
+    """
+    settings = from_section(RandomWalkSettings, params["settings"])
+    return [_walk_cams(image, params["radius"], params["beta"], settings) for image in images]
+
+
+def _walk_cams(image: RefinerInput, radius: int, beta: float, settings: RandomWalkSettings) -> Refined:
+    cams = image.cam["cam"].astype(np.float32)
+    affinity = affinity_matrix_from(image.network_output, cams.shape[1:], radius, beta)
+    if settings.background == "constant":
+        boundary = image.network_output.get("boundary")
+        scores = walk_against_constant(affinity, cams, boundary, settings.steps, settings.background_score)
+    else:
+        scores = walk_with_background(affinity, cams, settings.steps, settings.alpha)
+    return Refined(tuple(image.cam["keys"].tolist()), scores)
 
 
 def random_walk(affinity: scipy.sparse.dia_array, rows: np.ndarray, steps: int) -> np.ndarray:
@@ -31,8 +75,8 @@ def walk_against_constant(
 ) -> np.ndarray:
     """Scores float32 [K + 1, h, w] of the walk as in IRNet, the constant `background` first.
 
-    cams: [K, h, w] in 0..1. They start outside the boundaries, cams · (1 - boundary), where a boundary map [h, w] is
-    given; after the walk each class is divided by its maximum.
+    cams: [K, h, w] in 0..1. Where a boundary map [h, w] is given, the walk starts from cams · (1 - boundary). After the
+    walk each class is divided by its maximum.
     """
     start = cams if boundary is None else cams * (1 - boundary)
     walked = random_walk(affinity, start.reshape(len(cams), -1), steps).reshape(cams.shape).clip(0)
@@ -41,6 +85,6 @@ def walk_against_constant(
 
 
 def walk_with_background(affinity: scipy.sparse.dia_array, cams: np.ndarray, steps: int, alpha: float) -> np.ndarray:
-    """Scores float32 [K + 1, h, w] of the walk as in AffinityNet: the background (1 - max cam)^alpha walks along."""
+    """Scores float32 [K + 1, h, w] of the walk as in AffinityNet, with a background (1 - max cam)^alpha in the walk."""
     scores = scores_with_background(np.asarray(cams, np.float32), alpha)
     return random_walk(affinity, scores.reshape(len(scores), -1), steps).reshape(scores.shape).clip(0)
