@@ -1,4 +1,4 @@
-"""Images of every kind as RGB, labels as class indices, outputs whole or not at all."""
+"""Images of all modes are read as RGB, labels as class indices, and files are written atomically."""
 
 import resource
 import struct
@@ -51,11 +51,11 @@ def grey_png(path, values, bits):
         (255, (224, 224, 192)),  # void
     ],
 )
-def test_palette_is_voc_s(index, colour):
+def test_palette_matches_voc(index, colour):
     assert tuple(voc_palette()[index].tolist()) == colour
 
 
-def test_palette_tells_all_indices_apart():
+def test_palette_colours_are_unique():
     palette = voc_palette()
     assert palette.shape == (256, 3) and palette.dtype == np.uint8
     assert len({tuple(colour) for colour in palette.tolist()}) == 256
@@ -73,19 +73,19 @@ def test_label_roundtrip(label, tmp_path):
         np.testing.assert_array_equal(np.array(image.convert("RGB")), voc_palette()[np.array(label)])
 
 
-def test_any_memory_layout_is_written(tmp_path, rng):
+def test_labels_of_any_memory_layout_are_written(tmp_path, rng):
     label = rng.integers(0, 256, (7, 10)).astype(np.uint8)
     write_label(tmp_path / "label.png", label.T[::2, ::-1])
     np.testing.assert_array_equal(read_label(tmp_path / "label.png"), label.T[::2, ::-1])
 
 
-def test_grey_label_holds_its_values(tmp_path):
+def test_grey_labels_keep_their_values(tmp_path):
     Image.fromarray(np.array([[0, 3, 255]], np.uint8)).save(tmp_path / "label.png")
     assert read_label(tmp_path / "label.png").tolist() == [[0, 3, 255]]
 
 
 @pytest.mark.parametrize("bits", [2, 4])
-def test_grey_label_of_few_bits_holds_its_values_or_is_refused(bits, tmp_path):
+def test_grey_labels_of_few_bits_keep_their_values_or_are_refused(bits, tmp_path):
     path = tmp_path / "label.png"
     grey_png(path, [[0, 1, 2, 3]], bits)
     try:
@@ -98,12 +98,12 @@ def test_grey_label_of_few_bits_holds_its_values_or_is_refused(bits, tmp_path):
 def test_labels_without_indices_are_refused(mode, tmp_path):
     path = tmp_path / "label.png"
     Image.new(mode, (4, 3)).save(path)
-    with pytest.raises(ValueError, match=f"label.png is a {mode} image; class indices need a palette"):
+    with pytest.raises(ValueError, match=f"label.png has mode {mode}; class indices need a palette"):
         read_label(path)
 
 
 @pytest.mark.parametrize("read, kind", [(read_image, "image"), (read_label, "label")])
-def test_missing_and_broken_files_are_named(read, kind, tmp_path):
+def test_missing_and_broken_files_are_reported(read, kind, tmp_path):
     path = tmp_path / "picture.png"
     with pytest.raises(ValueError, match=rf"^{kind} .*picture\.png does not exist$"):
         read(path)
@@ -116,7 +116,7 @@ def test_missing_and_broken_files_are_named(read, kind, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp", "gif", "tiff"])
-def test_truncated_images_are_named(suffix, tmp_path, rng):
+def test_truncated_images_are_reported(suffix, tmp_path, rng):
     path = tmp_path / f"picture.{suffix}"
     Image.fromarray(rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:-300])
@@ -126,8 +126,8 @@ def test_truncated_images_are_named(suffix, tmp_path, rng):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", "jpg png bmp webp gif tiff avif dds ppm tga pcx ico jp2 qoi sgi icns".split())
-def test_damaged_images_are_read_or_named(suffix, tmp_path, rng):
-    """Forty of each kind: some bytes changed, some of them cut off."""
+def test_damaged_images_are_read_or_reported(suffix, tmp_path, rng):
+    """Forty of each format: some bytes changed, some of the files truncated."""
     path = tmp_path / f"picture.{suffix}"
     try:
         Image.fromarray(rng.integers(0, 256, (24, 31, 3)).astype(np.uint8)).save(path)
@@ -136,8 +136,8 @@ def test_damaged_images_are_read_or_named(suffix, tmp_path, rng):
     whole = path.read_bytes()
     for turn in range(40):
         damaged = bytearray(whole)
-        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
-            damaged[place] = rng.integers(0, 256)
+        for index in rng.integers(0, len(whole), rng.integers(1, 4)):
+            damaged[index] = rng.integers(0, 256)
         path.write_bytes(damaged[: rng.integers(1, len(whole))] if turn % 3 == 0 else damaged)
         size = _upright_size(str(path))
         try:
@@ -146,7 +146,7 @@ def test_damaged_images_are_read_or_named(suffix, tmp_path, rng):
             assert str(error).startswith(f"image {path} cannot be read: ")
 
 
-def test_rgb_stays_as_it_is(tmp_path, rng):
+def test_rgb_is_not_changed(tmp_path, rng):
     pixels = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     found = read_image(tmp_path / "a.png")
@@ -158,7 +158,7 @@ GREY = np.array([[0, 100, 255]], np.uint8)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1"])
-def test_other_modes_become_rgb(mode, tmp_path):
+def test_other_modes_are_converted_to_rgb(mode, tmp_path):
     image = Image.fromarray(GREY)
     if mode == "1":
         image = image.point(lambda v: 255 * (v > 50))
@@ -167,7 +167,7 @@ def test_other_modes_become_rgb(mode, tmp_path):
     assert read_image(tmp_path / "a.png").tolist() == [[[v] * 3 for v in expected]]
 
 
-def test_palette_images_show_their_colours(tmp_path):
+def test_palette_images_are_read_as_colours(tmp_path):
     write_label(tmp_path / "a.png", np.array([[1, 15]], np.uint8))
     assert read_image(tmp_path / "a.png").tolist() == [[[128, 0, 0], [192, 128, 128]]]
 
@@ -179,7 +179,7 @@ def test_sixteen_bits_are_scaled_to_eight(suffix, tmp_path):
     assert read_image(path)[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_sixteen_bit_pgm_is_scaled_too(tmp_path):
+def test_sixteen_bits_of_a_pgm_are_scaled_to_eight(tmp_path):
     values = np.array([[0, 256, 128 * 256, 65535]], ">u2")
     (tmp_path / "a.pgm").write_bytes(b"P5 4 1 65535\n" + values.tobytes())
     assert read_image(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 1, 128, 255]
@@ -210,7 +210,7 @@ def test_exif_turns_a_sixteen_bit_image_upright(tmp_path):
     assert read_image(tmp_path / "a.png").shape == (6, 4, 3)
 
 
-def test_atomic_write_appears_at_the_end_only(tmp_path):
+def test_an_atomically_written_file_appears_at_the_end(tmp_path):
     path = tmp_path / "new" / "folder" / "a.txt"
     with atomic_write(path) as temporary:
         temporary.write_text("text")
@@ -220,7 +220,7 @@ def test_atomic_write_appears_at_the_end_only(tmp_path):
 
 
 @pytest.mark.parametrize("before", [None, "old"])
-def test_atomic_write_leaves_nothing_behind_on_an_error(before, tmp_path):
+def test_atomic_write_leaves_no_file_on_an_error(before, tmp_path):
     path = tmp_path / "a.txt"
     if before:
         path.write_text(before)
@@ -252,8 +252,8 @@ def test_json_roundtrip(tmp_path):
     assert read_json(tmp_path / "a.json") == value
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path, rng):
-    """A limit on the size of files stands for the disk."""
+def test_a_full_disk_keeps_the_previous_file(tmp_path, rng):
+    """A limit on the size of files simulates the full disk."""
     path, noise = tmp_path / "a.npz", rng.integers(0, 256, (300, 300), np.uint8)
     write_arrays(path, values=noise[:2])
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -266,3 +266,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, rng):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_arrays_that_are_not_finite_are_not_written(tmp_path):
+    with pytest.raises(FloatingPointError, match="^array scores has values that are not finite$"):
+        write_arrays(tmp_path / "a.npz", keys=np.arange(3), scores=np.array([0.5, np.nan]))
+    assert not list(tmp_path.iterdir())

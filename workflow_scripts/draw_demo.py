@@ -6,7 +6,8 @@ from wsgcn.data import demo_scenes as demo
 from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
-    p = snakemake.params
+    params = snakemake.params
     root = Path(snakemake.output.images[0]).parents[1]
-    for image, classes in zip(p.ids, p.classes, strict=True):
-        demo.write(root, image, tuple(demo.CLASSES[k - 1] for k in classes), p.seed, p.size)
+    for image, indices in zip(params.ids, params.classes, strict=True):
+        classes = tuple(demo.CLASSES[index - 1] for index in indices)
+        demo.write(root, image, classes, params.seed, params.size)

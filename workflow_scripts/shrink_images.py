@@ -1,11 +1,9 @@
-"""Smaller copies of images that are too large to work on."""
+"""Write smaller copies of images that are too large to process."""
 
 import shutil
 
-from PIL import Image
-
-from wsgcn.data.augment import resize
-from wsgcn.files import atomic_write, read_image
+from wsgcn.data.sizes import write_smaller_copy
+from wsgcn.files import read_image
 from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
@@ -15,10 +13,7 @@ with logged(snakemake.log[0]):
         except ValueError as error:
             if snakemake.config["on_error"] != "skip":
                 raise
-            print(f"{error}; copied, so that the next stage skips it")
+            print(f"{error}; copied unchanged, so that the next stage skips it")
             shutil.copyfile(source, target)
-            continue
-        scale = snakemake.params.longest / max(image.shape[:2])
-        small = resize(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
-        with atomic_write(target) as path:
-            Image.fromarray(small).save(path, format="JPEG", quality=95, subsampling=0)
+        else:
+            write_smaller_copy(target, image, snakemake.params.longest)

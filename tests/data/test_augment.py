@@ -1,4 +1,4 @@
-"""Scaling, flipping and cropping keep an image and its label together."""
+"""Scaling, flipping and cropping keep an image and its label aligned."""
 
 import numpy as np
 import pytest
@@ -10,25 +10,25 @@ MEAN = np.array([123.6, 10.2, 7.0])
 
 @pytest.fixture
 def pair():
-    """An image [6, 9, 3] whose pixels tell their place, and a label that tells it too."""
+    """An image [6, 9, 3] and a label whose values encode each pixel's position."""
     y, x = np.mgrid[:6, :9]
     return np.stack([y, x, 200 + 0 * y], 2).astype(np.uint8), (10 * y + x).astype(np.uint8)
 
 
-def placed(canvas):
+def source_pixels(canvas):
     """{(row, column) of the crop: (y, x) of the image} of the pixels that are not padding."""
     return {(r, c): tuple(canvas[r, c, :2].tolist()) for r, c in np.ndindex(canvas.shape[:2]) if canvas[r, c, 2] == 200}
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 12])
-def test_a_crop_is_a_piece_of_the_image_or_of_its_mirror(size, pair):
+def test_a_crop_is_part_of_the_image_or_of_its_mirror_image(size, pair):
     image, label = pair
     views, starts = set(), set()
     for seed in range(60):
         canvas, target = flip_and_crop(image, label, size, MEAN, np.random.default_rng(seed))
         assert canvas.shape == (size, size, 3) and target.shape == (size, size)
         assert canvas.dtype == target.dtype == np.uint8
-        pixels = placed(canvas)
+        pixels = source_pixels(canvas)
         assert len(pixels) == min(6, size) * min(9, size)
         (r0, c0), (y0, x0) = next(iter(pixels.items()))
         direction = 1 if (r0, c0 + 1) in pixels and pixels[r0, c0 + 1][1] > x0 else -1
@@ -45,7 +45,7 @@ def test_a_crop_is_a_piece_of_the_image_or_of_its_mirror(size, pair):
     assert len(starts) > 5
 
 
-def test_an_image_of_the_crop_s_size_is_only_mirrored_half_of_the_time():
+def test_an_image_of_the_crop_size_is_mirrored_half_of_the_time():
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     straight = 0
     for seed in range(200):
@@ -56,14 +56,14 @@ def test_an_image_of_the_crop_s_size_is_only_mirrored_half_of_the_time():
     assert 70 < straight < 130
 
 
-def test_without_a_label_the_image_is_the_same(pair):
+def test_the_image_does_not_depend_on_the_label(pair):
     image, label = pair
-    first, second = (flip_and_crop(image, given, 7, MEAN, np.random.default_rng(4)) for given in (label, None))
+    first, second = (flip_and_crop(image, target, 7, MEAN, np.random.default_rng(4)) for target in (label, None))
     np.testing.assert_array_equal(first[0], second[0])
     assert second[1] is None
 
 
-def test_inputs_are_not_written_to(pair):
+def test_inputs_are_not_modified(pair):
     image, label = (array.copy() for array in pair)
     canvas, target = flip_and_crop(*pair, 4, MEAN, np.random.default_rng(0))
     canvas[:], target[:] = 1, 1
@@ -102,5 +102,5 @@ def test_resize_antialiases():
     assert resize(stripes, 16, 16) is stripes
 
 
-def test_what_goes_into_a_batch_is_writable(pair):
+def test_resized_labels_are_writable(pair):
     assert resize_label(pair[1], 3, 4).flags.writeable

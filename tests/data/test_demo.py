@@ -1,4 +1,4 @@
-"""The drawn data set: its plan, its pictures and masks, its files."""
+"""The drawn demo: its plan, its pictures and masks, its files."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from wsgcn.data import demo_scenes as demo
 from wsgcn.data import demo_shapes
 
 SEED = 3
-SIZE = 96  # small, for speed; nothing drawn depends on it but the scale
+SIZE = 96  # pixels; small, for speed: only the scale of the drawing depends on it
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def images():
     return {key: (names, *demo.draw(key, names, SEED, SIZE)) for key, names in planned.items()}
 
 
-def test_plan_of_an_image_ignores_the_count():
+def test_plan_of_an_image_does_not_depend_on_the_count():
     whole = demo.plan("val", 50, SEED)
     assert list(whole) == [f"val_{k:04d}" for k in range(50)]
     for count in (0, 1, 7, 49):
@@ -48,13 +48,13 @@ def test_plan_is_balanced(seed):
     assert 0.3 < np.mean([len(names) == 2 for names in planned]) < 0.7
 
 
-def test_import_is_light():
+def test_import_does_not_import_torch():
     code = "import sys; from wsgcn.data import demo_scenes; sys.exit('torch' in sys.modules)"
     scripts = Path(demo.__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
 
 
-def test_draw_repeats_itself_and_follows_id_seed_and_size():
+def test_draw_is_reproducible_and_depends_on_id_seed_and_size():
     first = demo.draw("train_0001", ("car", "fish"), SEED, SIZE)
     again = demo.draw("train_0001", ("car", "fish"), SEED, SIZE)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -65,7 +65,7 @@ def test_draw_repeats_itself_and_follows_id_seed_and_size():
         assert rgb.shape != first[0].shape or not np.array_equal(rgb, first[0])
 
 
-def test_every_planned_class_shows_and_no_other(images):
+def test_exactly_the_planned_classes_are_visible(images):
     for key, (names, _, mask) in images.items():
         wanted = {demo.CLASSES.index(name) + 1 for name in names}
         assert set(np.unique(mask)) == wanted | {0}, key
@@ -93,16 +93,16 @@ def test_objects_are_made_of_parts(name):
     """No paint covers nearly all of an object, and at least three paints cover 4 % of it each."""
     for seed in range(12):
         parts = demo_shapes.SHAPES[name](Random(seed))
-        layer = demo.put(Random(0), 1, parts, (150, 150), 240)
-        seen = demo.number([layer], 300, 300)
+        layer = demo.place_parts(Random(0), 1, parts, (150, 150), 240)
+        part_map = demo.draw_part_map([layer], 300, 300)
         areas = Counter()
         for k, part in enumerate(parts, 1):
-            areas[part.colour] += np.count_nonzero(seen == k) / np.count_nonzero(seen)
+            areas[part.colour] += np.count_nonzero(part_map == k) / np.count_nonzero(part_map)
         assert max(areas.values()) < 0.85
         assert sum(area >= 0.04 for area in areas.values()) >= 3
 
 
-def test_every_kind_of_thing_shares_the_paints():
+def test_classes_and_clutter_share_the_paints():
     """Each class and the clutter come in at least half of all paints."""
 
     def paints(make):
@@ -136,7 +136,7 @@ def test_colour_alone_does_not_segment(images):
     assert np.mean(hit / union) < 0.3
 
 
-def test_outlines_follow_edges(images):
+def test_mask_outlines_follow_image_edges(images):
     """The picture changes more across a mask's rim than elsewhere."""
     ratios = []
     for _, rgb, mask in images.values():
@@ -147,22 +147,22 @@ def test_outlines_follow_edges(images):
 
 
 def test_clutter_in_front_is_background():
-    car = demo.put(Random(0), 2, demo_shapes.car(Random(0)), (150, 150), 200)
-    ball = demo.put(Random(1), 0, [demo_shapes.Part(demo_shapes.oval(0, 0, 1, 1), (9, 9, 9))], (150, 150), 60)
-    seen = demo.number([car, ball], 300, 300)
-    assert seen[150, 150] == len(car.parts) + 1
-    assert demo.fair([car, ball], seen, ("car",))
-    wide = demo.put(Random(1), 0, ball.parts, (150, 150), 190)
-    assert not demo.fair([car, wide], demo.number([car, wide], 300, 300), ("car",))
+    car = demo.place_parts(Random(0), 2, demo_shapes.car(Random(0)), (150, 150), 200)
+    ball = demo.place_parts(Random(1), 0, [demo_shapes.Part(demo_shapes.oval(0, 0, 1, 1), (9, 9, 9))], (150, 150), 60)
+    part_map = demo.draw_part_map([car, ball], 300, 300)
+    assert part_map[150, 150] == len(car.parts) + 1
+    assert demo.shows_enough([car, ball], part_map, ("car",))
+    wide = demo.place_parts(Random(1), 0, ball.parts, (150, 150), 190)
+    assert not demo.shows_enough([car, wide], demo.draw_part_map([car, wide], 300, 300), ("car",))
 
 
-def test_impossible_plan_is_refused(monkeypatch):
+def test_an_impossible_plan_raises(monkeypatch):
     monkeypatch.setattr(demo, "MIN_SHARE", 0.99)
     with pytest.raises(RuntimeError, match="x_0000.*car"):
         demo.draw("x_0000", ("car",), SEED, 48)
 
 
-def test_write_lays_out_voc(tmp_path):
+def test_write_uses_the_voc_layout(tmp_path):
     names = ("fish", "house")
     demo.write(tmp_path, "val_0000", names, SEED, SIZE)
     rgb, mask = demo.draw("val_0000", names, SEED, SIZE)

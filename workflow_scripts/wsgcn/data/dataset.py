@@ -1,6 +1,6 @@
-"""A data set as the workflow sees it: image ids, paths, image-level classes, optional masks, three lists.
+"""A data set: image ids, paths, image-level classes, optional masks, three lists.
 
-`wsgcn.readers` makes one, `wsgcn.check` opens its files.
+`wsgcn.data.readers` build one, `wsgcn.workflow.check` opens its files.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ LISTS = ("train", "label", "evaluate")
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its id, its file, its image-level classes (indices from 1, ascending), its mask if it has one."""
+    """An image: its id, its file, its image-level classes (indices from 1, ascending), its mask's file or None."""
 
     id: str
     path: str
@@ -28,10 +28,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Foreground class names (class k is `classes[k - 1]`), the three lists, and what a mask's values mean.
+    """Class names, three lists of images by id, and the meaning of masks' values.
 
-    `mask_values[v]` is the class of a mask's value v: 0, 1..C, or 255 where the value is ignored. `numbering` lists the
-    classes as files of other methods count them, from 0: VOC's twenty where the data are a subset of VOC.
+    classes: foreground only; class k, from 1, is `classes[k - 1]`. mask_values: the class of each value 0..255 of a
+    mask: 0 (background), 1..C, 255 (ignored) or -1 (not allowed). numbering: class names in the order in which files of
+    other methods count them from 0, such as the 20 of VOC where the data set is a subset of VOC.
     """
 
     classes: tuple[str, ...]
@@ -43,17 +44,23 @@ class Dataset:
 
     @cached_property
     def images(self) -> dict[str, Image]:
-        """All images of the three lists, each once."""
+        """The images of all lists, each once."""
         return self.train | self.label | self.evaluate
 
-    def without(self, left_out: Collection[str]) -> "Dataset":
-        """The data set without some images."""
-        lists = {name: {i: im for i, im in getattr(self, name).items() if i not in left_out} for name in LISTS}
+    def without(self, excluded: Collection[str]) -> "Dataset":
+        """The data set without the images of some ids."""
+        lists = {
+            name: {identifier: image for identifier, image in getattr(self, name).items() if identifier not in excluded}
+            for name in LISTS
+        }
         return replace(self, **lists)
 
 
 class DatasetError(ValueError):
-    """All that is wrong with a data set's lists, tags and names, a sentence each; `data` is what is left of it."""
+    """All problems of a data set's lists, tags and names, one sentence each.
+
+    data: the data set without the images and lists at fault; None where no data set can be built.
+    """
 
     def __init__(self, problems: Iterable[str], data: Dataset | None = None):
         self.problems, self.data = list(dict.fromkeys(problems)), data
@@ -61,26 +68,30 @@ class DatasetError(ValueError):
 
 
 def mask_values(classes: Iterable[str]) -> tuple[int, ...]:
-    """Masks that hold 0..C and 255 as they stand; other values are marked -1, an error in `check`."""
-    count = len(tuple(classes))
-    return tuple([*range(count + 1), *[-1] * (IGNORE - count - 1), IGNORE])
+    """`Dataset.mask_values` of masks whose values are class indices, 0..C and 255; other values are not allowed."""
+    num_classes = len(tuple(classes))
+    return tuple([*range(num_classes + 1), *[-1] * (IGNORE - num_classes - 1), IGNORE])
 
 
 def read_truth(mask: str | Path, mask_values: tuple[int, ...]) -> np.ndarray:
-    """A mask as classes of the data set, uint8 [H, W], 255 ignored. Raises ValueError on a value of no class."""
+    """Read a mask as class indices of the data set, uint8 [H, W], 255 where ignored.
+
+    mask_values: as in `Dataset`. Raises ValueError where the mask cannot be read or has a value that is not allowed.
+    """
     values = np.asarray(mask_values)
     truth = values[read_label(mask)]
     if (truth < 0).any():
-        wrong = sorted(set(np.unique(read_label(mask))) - set(np.flatnonzero(values >= 0)))
-        raise ValueError(f"mask {mask} holds values of no class: {', '.join(map(str, wrong))}")
+        unknown = sorted(set(np.unique(read_label(mask))) - set(np.flatnonzero(values >= 0)))
+        raise ValueError(f"mask {mask} contains values of no class: {', '.join(map(str, unknown))}")
     return truth.astype(np.uint8)
 
 
 def batches(ids: Iterable[str], size: int) -> dict[str, list[str]]:
-    """Deal ids into batches of about `size` (at most 1.5 times it) by the bits of their names' hashes.
+    """Divide ids into batches of about `size` (at most 1.5 times it) by the bits of their SHA-256.
 
-    A batch is a leaf of a binary trie over the hash bits that splits when it overflows, so another id changes
-    the batch that it falls into and no other. Keys are the leaves' bits ("all" where one batch holds everything).
+    A batch is a leaf of a binary trie over the hash bits. A leaf splits where it overflows, so a new id changes the
+    batch that it falls into and no other. Returns the sorted ids by the leaf's bits, or by "all" where one batch is
+    enough.
     """
 
     def split(members: list[str], bits: str) -> dict[str, list[str]]:
@@ -88,9 +99,9 @@ def batches(ids: Iterable[str], size: int) -> dict[str, list[str]]:
             return {bits or "all": members} if members else {}
         halves: dict[str, list[str]] = {"0": [], "1": []}
         for member in members:
-            halves[hashed[member][len(bits)]].append(member)
+            halves[hash_bits[member][len(bits)]].append(member)
         return split(halves["0"], bits + "0") | split(halves["1"], bits + "1")
 
     unique = sorted(set(ids))
-    hashed = {i: f"{int(hashlib.sha256(i.encode()).hexdigest(), 16):0256b}" for i in unique}
+    hash_bits = {i: f"{int(hashlib.sha256(i.encode()).hexdigest(), 16):0256b}" for i in unique}
     return split(unique, "")

@@ -1,4 +1,4 @@
-"""Lists of images: text files with an image per line."""
+"""Lists of images: text files with one image per line."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,10 @@ from wsgcn.files import why_no_file
 
 
 def read_list(path: Path, note: Note, ids: Mapping[str, str] | None = None) -> list[str]:
-    """Image ids, one a line, each once; ids: those of other names that may stand for them."""
+    """The image ids of a list, each once; empty where the list cannot be read.
+
+    ids: {another name that a list may use: image id}. Problems go to `note`.
+    """
     if why := why_no_file(path):
         note(f"image list {path} {why}")
         return []
@@ -19,24 +22,26 @@ def read_list(path: Path, note: Note, ids: Mapping[str, str] | None = None) -> l
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         note(f"image list {path} is empty")
-    found = Counter((ids or {}).get(name, name) for name in names)
-    for one in (one for one, count in found.items() if count > 1):
-        note(f"image list {path} names {one} twice")
-    return list(found)
+    counts = Counter((ids or {}).get(name, name) for name in names)
+    for identifier in (identifier for identifier, count in counts.items() if count > 1):
+        note(f"image list {path}: image {identifier} is listed twice")
+    return list(counts)
 
 
 def mask_path(path: Path) -> str | None:
-    """A mask's path, None where there is none; what is no mask is found when it is opened."""
+    """The path of an image's mask; None where no such file exists. A file that is not a mask fails when opened."""
     return None if why_no_file(path) == "does not exist" else str(path)
 
 
 def read_text(path: Path, note: Note) -> str | None:
-    """A UTF-8 file, with or without the mark that some programs begin it with."""
+    """The text of a UTF-8 file, with or without a byte order mark; None where it cannot be read."""
     try:
         raw = path.read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
-        return note(f"{path} cannot be read: {error.strerror}")
+        note(f"{path} cannot be read: {error.strerror}")
+        return None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return note(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8")
+        note(f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8")
+        return None

@@ -1,4 +1,4 @@
-"""Names of images and classes: what a file system, Snakemake and MLflow take."""
+"""Names of images and classes: what file systems, Snakemake and MLflow accept."""
 
 import difflib
 import re
@@ -7,56 +7,59 @@ from collections.abc import Callable, Iterable, Sequence
 from wsgcn.text import metric_part
 
 CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
-"""What no name holds, as names stand in lines and are not to turn what stands beside them."""
-
+"""Characters that no name may contain: they break lines or change the direction of the text around them."""
 
 FORBIDDEN = re.compile(rf"""[/\\{{}}*?:"<>|]|{CONTROL.pattern}""")
-"""What no image id holds, as it names files too."""
-
+"""Characters that no image id may contain, since it becomes part of file names."""
 
 MAX_ID_BYTES = 200
-"""Bytes of an image id: file systems take 255 a name, and ours have something before and after it."""
-
+"""Longest image id; file systems allow 255 bytes per name, and the workflow adds a prefix and a suffix."""
 
 Note = Callable[[str], None]
-"""Takes down a problem."""
+"""Takes one problem, a sentence, and returns None. Readers report all problems to it instead of raising the first."""
 
 
-def problem_of_id(identifier: str) -> str | None:
-    """Why an image id cannot name files of ours, as the end of a sentence; None where it can."""
+def id_problem(identifier: str) -> str | None:
+    """Why an image id cannot be part of a file name, as the end of a sentence; None where it can."""
     if found := FORBIDDEN.search(identifier):
         return f'has {ascii(found[0])} in its name; not allowed are / \\ {{ }} * ? : " < > | and control characters'
     if identifier.startswith(".") or identifier != identifier.strip():
-        return "has a name that begins with a dot, or begins or ends with a blank"
+        return "has a name that starts with a dot, or starts or ends with white space"
     if not 0 < len(identifier.encode(errors="surrogatepass")) <= MAX_ID_BYTES:
-        return f"has a name of no or more than {MAX_ID_BYTES} bytes"
+        return f"has a name that is empty or longer than {MAX_ID_BYTES} bytes"
     return None
 
 
 def pattern_problem(text: str, what: str = "path") -> str | None:
-    """What Snakemake would take for a pattern, as the end of a sentence."""
-    return f"has {{ or }} in its {what}, which Snakemake takes for a pattern" if set(text) & set("{}") else None
+    """Why Snakemake would read `text` as a pattern, as the end of a sentence; None where it would not."""
+    return f"has {{ or }} in its {what}, which Snakemake reads as a wildcard" if set(text) & set("{}") else None
 
 
 def check_class_names(classes: Sequence[str], where: str, note: Note) -> None:
+    """Report classes whose names are reserved, cannot be printed, or become the same name of a metric.
+
+    where: the file that lists the classes, the start of each sentence.
+    """
     if "background" in classes:
-        note(f"{where}: class background: that is what is left, value 0 of every mask, and no tag")
-    metrics = {}
+        note(f"{where}: class background is reserved for value 0 of the masks and must not be a tag")
+    by_metric = {}
     for name in classes:
         if CONTROL.search(name):
-            note(f"{where}: class {ascii(name)} holds a character that cannot be printed")
-        if wrong := pattern_problem(name, "name"):
-            note(f"{where}: class {name} {wrong}")
-        first = metrics.setdefault(metric_part(name), name)
+            note(f"{where}: class {ascii(name)} contains a character that cannot be printed")
+        if problem := pattern_problem(name, "name"):
+            note(f"{where}: class {name} {problem}")
+        first = by_metric.setdefault(metric_part(name), name)
         if first != name:
-            note(f"{where}: classes {first} and {name} would both be {metric_part(name)} among the metrics")
+            note(f"{where}: classes {first} and {name} have the same metric name, {metric_part(name)}")
 
 
-def unknown_class(name: str, names: Sequence[str]) -> str:
-    return f"unknown class {name}" + (nearest_name(name, names) or f"; known are {', '.join(names)}")
+def unknown_class(name: str, known: Sequence[str]) -> str:
+    """The end of a sentence about a class that is not among the known ones."""
+    return f"unknown class {name}" + (nearest_name(name, known) or f"; known are {', '.join(known)}")
 
 
-def nearest_name(name: str, names: Iterable[str]) -> str:
-    by_lower = {known.lower(): known for known in names}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that suggests the most similar known name in any case; empty where none is similar."""
+    by_lower_case = {other.lower(): other for other in known}
+    similar = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"; did you mean {by_lower_case[similar[0]]}?" if similar else ""

@@ -1,4 +1,4 @@
-"""Images that are too large to work on: their sizes, and the data set with smaller copies in their place."""
+"""Sizes of images, and smaller copies in place of images that are too large to process."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -6,30 +6,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from wsgcn.data.augment import resize
 from wsgcn.data.dataset import LISTS, Dataset
-from wsgcn.files import UNREADABLE, load_cache, write_json
+from wsgcn.files import UNREADABLE, atomic_write, load_cache, write_json
 
 ORIENTATION = 0x0112
-"""EXIF's tag; from 5 on an upright image's sides are exchanged."""
+"""EXIF's tag; its values from 5 on exchange height and width."""
 
 
-def image_sizes(paths: Iterable[str], memory: str | Path) -> dict[str, tuple[int, int]]:
-    """Height and width [pixels] of each image that can be opened, upright; notes are kept in the file `memory`.
+def image_sizes(paths: Iterable[str], cache_file: str | Path) -> dict[str, tuple[int, int]]:
+    """Height and width [pixels] of each image that can be opened, upright.
 
-    The notes go by the files' sizes and times, so that only what is new or has changed is opened.
+    Sizes are cached in `cache_file` with each file's size in bytes and modification time, so that only new and changed
+    images are opened.
     """
-    known = load_cache(memory)
-    marks = {path: _fingerprint(path) for path in paths}
-    found = {path: known[path] for path, mark in marks.items() if path in known and known[path][:2] == mark}
-    new = [path for path in marks if path not in found]
-    with ThreadPoolExecutor() as pool:  # Pillow decodes a whole PNG to see whether it tells an orientation
-        sizes = pool.map(_upright_size, new)
-        found |= {path: [*marks[path], *size] for path, size in zip(new, sizes, strict=True) if size}
-    if found != known:
-        write_json(memory, found)
-    return {path: tuple(note[2:]) for path, note in found.items()}
+    cached = load_cache(cache_file)
+    fingerprints = {path: _fingerprint(path) for path in paths}
+    entries = {path: cached[path] for path, own in fingerprints.items() if path in cached and cached[path][:2] == own}
+    changed = [path for path in fingerprints if path not in entries]
+    with ThreadPoolExecutor() as pool:  # Pillow decodes the whole of a PNG to look for its orientation
+        sizes = pool.map(_upright_size, changed)
+        entries |= {path: [*fingerprints[path], *size] for path, size in zip(changed, sizes, strict=True) if size}
+    if entries != cached:
+        write_json(cache_file, entries)
+    return {path: tuple(entry[2:]) for path, entry in entries.items()}
 
 
 def _fingerprint(path: str) -> list[int]:
@@ -38,28 +41,39 @@ def _fingerprint(path: str) -> list[int]:
 
 
 def _upright_size(path: str) -> tuple[int, int] | None:
-    """Height and width; None where `wsgcn.check` will tell what is wrong."""
+    """Height and width; None where the image cannot be opened, which `wsgcn.workflow.check` reports."""
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            rotated = image.getexif().get(ORIENTATION, 1) >= 5
     except UNREADABLE:
         return None
-    return (width, height) if turned else (height, width)
+    return (width, height) if rotated else (height, width)
 
 
 def with_smaller_copies(
     data: Dataset, sizes: Mapping[str, tuple[int, int]], longest: int, folder: str
 ) -> tuple[Dataset, dict[str, tuple[int, int]]]:
-    """The data set with `<folder>/<id>.jpg` for each image with a side over `longest`, and those images' true sizes."""
+    """The data set with `<folder>/<id>.jpg` in place of each image whose longer side exceeds `longest` [pixels].
+
+    sizes: height and width by path. Also returns the true (height, width) of the replaced images by id.
+    """
     large = {
         image.id: sizes[image.path] for image in data.images.values() if max(sizes.get(image.path, (0, 0))) > longest
     }
     lists = {
         name: {
-            i: replace(image, path=f"{folder}/{i}.jpg") if i in large else image
-            for i, image in getattr(data, name).items()
+            identifier: replace(image, path=f"{folder}/{identifier}.jpg") if identifier in large else image
+            for identifier, image in getattr(data, name).items()
         }
         for name in LISTS
     }
     return replace(data, **lists), large
+
+
+def write_smaller_copy(path: str | Path, image: np.ndarray, longest: int) -> None:
+    """Write an image, uint8 RGB [H, W, 3], resized to a longer side of `longest` pixels, as a JPEG of quality 95."""
+    scale = longest / max(image.shape[:2])
+    small = resize(image, *(max(1, round(side * scale)) for side in image.shape[:2]))
+    with atomic_write(path) as temporary:
+        Image.fromarray(small).save(temporary, format="JPEG", quality=95, subsampling=0)

@@ -7,26 +7,32 @@ from wsgcn.data import demo_scenes as demo
 from wsgcn.data.dataset import LISTS, Dataset, Image, mask_values
 from wsgcn.data.names import Note
 
+SPLITS = ("train", "val")
+
 
 def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | None:
-    """The drawn demo, in VOC layout under results/: its classes are planned from the seed, not read back."""
-    root = results / "voc"
-    wrong = [name for name in LISTS if settings[name] not in ("train", "val")]
-    for name in wrong:
-        note(f"dataset.{name}: the demo's lists are train and val, not {settings[name]}")
-    if wrong:
+    """The data set that the workflow draws under `results`; None where a list is not one of its splits.
+
+    settings: the `dataset` section of the config. Ids and classes follow from the seed, so no file is opened. Problems
+    go to `note`.
+    """
+    unknown = [name for name in LISTS if settings[name] not in SPLITS]
+    for name in unknown:
+        note(f"dataset.{name}: {settings[name]} must be one of {', '.join(SPLITS)}, the lists of the demo")
+    if unknown:
         return None
-
-    def images(split: str) -> dict[str, Image]:
-        return {
-            image: Image(
-                image,
-                str(root / "JPEGImages" / f"{image}.jpg"),
-                tuple(1 + demo.CLASSES.index(name) for name in names),
-                str(root / "SegmentationClass" / f"{image}.png"),
-            )
-            for image, names in demo.plan(split, settings[f"demo_{split}"], seed).items()
-        }
-
-    lists = {name: images(settings[name]) for name in LISTS}
+    root = results / "voc"
+    lists = {name: _images(root, settings[name], settings[f"demo_{settings[name]}"], seed) for name in LISTS}
     return Dataset(demo.CLASSES, **lists, mask_values=mask_values(demo.CLASSES), numbering=demo.CLASSES)
+
+
+def _images(root: Path, split: str, count: int, seed: int) -> dict[str, Image]:
+    return {
+        identifier: Image(
+            identifier,
+            str(root / "JPEGImages" / f"{identifier}.jpg"),
+            tuple(1 + demo.CLASSES.index(name) for name in names),
+            str(root / "SegmentationClass" / f"{identifier}.png"),
+        )
+        for identifier, names in demo.plan(split, count, seed).items()
+    }
