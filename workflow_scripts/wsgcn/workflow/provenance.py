@@ -1,4 +1,4 @@
-"""What a result was computed by, beside its settings: the sources of this package, torch, the device."""
+"""What computed a result besides its settings: the sources of this package, the version of torch, the device."""
 
 import csv
 import hashlib
@@ -9,32 +9,34 @@ from pathlib import Path
 
 from wsgcn.files import read_json
 
+PACKAGE = Path(__file__).parents[1]
+
 
 def source_hash() -> str:
-    """A hash of this package's sources, twelve hexadecimal digits."""
-    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    """A hash of all Python files of this package, subpackages included: twelve hexadecimal digits."""
+    sources = sorted(PACKAGE.rglob("*.py"), key=lambda path: path.relative_to(PACKAGE).as_posix())
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 def environment_tags(job) -> dict[str, str]:
-    """What a Snakemake job computes by: `code`, `torch` and, where it runs a network, `device` (cpu or cuda)."""
-    found = {"code": source_hash(), "torch": version("torch")}
+    """What computes a Snakemake job: `code`, `torch` and, for a job with a network, `device` (cpu or cuda)."""
+    tags = {"code": source_hash(), "torch": version("torch")}
     if device := job.resources.get("device"):
-        from wsgcn.networks.device import pick_device  # which takes seconds, and jobs without a network need no torch
+        from wsgcn.networks.device import pick_device  # imports torch, which takes seconds and only some jobs need
 
-        found["device"] = pick_device(device).type
-    return found
+        tags["device"] = pick_device(device).type
+    return tags
 
 
 def merge_tags(files: Iterable[str]) -> dict[str, str]:
-    """Tags of a stage's run, {circumstance: value}; where its jobs differ, all values with commas between.
+    """The tags of the jobs of a stage, {tag: value}; where jobs differ, all their values separated by commas.
 
-    files: what jobs write of themselves, tables of seconds an image (.csv) and the records of trainings (.json).
+    files: what the jobs wrote about themselves: tables of seconds per image (.csv) and records of trainings (.json).
     """
-    values = {}
+    values: dict[str, set[str]] = {}
     for path in files:
         if path.endswith(".json"):
-            rows = [read_json(path).get("made_by", {})]  # which older records lack
+            rows = [read_json(path).get("made_by", {})]  # records of older versions have no tags
         else:
             with open(path, newline="") as stream:
                 rows = list(csv.DictReader(stream))
@@ -45,21 +47,22 @@ def merge_tags(files: Iterable[str]) -> dict[str, str]:
 
 
 def configured_device(config: Mapping) -> str:
-    """Where networks run, cpu or cuda, told without torch, whose import takes seconds."""
+    """Where networks run, cpu or cuda, found without torch, whose import takes seconds."""
     if config["device"] != "auto":
         return config["device"]
     return "cuda" if shutil.which("nvidia-smi") else "cpu"
 
 
 def format_differing_sources(codes: Mapping[str, str]) -> str:
-    """Lines that tell which experiments were computed by which sources, {experiment: marks, with commas between}.
+    """Lines that list the experiments by the sources that computed them; empty where one version computed all.
 
-    Empty where a single one computed all.
+    codes: {experiment: source hashes separated by commas}.
     """
-    experiments = {}
+    experiments: dict[str, list[str]] = {}
     for name, code in codes.items():
         experiments.setdefault(code, []).append(name)
-    if len({mark for marks in experiments for mark in marks.split(", ")}) < 2:
+    if len({own for code in experiments for own in code.split(", ")}) < 2:
         return ""
     lines = [f"{code}: {', '.join(sorted(names))}" for code, names in sorted(experiments.items())]
-    return "\n".join(["", "Refined by different sources of wsgcn, which differences may be due to:", *lines, ""])
+    heading = "Refined by different versions of wsgcn's sources, which may explain differences:"
+    return "\n".join(["", heading, *lines, ""])

@@ -1,4 +1,4 @@
-"""What a workflow that was killed leaves behind in its folder, and how the next one takes over."""
+"""Recovery from a workflow that was killed: its locks, its partial files, its jobs that still run."""
 
 import fcntl
 import os
@@ -12,55 +12,59 @@ from pathlib import Path
 from wsgcn.files import atomic_write
 
 PID_VARIABLE = "WSGCN_SNAKEMAKE_PID"
-"""The variable in a job's environment that tells the process of its Snakemake."""
+"""The environment variable of a job that contains the process id of its Snakemake."""
 
-_locks = []  # the open file whose lock tells others that this process lives
+_locks = []  # open files whose lock shows other processes that this one is alive
 
 
 def acquire_workflow_lock(folder: Path) -> None:
-    """Hold a lock in Snakemake's `folder` while this process lives; set aside the locks of one that is dead.
+    """Hold a lock in Snakemake's `folder` while this process lives, and set aside the locks of a crashed workflow.
 
-    Snakemake's own locks outlive a killed process, and it refuses to start. Ours do not, so that where no other process
-    holds one, those of Snakemake are a dead one's. Where jobs of a dead one still run, a line on stderr names their
-    processes, as Snakemake only says that the folder is locked. On a file system without locks nothing is done. The
-    jobs of this process find in their environment what to call it and its folder: MLflow runs carry both.
+    Snakemake's own locks outlive a killed process, and Snakemake then refuses to start. The operating system releases
+    this lock with its process: where no other process holds it, Snakemake's locks are those of a crashed workflow.
+    Where jobs of a crashed workflow still run, their process ids are printed to stderr, since Snakemake only says that
+    the folder is locked. Does nothing on a file system without locks.
+
+    Sets WSGCN_WORKFLOW and WSGCN_FOLDER, which name this workflow and its folder in the tags of MLflow runs, and
+    PID_VARIABLE in the environment of this process's jobs.
     """
     folder.mkdir(exist_ok=True)
     name = folder_name(folder, shared="MLFLOW_TRACKING_URI" in os.environ)
     os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name, PID_VARIABLE: str(os.getpid())}
-    keep_lock(folder, alone=lambda: _set_locks_aside(folder))
+    keep_lock(folder, if_alone=lambda: _set_locks_aside(folder))
     if orphans := _orphaned_jobs(folder):
-        processes = " ".join(map(str, orphans))
-        print(f"jobs of a workflow that died still run here: wait for them, or kill {processes}", file=sys.stderr)
+        ids = " ".join(map(str, orphans))
+        print(f"jobs of a crashed workflow still run in this folder: wait for them, or kill {ids}", file=sys.stderr)
 
 
 def folder_name(folder: Path, shared: bool) -> str:
-    """What a folder is called, also where it is moved to on its disk.
+    """The name of a folder in the tags of MLflow runs, which it keeps when it is moved on its disk.
 
-    A copy of it is called so too, as it has a copy of the MLflow store with that folder's runs, but otherwise where the
-    store is `shared`: it is to leave the runs of the first alone.
+    shared: whether the MLflow store is outside of the project. A copy of the folder then gets a name of its own, so
+    that it leaves the first folder's runs alone. A store inside is copied with its runs, so that the copy keeps the
+    name.
     """
-    note, own = folder / "name", str(folder.stat().st_ino)
-    name, number = [*(note.read_text(errors="replace").split() if note.is_file() else []), "", ""][:2]
-    if not name or (shared and number not in ("", own)):
-        name, number = uuid.uuid4().hex, ""
-    if not number:
-        with atomic_write(note) as path:
-            path.write_text(f"{name} {own}")
+    file, inode = folder / "name", str(folder.stat().st_ino)
+    name, known_inode = [*(file.read_text(errors="replace").split() if file.is_file() else []), "", ""][:2]
+    if not name or (shared and known_inode not in ("", inode)):
+        name, known_inode = uuid.uuid4().hex, ""
+    if not known_inode:
+        with atomic_write(file) as path:
+            path.write_text(f"{name} {inode}")
     return name
 
 
-def keep_lock(folder: Path, alone: Callable[[], None] | None = None) -> None:
-    """Hold the lock too, in a process of a workflow; call `alone` first if no other process holds it."""
+def keep_lock(folder: Path, if_alone: Callable[[], None] | None = None) -> None:
+    """Share the workflow's lock while this process lives; call `if_alone` first where no other process holds it."""
     if not folder.is_dir():
         return
     stream = open(folder / "alive", "w")  # noqa: SIM115
     try:
-        if alone:
+        if if_alone:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                alone()
-            except BlockingIOError:  # another workflow is alive here
+                if_alone()
+            except BlockingIOError:  # another workflow is alive in this folder
                 pass
         fcntl.flock(stream, fcntl.LOCK_SH)
     except OSError:
@@ -71,46 +75,46 @@ def keep_lock(folder: Path, alone: Callable[[], None] | None = None) -> None:
 
 def _set_locks_aside(folder: Path) -> None:
     if any((folder / "locks").glob("*")):
-        shutil.rmtree(folder / "died", ignore_errors=True)
-        (folder / "locks").rename(folder / "died")
+        shutil.rmtree(folder / "crashed", ignore_errors=True)
+        (folder / "locks").rename(folder / "crashed")
 
 
 def _orphaned_jobs(folder: Path) -> list[int]:
-    """The processes that hold our lock although the workflow that they are of is dead."""
-    alive, found = (folder / "alive").resolve(), set()
+    """The processes that hold the lock although their workflow is not alive."""
+    lock, holders = (folder / "alive").resolve(), set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # not ours, or gone
-            if link.readlink() == alive:
-                found.add(int(link.parts[2]))
-    return sorted(process for process in found if (leader := _snakemake_of(process)) and not _is_alive(leader))
+        with suppress(OSError):  # another user's, or gone
+            if link.readlink() == lock:
+                holders.add(int(link.parts[2]))
+    return sorted(pid for pid in holders if (snakemake := _snakemake_of(pid)) and not _is_alive(snakemake))
 
 
-def _snakemake_of(process: int) -> int | None:
-    """The Snakemake that a process is a job of; None where it is none, as Snakemake itself is."""
+def _snakemake_of(pid: int) -> int | None:
+    """The process id of the Snakemake that started a job; None where the process is not a job, as Snakemake itself."""
     with suppress(OSError, ValueError):
-        for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             if entry.startswith(f"{PID_VARIABLE}=".encode()):
                 return int(entry.partition(b"=")[2])
     return None
 
 
 def crashed(folder: Path) -> bool:
-    """Whether `acquire_workflow_lock` found a dead workflow that nobody has cleared up after."""
-    return (folder / "died").is_dir()
+    """Whether `acquire_workflow_lock` has found a crashed workflow whose partial files have not been removed."""
+    return (folder / "crashed").is_dir()
 
 
 def remove_partial_files(folder: Path, results: Path) -> None:
-    """Delete what a dead workflow had half written under `results`, and forget it."""
-    for path in results.rglob(".[0-9]*-*"):  # of `wsgcn.files.atomic_write`
+    """Delete the partial files of dead processes under `results`, and the locks that were set aside."""
+    for path in results.rglob(".[0-9]*-*"):  # the temporary files of `wsgcn.files.atomic_write`
         writer = path.name[1:].split("-")[0]
         if path.is_file() and writer.isdigit() and not _is_alive(int(writer)):
             path.unlink(missing_ok=True)
-    shutil.rmtree(folder / "died", ignore_errors=True)
+    shutil.rmtree(folder / "crashed", ignore_errors=True)
 
 
-def _is_alive(process: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(process, 0)  # signal 0 only asks
+        os.kill(pid, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
     except PermissionError:
