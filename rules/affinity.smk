@@ -19,12 +19,14 @@ for affinity, row in AFFINITIES.items():
                 job.benchmark
             conda:
                 ENVIRONMENT
+            resources:
+                method=row.label,
             params:
                 **label_params(job, affinity),
             message:
                 f"{row.title} labels of {job.images}"
             script:
-                f"{SCRIPTS}/{row.scripts[0]}"
+                f"{SCRIPTS}/label_affinity.py"
 
     for job in PLAN.training_jobs(row.network):
 
@@ -46,12 +48,13 @@ for affinity, row in AFFINITIES.items():
             threads: TRAINING_CORES
             resources:
                 **NETWORK,
+                method=training_row(job).train,
             params:
                 **training_params(job),
             message:
                 f"training {training_row(job).title} on {len(job.ids)} images (progress: {{log}})"
             script:
-                f"{SCRIPTS}/{training_row(job).script}"
+                f"{SCRIPTS}/train_network.py"
 
     for job in PLAN.batch_jobs(f"{affinity}_affinity"):
 
@@ -72,9 +75,10 @@ for affinity, row in AFFINITIES.items():
                 ENVIRONMENT
             resources:
                 **NETWORK,
+                method=row.open,
             params:
                 **infer_params(job, affinity),
             message:
                 f"{row.title} affinities of {job.images}"
             script:
-                f"{SCRIPTS}/{row.scripts[2]}"
+                f"{SCRIPTS}/infer_affinity.py"

@@ -20,12 +20,13 @@ for job in PLAN.training_jobs("classifier"):
         threads: TRAINING_CORES
         resources:
             **NETWORK,
+            method=training_row(job).train,
         params:
             **training_params(job),
         message:
             f"training {training_row(job).title} on {len(job.ids)} images (progress: {{log}})"
         script:
-            f"{SCRIPTS}/{training_row(job).script}"
+            f"{SCRIPTS}/train_network.py"
 
 
 for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
@@ -46,9 +47,10 @@ for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
             ENVIRONMENT
         resources:
             **(NETWORK if cam_row(job.settings).device else {}),
+            method=cam_row(job.settings).open,
         params:
             **cam_params(job),
         message:
             f"{cam_row(job.settings).title} of {job.images}"
         script:
-            f"{SCRIPTS}/{cam_row(job.settings).script}"
+            f"{SCRIPTS}/make_cams.py"

@@ -69,8 +69,10 @@ STARTED = time.time()
 ALL_CORES = workflow.cores or 1
 # A batch job takes one core. A training takes its threads and one more to load its images; on a GPU all, to load them.
 TRAINING_CORES = ALL_CORES if GPU else min(ALL_CORES, config["training_threads"] + 1)
-NETWORK = {"gpu": GPU, "device": config["device"]}  # resources of a job that runs one
-SCRIPTS = "../workflow_scripts"
+# Resources, since unlike parameters they make no finished job rerun. The resource `method` is the function that a job
+# of a registry's row calls.
+NETWORK = {"gpu": GPU, "device": config["device"]}
+SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
 REQUEST = Request(everything=True) if IS_MODULE else read_request(sys.argv)

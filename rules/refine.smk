@@ -18,9 +18,10 @@ for job in PLAN.batch_jobs("refined", rule=lambda settings: refiner_row(settings
             ENVIRONMENT
         resources:
             **(NETWORK | {"device_batch": config["device_batch"]} if refiner_row(job.settings).device else {}),
+            method=refiner_row(job.settings).refine,
         params:
             **refiner_params(job),
         message:
             f"{refiner_row(job.settings).title} scores of {job.images}"
         script:
-            f"{SCRIPTS}/{refiner_row(job.settings).script}"
+            f"{SCRIPTS}/refine_images.py"

@@ -20,12 +20,13 @@ for job in PLAN.training_jobs("segmentation"):
         threads: TRAINING_CORES
         resources:
             **NETWORK,
+            method=training_row(job).train,
         params:
             **training_params(job),
         message:
             f"training {training_row(job).title} on {len(job.ids)} pseudo labels of {job.experiment} (progress: {{log}})"
         script:
-            f"{SCRIPTS}/{training_row(job).script}"
+            f"{SCRIPTS}/train_network.py"
 
 
 for job in PLAN.batch_jobs("predict"):
@@ -49,9 +50,10 @@ for job in PLAN.batch_jobs("predict"):
             ENVIRONMENT
         resources:
             **NETWORK,
+            method=segmentation_row(job.settings).open,
         params:
             **predict_params(job),
         message:
             f"predicting {job.images}"
         script:
-            f"{SCRIPTS}/{segmentation_row(job.settings).script}"
+            f"{SCRIPTS}/predict_images.py"

@@ -2,4 +2,4 @@
 
 from wsgcn.workflow.method_jobs import infer_affinities
 
-infer_affinities(snakemake, snakemake.params.function)
+infer_affinities(snakemake, snakemake.resources.method)

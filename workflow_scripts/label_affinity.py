@@ -2,4 +2,4 @@
 
 from wsgcn.workflow.method_jobs import label_images
 
-label_images(snakemake, snakemake.params.function)
+label_images(snakemake, snakemake.resources.method)

@@ -2,4 +2,4 @@
 
 from wsgcn.workflow.method_jobs import make_cams
 
-make_cams(snakemake, snakemake.params.function)
+make_cams(snakemake, snakemake.resources.method)

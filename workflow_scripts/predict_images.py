@@ -2,4 +2,4 @@
 
 from wsgcn.workflow.method_jobs import predict_images
 
-predict_images(snakemake, snakemake.params.function)
+predict_images(snakemake, snakemake.resources.method)

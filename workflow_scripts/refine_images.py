@@ -2,4 +2,4 @@
 
 from wsgcn.workflow.method_jobs import refine_images
 
-refine_images(snakemake, snakemake.params.function)
+refine_images(snakemake, snakemake.resources.method)

@@ -3,4 +3,4 @@
 from wsgcn.workflow.rows import load
 from wsgcn.workflow.train_job import train_job
 
-train_job(snakemake, load(snakemake.params.function))
+train_job(snakemake, load(snakemake.resources.method))

@@ -3,21 +3,18 @@
 from collections.abc import Iterable, Mapping
 
 from wsgcn.workflow.plan import Job, Plan
-from wsgcn.workflow.rows import INPUTS, Affinity, CamSource, Refiner, SegmentationNetwork, Training
+from wsgcn.workflow.rows import INPUTS, CamSource, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
     CAM_SOURCES,
+    FIRST_METHODS,
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
     cam_source_of,
     trainings_of,
 )
-
-GENERIC_SCRIPTS = {  # by the kind of row; a script of its own names its function itself
-    kind.__dataclass_fields__["script"].default for kind in (Training, CamSource, Refiner, SegmentationNetwork)
-} | set(Affinity.__dataclass_fields__["scripts"].default)
 
 
 def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
@@ -34,9 +31,9 @@ def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
     return {name: value for fact in names for name, value in known[fact]().items()}
 
 
-def _function(script: str, function: str) -> dict[str, str]:
-    """The parameter of a generic script: the function to call. It is what tells two methods' jobs apart."""
-    return {"function": function} if script in GENERIC_SCRIPTS else {}
+def _method(name: str) -> dict[str, str]:
+    """The parameter that tells a method's jobs from another's of the same inputs and settings."""
+    return {} if name in FIRST_METHODS else {"method": name}
 
 
 # Trainings
@@ -59,9 +56,11 @@ def training_inputs(job: Job) -> dict[str, list[str]]:
 
 
 def training_params(job: Job) -> dict[str, object]:
-    """Its settings, what it knows of the data set, and the function where the script is generic."""
+    """Its settings and what it knows of the data set."""
     row = training_row(job)
-    return facts(job, row.facts) | select_params(job.settings, row.params) | _function(row.script, row.train)
+    methods = {"classifier": cam_source_of, "segmentation": lambda settings: settings["segmentation_network"]}
+    method = methods.get(job.stage, affinity_of)(job.settings)
+    return facts(job, row.facts) | select_params(job.settings, row.params) | _method(method)
 
 
 # CAMs
@@ -86,7 +85,7 @@ def cam_inputs(job: Job) -> dict[str, object]:
 def cam_params(job: Job) -> dict[str, object]:
     """The images' classes, what the source knows of the data set, its settings."""
     row = cam_row(job.settings)
-    own = select_params(job.settings, row.params) | _function(row.script, row.open)
+    own = select_params(job.settings, row.params) | _method(cam_source_of(job.settings))
     return facts(job, ("ids", "labels", *row.facts)) | own
 
 
@@ -95,17 +94,13 @@ def cam_params(job: Job) -> dict[str, object]:
 
 def label_params(job: Job, affinity: str) -> dict[str, object]:
     """Of a job that makes an affinity network's training labels."""
-    row = AFFINITIES[affinity]
-    own = select_params(job.settings, {"settings": f"{affinity}.labels"})
-    return {"ids": job.ids} | own | _function(row.scripts[0], row.label)
+    return {"ids": job.ids} | select_params(job.settings, {"settings": f"{affinity}.labels"}) | _method(affinity)
 
 
 def infer_params(job: Job, affinity: str) -> dict[str, object]:
     """Of a job that computes an affinity network's files."""
-    row, params = AFFINITIES[affinity], {"backbone": "backbone"}
-    if function := _function(row.scripts[2], row.open):
-        params["settings"] = f"{affinity}.training"
-    return {"ids": job.ids} | select_params(job.settings, params) | function
+    params = {"backbone": "backbone"} | ({} if affinity in FIRST_METHODS else {"settings": f"{affinity}.training"})
+    return {"ids": job.ids} | select_params(job.settings, params) | _method(affinity)
 
 
 # Refinement
@@ -129,7 +124,8 @@ def refiner_params(job: Job) -> dict[str, object]:
     """The images' classes where no CAM names them, and the refiner's settings."""
     row = refiner_row(job.settings)
     classes = {} if "cam" in row.reads else {"classes": job.plan.tags(job.ids)}
-    return {"ids": job.ids} | classes | select_params(job.settings, row.params) | _function(row.script, row.refine)
+    own = select_params(job.settings, row.params) | _method(job.settings["refinement"])
+    return {"ids": job.ids} | classes | own
 
 
 # Segmentation
@@ -144,7 +140,7 @@ def predict_params(job: Job) -> dict[str, object]:
     """Of a job that segments images."""
     row = segmentation_row(job.settings)
     params = {**row.params, "settings": "segmentation.prediction"}
-    own = select_params(job.settings, params) | _function(row.script, row.open)
+    own = select_params(job.settings, params) | _method(job.settings["segmentation_network"])
     return facts(job, ("full_sizes", "ids", "classes")) | own
 
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
-from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, REFINERS, SEGMENTATION_NETWORKS, affinity_of, cam_source_of
+from wsgcn.workflow.stages import (
+    AFFINITIES,
+    FIRST_METHODS,
+    REFINERS,
+    SEGMENTATION_NETWORKS,
+    affinity_of,
+    cam_settings,
+    cam_source_of,
+)
 
 
 def _refined(ending: str):
@@ -58,12 +66,6 @@ def timed_stages(evaluated: str, settings: Mapping) -> list[tuple[str, str]]:
     return found
 
 
-def _cam_settings(settings: Mapping) -> tuple[str, ...]:
-    source = cam_source_of(settings)
-    own = ("cam",) if source in ("classifier", "external") else ("cam_source", *keys_of(CAM_SOURCES[source].params))
-    return (*own, "background_score")
-
-
 def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
     row = REFINERS[settings["refinement"]]
     return (*(("affinity",) if affinity_of(settings) else ()), *keys_of(row.params))
@@ -71,7 +73,7 @@ def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
 
 def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
     network = settings["segmentation_network"]
-    if network == "deeplabv2":
+    if network in FIRST_METHODS:
         return ("segmentation", "seed")
     row = SEGMENTATION_NETWORKS[network]
     return ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params))
@@ -79,7 +81,9 @@ def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
 
 TRACKED = {
     "classifier": Tracked("classifier", lambda _: ("classifier", "backbone", "seed"), training="classifier"),
-    "cam": Tracked("cam_label", _cam_settings, ("cam",)),
+    "cam": Tracked(
+        "cam_label", lambda settings: (*cam_settings(cam_source_of(settings)), "background_score"), ("cam",)
+    ),
     **{
         row.network: Tracked(
             row.network,

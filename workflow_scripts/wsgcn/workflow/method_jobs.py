@@ -103,19 +103,16 @@ def refine_images(job, function: str) -> None:
 
 def predict_images(job, function: str) -> None:
     """Write the labels of images at a single scale, at several, and those through a dense CRF."""
-    from wsgcn.labels.crf import CrfSettings, dense_crf
     from wsgcn.sections import from_section
+    from wsgcn.segmentation.prediction import PredictionSettings, predict_labels
 
     with logged(job.log[0]):
-        p, settings = job.params, job.params.settings
-        scores_of = load(function)(p, job.input.model, _device(job))
-        crf = from_section(CrfSettings, settings["crf"])
+        p = job.params
+        segment = load(function)(p, job.input.model, _device(job))
+        settings = from_section(PredictionSettings, p.settings)
 
         def work(k: int) -> None:
-            image = read_image(job.input.images[k])
-            several = scores_of(image, settings["scales"], settings["flip"])
-            scores = {"single": scores_of(image, [1], False), "multi": several, "crf": dense_crf(image, several, crf)}
-            for name, values in scores.items():
-                write_label(job.output[name][k], at_full_size(values.argmax(0).astype(np.uint8), p, k))
+            for name, label in predict_labels(segment, read_image(job.input.images[k]), settings).items():
+                write_label(job.output[name][k], at_full_size(label, p, k))
 
         each_image(job, work)

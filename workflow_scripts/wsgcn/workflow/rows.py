@@ -47,7 +47,7 @@ class Training:
 
     images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
     its job knows of the data set, among `ids`, `labels` (the tags) and `classes` (their number); backbone: the section
-    of its backbone, none where it has none; stride: the backbone's output stride; script: of its rule.
+    of its backbone, none where it has none; stride: the backbone's output stride.
     """
 
     title: str
@@ -58,7 +58,6 @@ class Training:
     facts: tuple[str, ...] = ()
     backbone: str = "backbone"
     stride: int = 16
-    script: str = "train_network.py"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ class CamSource:
     folder: str = ""
     device: bool = False
     rule: str = "cam"
-    script: str = "make_cams.py"
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,6 @@ class Affinity:
     open: str
     boundary: bool = False
     ignores: tuple[str, ...] = ()
-    scripts: tuple[str, str, str] = ("label_affinity.py", "train_network.py", "infer_affinity.py")
 
 
 INPUTS = {"image": "images", "cam": "cams", "affinity": "affinities", "partial": "labels"}
@@ -125,7 +122,6 @@ class Refiner:
     background: Callable[[Mapping], float | None] = lambda settings: None
     ignores: Callable[[Mapping], set[str]] = lambda settings: set()
     rule: str = "refine"
-    script: str = "refine_images.py"
 
 
 @dataclass(frozen=True)
@@ -140,7 +136,6 @@ class SegmentationNetwork:
     training: Training
     open: str
     params: Params = field(default_factory=dict)
-    script: str = "predict_images.py"
 
 
 @dataclass(frozen=True)

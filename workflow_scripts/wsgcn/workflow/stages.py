@@ -24,11 +24,9 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
             "wsgcn.cam.classifier:train_classifier",
             {"backbone": "backbone", "settings": "classifier", "seed": "seed"},
             facts=("ids", "labels", "classes"),
-            script="train_classifier.py",
         ),
         facts=("classes",),
         device=True,
-        script="make_cams_classifier.py",
     ),
     "external": CamSource(
         "external CAMs",
@@ -37,7 +35,6 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
         facts=("names", "numbering", "full_sizes"),
         folder="cam.folder",
         rule="foreign_cam",
-        script="read_cams_external.py",
     ),
 }
 
@@ -49,7 +46,6 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.irnet:train_boundary",
         "wsgcn.affinity.irnet:open_boundary_net",
         boundary=True,
-        scripts=("label_irnet.py", "train_irnet.py", "infer_irnet.py"),
     ),
     "psa": Affinity(
         "AffinityNet",
@@ -58,7 +54,6 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.affinitynet:train_affinitynet",
         "wsgcn.affinity.affinitynet:open_affinitynet",
         ignores=("graph.features",),
-        scripts=("label_affinitynet.py", "train_affinitynet.py", "infer_affinitynet.py"),
     ),
 }
 
@@ -82,7 +77,6 @@ REFINERS = {  # refinement
         "GCN",
         device=True,
         losses=True,
-        script="refine_gcn.py",
     ),
     "random_walk": Refiner(
         "walk",
@@ -93,7 +87,6 @@ REFINERS = {  # refinement
         background=_walk_background,
         ignores=_idle_walk_settings,
         rule="random_walk",
-        script="refine_random_walk.py",
     ),
     "none": Refiner(
         "CAM",
@@ -102,7 +95,6 @@ REFINERS = {  # refinement
         {"background_score": "background_score"},
         "CAM",
         rule="score_cams",
-        script="refine_none.py",
     ),
 }
 
@@ -118,13 +110,15 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
             facts=("classes",),
             backbone="segmentation.training.backbone",
             stride=8,
-            script="train_deeplab.py",
         ),
         "wsgcn.segmentation.deeplab:open_deeplab",
         {"backbone": "segmentation.training.backbone"},
-        script="predict_deeplab.py",
     ),
 }
+
+FIRST_METHODS = ("classifier", "external", "irnet", "psa", "gcn", "random_walk", "none", "deeplabv2")
+"""Methods that older versions had: neither the settings of their stages nor the parameters of their jobs name them, so
+that finished results stay valid. All others are named in both."""
 
 REGISTRIES = {
     "readers": READERS,
@@ -154,17 +148,22 @@ def affinity_training(name: str) -> Training:
     """The training of an affinity network."""
     row = AFFINITIES[name]
     params = {"backbone": "backbone", "settings": f"{name}.training", "seed": "seed"}
-    return Training(row.title, row.train, params, labels=f"{name}_label", script=row.scripts[1])
+    return Training(row.title, row.train, params, labels=f"{name}_label")
 
 
-def _own(key: str, name: str, default: str) -> tuple[str, ...]:
-    """The key of a choice, where it is not the default: results of older versions know no such key."""
-    return () if name == default else (key,)
+def named_choice(key: str, name: str) -> tuple[str, ...]:
+    """The key of a choice where its method is named."""
+    return () if name in FIRST_METHODS else (key,)
+
+
+def cam_settings(name: str) -> tuple[str, ...]:
+    """The dotted keys of what the stage of a CAM source reads."""
+    return ("cam",) if name in FIRST_METHODS else ("cam_source", *keys_of(CAM_SOURCES[name].params))
 
 
 def _cam_stages(name: str) -> dict[str, Stage]:
     row, stages = CAM_SOURCES[name], {}
-    own = ("cam",) if name in ("classifier", "external") else ("cam_source", *keys_of(row.params))
+    own = cam_settings(name)
     if row.training:
         keys = keys_of(row.training.params)
         stages["classifier"] = Stage("classifier/{folder}model.pt", keys, history="classifier/{folder}history.csv")
@@ -203,7 +202,7 @@ def stages_of(settings: Mapping) -> dict[str, Stage]:
 
 
 def _segmentation_stages(name: str) -> dict[str, Stage]:
-    row, own = SEGMENTATION_NETWORKS[name], _own("segmentation_network", name, "deeplabv2")
+    row, own = SEGMENTATION_NETWORKS[name], named_choice("segmentation_network", name)
     model, history = "segmentation/{folder}model.pt", "segmentation/{folder}history.csv"
     trained = Stage(model, (*own, *keys_of(row.training.params)), ("pseudo",), history=history, named=True)
     predicted = Stage("", ("segmentation.prediction",), ("segmentation",), "evaluate", named=True)
