@@ -67,7 +67,7 @@ def test_one_class_and_no_masks(tmp_path):
         "image,classes\na.jpg, cell ; cell;\n",
         'image,classes\n"a.jpg","cell"\n\n',
     ],
-    ids=["byte order mark", "CRLF", "other columns", "blanks and repeats", "quotes"],
+    ids=["byte order mark", "CRLF", "other columns", "spaces and repeats", "quotes"],
 )
 def test_tables_written_by_spreadsheets(table, tmp_path):
     (tmp_path / "labels.csv").write_text(table, encoding="utf-8", newline="")

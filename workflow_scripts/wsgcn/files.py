@@ -15,8 +15,18 @@ from PIL.PngImagePlugin import PngInfo
 IGNORE = 255
 """The label of unlabelled pixels (VOC's void)."""
 
-UNREADABLE = (UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError)
-UNREADABLE += (struct.error, Image.DecompressionBombError)
+UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    struct.error,
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+)
 """What Pillow raises on broken images and on files that are not images."""
 
 SKIPPED_KEY = "skipped"
@@ -149,7 +159,7 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise FloatingPointError(f"array {name} has values that are not finite")
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ def hint(name: str, known: list[str]) -> str:
 
 def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
     """Nested settings by dotted keys: {"refine": {"lr": 0.01}} becomes {"refine.lr": 0.01}."""
-    flat = {}
+    flat: dict[str, object] = {}
     for key, value in settings.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat

@@ -40,10 +40,11 @@ def flip_and_crop(
         label = None if label is None else label[:, ::-1]
     canvas = np.empty((size, size, 3), np.uint8)
     canvas[:] = np.round(mean)
-    target = None if label is None else np.full((size, size), IGNORE, np.uint8)
     source_window, target_window = zip(*(_windows(side, size, rng) for side in image.shape[:2]), strict=True)
     canvas[target_window] = image[source_window]
-    if target is not None:
+    target = None
+    if label is not None:
+        target = np.full((size, size), IGNORE, np.uint8)
         target[target_window] = label[source_window]
     return canvas, target
 

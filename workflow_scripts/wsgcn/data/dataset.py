@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,11 +49,11 @@ class Dataset:
 
     def without(self, excluded: Collection[str]) -> "Dataset":
         """The data set without the images of some ids."""
-        lists = {
-            name: {identifier: image for identifier, image in getattr(self, name).items() if identifier not in excluded}
-            for name in LISTS
-        }
-        return replace(self, **lists)
+        return self.change_lists(lambda images: {i: image for i, image in images.items() if i not in excluded})
+
+    def change_lists(self, change: Callable[[dict[str, Image]], dict[str, Image]]) -> "Dataset":
+        """The data set with a function applied to each of its lists."""
+        return replace(self, train=change(self.train), label=change(self.label), evaluate=change(self.evaluate))
 
 
 class DatasetError(ValueError):

@@ -74,7 +74,9 @@ def place_parts(r: Random, label: int, parts: list[Part], centre: Sequence[float
 def arrange(r: Random, classes: Names, h: int, w: int) -> list[Layer]:
     """The layers of a scene on h x w samples, back to front: far clutter, objects, clutter that occludes them."""
     names = [*classes, *r.choices(classes, k=r.choice((0, 0, 0, 1, 2)))][:3]
-    objects, centres, short_side = [], [], min(h, w)
+    objects: list[Layer] = []
+    centres: list[list[float]] = []
+    short_side = min(h, w)
     for name in names:
         side = r.uniform(*SIDES[len(names)]) * short_side
         candidates = [[r.uniform(0.45 * side, n - 0.45 * side) for n in (w, h)] for _ in range(5)]
@@ -107,7 +109,7 @@ def shows_enough(layers: list[Layer], part_map: np.ndarray, classes: Names) -> b
     for layer in layers:
         stop = start + len(layer.parts)
         if layer.label:
-            visible = np.count_nonzero((pixels >= start) & (pixels < stop))
+            visible = int(np.count_nonzero((pixels >= start) & (pixels < stop)))
             if visible < MIN_VISIBLE * np.count_nonzero(draw_part_map([layer], *part_map.shape)[PIXEL_CENTRES]):
                 return False
             visible_by_class[CLASSES[layer.label - 1]] += visible
@@ -120,13 +122,13 @@ def render(r: Random, layers: list[Layer], part_map: np.ndarray, classes: Names)
     h, w = part_map.shape
     y, x = np.mgrid[:h, :w].astype(np.float32)
     rng = np.random.default_rng(r.getrandbits(64))
-    textures, shadow = patterns(rng, h, w), Image.new("L", (w, h), 255)
+    textures, shadow_image = patterns(rng, h, w), Image.new("L", (w, h), 255)
     styles = [(0, 0, 0, 0, 0, 0, 1)]  # per part: colour, texture, its strength, top and bottom of the object
     for layer in layers:
         (x0, y0), (x1, y1) = layer.low, layer.high
-        ImageDraw.Draw(shadow).ellipse((x0, y1 - 0.12 * (y1 - y0), x1, y1 + 5 * SUPERSAMPLING), fill=130)
+        ImageDraw.Draw(shadow_image).ellipse((x0, y1 - 0.12 * (y1 - y0), x1, y1 + 5 * SUPERSAMPLING), fill=130)
         styles += [(*p.colour, TEXTURES.index(p.texture), p.strength, y0, y1) for p in layer.parts]
-    shadow = np.asarray(shadow.filter(ImageFilter.GaussianBlur(2 * SUPERSAMPLING)), np.float32) / 255
+    shadow = np.asarray(shadow_image.filter(ImageFilter.GaussianBlur(2 * SUPERSAMPLING)), np.float32) / 255
     style = np.array(styles, np.float32)[part_map]
     texture = np.take_along_axis(textures, style[None, ..., 3].astype(int), 0)[0]
     shading = 1.12 - 0.26 * (y - style[..., 5]) / (style[..., 6] - style[..., 5])  # lit from above

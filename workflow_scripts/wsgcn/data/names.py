@@ -42,7 +42,7 @@ def check_class_names(classes: Sequence[str], where: str, note: Note) -> None:
     """
     if "background" in classes:
         note(f"{where}: class background is reserved for value 0 of the masks and must not be a tag")
-    by_metric = {}
+    by_metric: dict[str, str] = {}
     for name in classes:
         if CONTROL.search(name):
             note(f"{where}: class {ascii(name)} contains a character that cannot be printed")

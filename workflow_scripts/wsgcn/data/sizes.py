@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from wsgcn.data.augment import resize
-from wsgcn.data.dataset import LISTS, Dataset
+from wsgcn.data.dataset import Dataset
+from wsgcn.data.dataset import Image as Member
 from wsgcn.files import UNREADABLE, atomic_write, load_cache, write_json
 
 ORIENTATION = 0x0112
@@ -61,14 +62,11 @@ def with_smaller_copies(
     large = {
         image.id: sizes[image.path] for image in data.images.values() if max(sizes.get(image.path, (0, 0))) > longest
     }
-    lists = {
-        name: {
-            identifier: replace(image, path=f"{folder}/{identifier}.jpg") if identifier in large else image
-            for identifier, image in getattr(data, name).items()
-        }
-        for name in LISTS
-    }
-    return replace(data, **lists), large
+
+    def with_copies(images: dict[str, Member]) -> dict[str, Member]:
+        return {i: replace(image, path=f"{folder}/{i}.jpg") if i in large else image for i, image in images.items()}
+
+    return data.change_lists(with_copies), large
 
 
 def write_smaller_copy(path: str | Path, image: np.ndarray, longest: int) -> None:

@@ -72,7 +72,7 @@ def _entries(fingerprint: list) -> list[dict]:
 
 def _inspect_all(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Inspection]:
     with ThreadPoolExecutor(threads) as pool:  # decoding releases the interpreter's lock
-        inspections = pool.map(lambda pair: inspect(*pair, mask_values), files)
+        inspections = pool.map(lambda pair: inspect(pair[0], pair[1], mask_values), files)
         return list(tqdm(inspections, "checking images", len(files), leave=False, file=sys.stderr, disable=None))
 
 
@@ -114,7 +114,7 @@ def check_networks(backbones: Iterable[tuple[str, Mapping, int]], cache_file: st
     except ImportError:
         return []
 
-    problems = {}
+    problems: dict[str, None] = {}
     for prefix, backbone, stride in backbones:
         try:
             with redirect_stdout(io.StringIO()):

@@ -98,7 +98,7 @@ def _work_or_skip(job, indices: Sequence[int], work: Callable[[Sequence[int]], N
     return [done for index in indices for done in _work_or_skip(job, [index], work)]
 
 
-def _is_machine_error(error: Exception) -> bool:
+def _is_machine_error(error: BaseException | None) -> bool:
     """Whether the machine caused an error, so that the next image would fail too."""
     while error:
         if getattr(error, "errno", None) in MACHINE_ERRORS or isinstance(error, MemoryError):

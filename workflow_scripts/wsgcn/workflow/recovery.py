@@ -8,13 +8,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from wsgcn.files import atomic_write
 
 PID_VARIABLE = "WSGCN_SNAKEMAKE_PID"
 """The environment variable of a job that contains the process id of its Snakemake."""
 
-_locks = []  # open files whose lock shows other processes that this one is alive
+_locks: list[TextIO] = []  # open files whose lock shows other processes that this one is alive
 
 
 def acquire_workflow_lock(folder: Path) -> None:

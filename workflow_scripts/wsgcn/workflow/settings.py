@@ -33,9 +33,9 @@ MAX_DIGITS = 400  # MAX_NUMBER has 309
 
 def _check_ascending(validator, _, values: object, __) -> Iterator[jsonschema.ValidationError]:
     """The schema's keyword `ascending`: the numbers of a list are in ascending order."""
-    numbers = isinstance(values, list) and all(validator.is_type(value, "number") for value in values)
-    if numbers and values != sorted(values):
-        yield jsonschema.ValidationError("not ascending")
+    if isinstance(values, list) and all(validator.is_type(value, "number") for value in values):
+        if values != sorted(values):
+            yield jsonschema.ValidationError("not ascending")
 
 
 def _registry_check(registries: Registries) -> Callable[..., Iterator[jsonschema.ValidationError]]:

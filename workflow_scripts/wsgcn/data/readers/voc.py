@@ -66,7 +66,8 @@ def _read_image(root: Path, identifier: str, classes: Sequence[str], image_list:
 def _annotated_classes(path: Path, note: Note) -> set[str] | None:
     """The class names of the objects in an annotation; None where it cannot be read."""
     try:
-        return {element.text.strip() for element in ElementTree.parse(path).iterfind("object/name")}
+        objects = ElementTree.parse(path).iterfind("object/name")
+        return {element.text.strip() for element in objects}  # type: ignore[union-attr]  # no text: an error as well
     except FileNotFoundError:
         note(f"annotation {path} does not exist")
         return None
