@@ -12,7 +12,7 @@ from wsgcn.labels.scores import scores_with_background
 
 @dataclass(frozen=True)
 class PartialSettings:
-    """The `partial` section of the config; `select_confident` says what each threshold does."""
+    """The `partial` section of the config; `select_confident` explains each threshold."""
 
     alpha_low: float
     alpha_high: float

@@ -66,12 +66,12 @@ def compare(
         with_exact = samples if graph.normalisation == "symmetric" or steps <= 1 else []
         exact = run_in_processes(sparse, [(s, walk, settings, True) for s in with_exact], cores, cores)
         references = run_in_processes(dense, [(s, walk, settings, torch.float64, True) for s in small], cores, 1)
-        for sample, result, *compared in zip(samples, results, small_results, references, strict=True):
+        for sample, result, small_result, reference in zip(samples, results, small_results, references, strict=True):
             row = _row(sample, method, result, mb_on_disk=bytes_on_disk(sample, result) / 1e6)
-            rows.append(row | _agreement(*compared, "_small"))
+            rows.append(row | _agreement(small_result, reference, "_small"))
         if with_exact:
-            for row, *compared in zip(rows[-len(samples) :], results, exact, strict=True):
-                row.update(_agreement(*compared))
+            for row, result, reference in zip(rows[-len(samples) :], results, exact, strict=True):
+                row.update(_agreement(result, reference))
         sample = samples[0]
         report(f"dense {method}: {sample.name}")
         result = run_in_processes(dense, [(sample, walk, settings, torch.float32, False)], cores, 1)[0]

@@ -46,9 +46,9 @@ def read_samples(
     were skipped.
     """
     samples = []
-    for name, own_classes, *paths in zip(ids, classes, images, affinities, labels, strict=True):
-        if not any(map(why_skipped, paths[1:])):
-            sample = _read_sample(name, tuple(own_classes), *paths, features)
+    for name, own_classes, image, affinity, label in zip(ids, classes, images, affinities, labels, strict=True):
+        if not why_skipped(affinity) and not why_skipped(label):
+            sample = _read_sample(name, tuple(own_classes), image, affinity, label, features)
             samples.append(resample(sample, *grid_with_nodes(sample, nodes)))
     if not samples:
         raise ValueError(f"all images of the benchmark were skipped: {', '.join(ids)}")

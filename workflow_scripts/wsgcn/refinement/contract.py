@@ -2,7 +2,7 @@
 
 A refiner is a function `(images: Sequence[RefinerInput], params: Mapping, device: torch.device | None) ->
 list[Refined]`, one result per image in their order. params: the parameters of its job; device: None for a refiner that
-runs no network. What it computes for an image must not depend on the other images.
+runs no network. Its result for an image must not depend on the other images, on a GPU up to rounding.
 """
 
 from dataclasses import dataclass

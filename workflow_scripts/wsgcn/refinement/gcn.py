@@ -69,13 +69,13 @@ def refine(
     On a GPU, images of one shape of network are trained together, except those with dense matrices. On a CPU one after
     the other is fastest, and makes each result independent of the other images to the bit.
     """
-    groups = {}
+    groups: dict[object, list[int]] = {}
     for index, image in enumerate(images):
         types = tuple(type(term) for term in image.graph.terms)
         alone = device.type == "cpu" or Dense in types
         key = index if alone else (len(image.classes), len(image.propagated), types)
         groups.setdefault(key, []).append(index)
-    results = {}
+    results: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for indices in groups.values():
         results.update(zip(indices, train([images[k] for k in indices], settings, device), strict=True))
     return [results[index] for index in range(len(images))]
@@ -109,7 +109,8 @@ def train(
     flat = pad_and_stack([initial_parameters(rng, *sizes) for rng in rngs], device).double()
     optimizer = Adam(flat, settings.lr, settings.weight_decay)
     history = torch.empty(settings.epochs, len(images), len(LOSSES))
-    dropout, dropout_scale = settings.dropout, 1.0
+    dropout = settings.dropout
+    dropout_scale: torch.Tensor | float = 1.0
     for epoch in range(settings.epochs):
         if dropout:
             nodes = [image.partial.size for image in images]

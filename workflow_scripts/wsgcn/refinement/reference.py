@@ -85,7 +85,7 @@ def train_dense(
 
     history = []
     for _ in range(settings.epochs):
-        dropout_scale = 1.0
+        dropout_scale: torch.Tensor | float = 1.0
         if settings.dropout:
             keep_mask = dropout_mask(rng, hidden, len(v), settings.dropout)
             dropout_scale = torch.from_numpy(keep_mask.T) / (1 - settings.dropout)
