@@ -1,4 +1,7 @@
-"""The metrics against a confusion matrix counted by hand, and against loops."""
+"""The metrics against a confusion matrix counted by hand, and against naive loops.
+
+Run alone: `.venv/bin/python -m pytest tests/evaluation/test_metrics.py`.
+"""
 
 import numpy as np
 import pytest
@@ -36,7 +39,7 @@ def test_partial_label_by_hand():
     np.testing.assert_allclose(iou(counts), [2 / 3, 1 / 3, 1 / 2, np.nan])
 
 
-def test_confusion_is_the_loop_s(rng):
+def test_confusion_matches_naive_loop(rng):
     truth, prediction = rng.choice([0, 1, 2, 3, 4, 255], (2, 13, 17)).astype(np.uint8)
     expected = np.zeros((5, 6), int)
     for t, p in zip(truth.ravel(), prediction.ravel(), strict=True):
@@ -61,13 +64,13 @@ def test_many_classes_do_not_overflow(dtype):
     assert np.isnan(iou(counts)[250])
 
 
-def test_a_class_that_the_truth_lacks_counts_only_against_others():
+def test_class_missing_from_the_truth_only_lowers_others():
     counts = confusion(np.zeros((1, 4), np.uint8), np.array([[0, 0, 0, 1]], np.uint8), 1)
     np.testing.assert_allclose(iou(counts), [3 / 4, np.nan])
     assert miou(counts) == pytest.approx(3 / 4)
 
 
-def test_a_class_never_hit_scores_zero():
+def test_class_never_predicted_scores_zero():
     counts = confusion(np.array([[0, 1]], np.uint8), np.array([[0, 0]], np.uint8), 1)
     assert miou(counts) == pytest.approx((1 / 2 + 0) / 2)
 
@@ -75,7 +78,7 @@ def test_a_class_never_hit_scores_zero():
 @pytest.mark.parametrize(
     "truth, prediction, share", [(255, 0, 0), (0, 255, 0)], ids=["no truth", "nothing is labelled"]
 )
-def test_nothing_to_count(truth, prediction, share):
+def test_empty_counts(truth, prediction, share):
     counts = confusion(np.full((2, 2), truth, np.uint8), np.full((2, 2), prediction, np.uint8), 2)
     assert coverage(counts) == share
     assert precision(counts) == 0

@@ -1,4 +1,7 @@
-"""What the charts carry, and pixels of the pictures of disagreement."""
+"""What the charts of experiments contain.
+
+Run alone: `.venv/bin/python -m pytest tests/reporting/test_comparison_figures.py`.
+"""
 
 import io
 import warnings
@@ -6,22 +9,9 @@ import warnings
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from PIL import Image
 
-from wsgcn.files import voc_palette
 from wsgcn.reporting import comparison_figures
-from wsgcn.reporting.comparison_figures import (
-    BLUE,
-    MAXIMUM_WIDTH,
-    ORANGE,
-    PURPLE,
-    STRIPE,
-    YELLOW,
-    ablation_chart,
-    class_chart,
-    disagreement,
-    disagreement_picture,
-)
+from wsgcn.reporting.comparison_figures import ablation_chart, class_chart
 
 
 def row(experiment, miou, without=None, difference=None, low=None, high=None):
@@ -71,7 +61,7 @@ def test_ablation_chart_writes_each_score_at_its_outer_side():
     }  # fmt: skip
 
 
-def test_ablation_chart_names_the_base_on_a_line_through_its_score():
+def test_ablation_chart_names_the_base_on_a_line_at_its_score():
     left, right = ablation_chart(ROWS).axes
     assert left.texts[-1].get_text() == "base: wsgcn-i" and left.texts[-1].xy[0] == pytest.approx(60)
     (reference,) = [line for line in left.lines if line.get_linestyle() == "--"]
@@ -85,7 +75,7 @@ def test_ablation_chart_names_the_base_on_a_line_through_its_score():
     ]
 
 
-def test_ablation_chart_tells_by_shape_and_colour_whether_the_interval_excludes_zero():
+def test_ablation_chart_marks_intervals_without_zero_by_shape_and_colour():
     _, right = ablation_chart(ROWS).axes
     drawn = lines(right)
     assert {name: line.get_xydata().round(6).tolist() for name, line in drawn.items()} == {
@@ -102,12 +92,12 @@ def test_ablation_chart_tells_by_shape_and_colour_whether_the_interval_excludes_
 @pytest.mark.parametrize(
     "low, high, verdict", [(0.0, 0.01, "undecided"), (-0.01, 0.0, "undecided"), (1e-9, 1, "better")]
 )
-def test_an_interval_that_touches_zero_decides_nothing(low, high, verdict):
+def test_interval_that_touches_zero_is_undecided(low, high, verdict):
     _, right = ablation_chart([row("base", 0.5), row("other", 0.5, None, 0.0, low, high)]).axes
     assert [name.split()[0] for name in lines(right)] == [verdict]
 
 
-def test_ablation_chart_grows_with_its_rows_and_explains_what_it_shows_only():
+def test_ablation_chart_grows_with_its_rows_and_lists_only_used_styles():
     few, many = ablation_chart(ROWS[1:3]), ablation_chart(ROWS * 10)
     assert few.get_size_inches()[0] == many.get_size_inches()[0]
     assert many.get_size_inches()[1] - few.get_size_inches()[1] == pytest.approx(38 * 0.235)
@@ -129,16 +119,16 @@ def test_ablation_chart_grows_with_its_rows_and_explains_what_it_shows_only():
     ],
     ids=["40 rows", "one row", "no base", "one experiment", "nothing known", "no scores", "no classes", "21 x 21"],
 )
-def test_charts_are_saved_without_warnings_and_the_same_each_time(figure):
+def test_charts_are_saved_without_warnings_and_deterministically(figure):
     assert rendered(figure()) == rendered(figure())
 
 
-def test_charts_without_scores_say_so():
+def test_charts_without_scores_show_a_sentence():
     for figure in (ablation_chart([]), class_chart({"a": {}}), class_chart({})):
         assert not figure.axes and "no masks" in figure.texts[0].get_text()
 
 
-def test_nothing_is_cut_off():
+def test_no_text_is_cut_off():
     figure = ablation_chart([*ROWS, row("confident_ratio-0.2-and-more", 0.59, 0.5, -0.1, -0.12, -0.08)])
     rendered(figure)
     width, height = figure.canvas.get_width_height()
@@ -150,7 +140,7 @@ def test_nothing_is_cut_off():
 TABLE = {"wsgcn-i": {"background": 0.8, "cat": 0.314, "cow": None}, "walk-8": {"background": 0.81, "cat": 0.5}}
 
 
-def test_class_chart_writes_experiments_down_and_classes_across():
+def test_class_chart_has_rows_of_experiments_and_columns_of_classes():
     figure = class_chart(TABLE)
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["wsgcn-i", "walk-8"]
@@ -163,130 +153,17 @@ def test_class_chart_writes_experiments_down_and_classes_across():
     np.testing.assert_allclose(mesh.get_array().filled(-1), [[80, 31.4, -1], [81, 50, -1]])
 
 
-def test_class_chart_s_numbers_stand_out_in_grey():
+def test_class_chart_numbers_have_contrast():
     axes = class_chart({"e": {str(k): k / 20 for k in range(21)}}).axes[0]
     (mesh,) = axes.collections
     for value, text in zip(mesh.get_array().ravel(), axes.texts, strict=True):
         luminance = comparison_figures._luminance(mesh.cmap(mesh.norm(value)))
         lighter, darker = (1, luminance) if text.get_color() == "white" else (luminance, 0)
-        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG 2's least contrast of text"
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "the minimum contrast of text in WCAG 2"
     assert {text.get_color() for text in axes.texts} == {"white", "black"}
 
 
-def test_class_chart_s_lightness_rises():
+def test_class_chart_lightness_rises():
     colours_of = class_chart(TABLE).axes[0].collections[0].cmap
     shades = [comparison_figures._luminance(colours_of(step)) for step in range(256)]
     assert (np.diff(shades) > 0).mean() > 0.98
-
-
-# A column each: agreed and right, agreed and wrong, only the other right, only the base, neither, unlabelled, ignored.
-BASE = np.array([1, 2, 0, 1, 2, 255, 1], np.uint8).repeat(30)[None].repeat(60, axis=0)
-OTHER = np.array([1, 2, 1, 0, 3, 1, 2], np.uint8).repeat(30)[None].repeat(60, axis=0)
-TRUTH = np.array([1, 1, 1, 1, 1, 1, 255], np.uint8).repeat(30)[None].repeat(60, axis=0)
-IMAGE = np.random.default_rng(0).integers(0, 256, (60, 210, 3)).astype(np.uint8)
-
-
-def colours(picture, column):
-    return {tuple(int(v) for v in pixel) for pixel in picture[:, 30 * column : 30 * column + 30].reshape(-1, 3)}
-
-
-def is_pale_grey(found):
-    return all(r == g == b >= comparison_figures.AGREED_BASE for r, g, b in found)
-
-
-def test_disagreement_s_colours():
-    before = IMAGE.copy(), BASE.copy(), OTHER.copy(), TRUTH.copy()
-    out = disagreement(IMAGE, BASE, OTHER, TRUTH)
-    assert out.dtype == np.uint8 and out.shape == IMAGE.shape
-    assert colours(out, 2) == colours(out, 5) == {BLUE}
-    assert colours(out, 3) == {ORANGE}
-    assert colours(out, 4) == {YELLOW, STRIPE}
-    for column in (0, 1, 6):
-        assert is_pale_grey(colours(out, column)) and len(colours(out, column)) > 10, "the picture shows through"
-    assert all((a == b).all() for a, b in zip(before, (IMAGE, BASE, OTHER, TRUTH), strict=True))
-
-
-def test_disagreement_is_told_once_each_way():
-    there, back = disagreement(IMAGE, BASE, OTHER, TRUTH), disagreement(IMAGE, OTHER, BASE, TRUTH)
-    assert colours(back, 3) == {BLUE} and colours(back, 2) == {ORANGE}
-    assert (there[:, 120:150] == back[:, 120:150]).all()
-
-
-def test_disagreement_without_truth_has_one_colour():
-    out = disagreement(IMAGE, BASE, OTHER, None)
-    assert all(colours(out, column) == {PURPLE} for column in (2, 3, 4, 5, 6))
-    assert is_pale_grey(colours(out, 0) | colours(out, 1))
-
-
-def test_disagreement_reads_in_grey():
-    def grey(colour):
-        return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
-
-    shades = sorted([grey(STRIPE), grey(BLUE), grey(ORANGE), comparison_figures.AGREED_BASE])
-    assert min(np.diff(shades)) > 35
-    assert grey(YELLOW) - grey(STRIPE) > 120
-
-
-def test_disagreement_takes_a_single_pixel():
-    one = np.zeros((1, 1), np.uint8)
-    assert disagreement(np.zeros((1, 1, 3), np.uint8), one, one + 1, one).tolist() == [[list(ORANGE)]]
-
-
-def picture_row(height=60, width=80, truth=True, caption="2007_000063"):
-    label = np.zeros((height, width), np.uint8)
-    other, mask = label.copy(), label.copy()
-    other[: height // 2] = mask[: height // 2] = 8
-    image = np.full((height, width, 3), 128, np.uint8)
-    return {"image": image, "base": label, "other": other, "truth": mask if truth else None, "caption": caption}
-
-
-def count(picture, colour):
-    return int((np.asarray(picture) == colour).all(axis=2).sum())
-
-
-def test_disagreement_picture_s_panels_and_legend(monkeypatch):
-    seen, draw = [], comparison_figures.strip
-
-    def spy(panels, height):
-        seen.append([caption for caption, _ in panels])
-        return draw(panels, height)
-
-    monkeypatch.setattr(comparison_figures, "strip", spy)
-    out = disagreement_picture([picture_row(225, 300), picture_row(225, 300, truth=False)], "a", "b", voc_palette())
-    assert seen == [["image", "a", "b", "difference", "truth"], ["image", "a", "b", "difference"]]
-    assert isinstance(out, Image.Image) and out.mode == "RGB"
-    swatch = 20 * 22
-    for colour in (BLUE, PURPLE):
-        assert count(out, colour) == 112 * 300 + swatch, "the upper half of a panel at its own size, and its swatch"
-    assert count(out, ORANGE) == swatch
-    assert 0 < count(out, YELLOW) < swatch and count(out, STRIPE) > 0
-
-
-def test_the_legend_s_texts():
-    def texts(*with_truth):
-        return [text for text, _ in comparison_figures._legend(set(with_truth), "a", "b")]
-
-    with_truth = ["only b right", "only a right", "both wrong, differently"]
-    assert texts(True) == [*with_truth, "same label, or ignored in the truth"]
-    assert texts(False) == ["different labels, no truth", "same label"]
-    assert texts(True, False) == [*with_truth, "different labels, no truth", "same label, or ignored in the truth"]
-
-
-@pytest.mark.parametrize("height, width", [(375, 500), (500, 333), (120, 600), (300, 40)])
-@pytest.mark.parametrize("name", ["b", "confident_ratio-0.2", "boundary-loss-weight-0.25-and-wide"])
-def test_disagreement_picture_keeps_its_width(height, width, name):
-    out = disagreement_picture([picture_row(height, width)], "wsgcn-i", name, voc_palette())
-    assert out.width <= MAXIMUM_WIDTH
-    assert count(out, BLUE) > 1000, "the difference is there at full colour"
-
-
-def test_disagreement_picture_stacks_rows_and_repeats_itself():
-    rows = [picture_row(), picture_row(90, 60), picture_row(truth=False)]
-    out = disagreement_picture(rows, "a", "b", voc_palette())
-    alone = [disagreement_picture([row], "a", "b", voc_palette()) for row in rows[:2]]
-    assert out.width == max(picture.width for picture in alone)
-    assert np.asarray(out)[-20:, :50].min() < 255, "the last strip reaches the bottom"
-    assert (np.asarray(out) == np.asarray(disagreement_picture(rows, "a", "b", voc_palette()))).all()
-    other = np.asarray(disagreement_picture([rows[0] | {"caption": "else"}, *rows[1:]], "a", "b", voc_palette()))
-    changed = np.flatnonzero((other != np.asarray(out)).any(axis=(1, 2)))
-    assert 26 <= changed[0] and changed[-1] < 70, "the caption stands between the legend and its strip"

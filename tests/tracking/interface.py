@@ -1,4 +1,4 @@
-"""MLflow's web interface and a browser that looks at it."""
+"""MLflow's web interface, served from a store, and a browser that opens it."""
 
 import io
 import json
@@ -19,15 +19,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-WIDTH = 1400
-"""Of the pictures, in pixels."""
+WIDTH_PX = 1400
+"""The width of the screenshots."""
 
 QUIET = """
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
 addEventListener('DOMContentLoaded', () => document.head.insertAdjacentHTML(
     'beforeend', '<style>[data-assistant-ui], .modebar { display: none !important }</style>'));
 """
-"""Keeps the assistant closed, which covers a quarter of a first visit, and the charts' buttons off the curves."""
+"""Keeps the assistant closed, which covers a quarter of the page, and hides the buttons over the charts."""
 
 HEADERS = """
 return [...document.querySelectorAll('.ag-header-cell[col-id]')]
@@ -69,8 +69,8 @@ if (name && name.box.top >= top && name.box.bottom <= bottom)
 values.scrollTop = values.scrollTop + values.clientHeight < values.scrollHeight ? values.scrollTop + 45 : 0;
 return null;
 """
-"""The texts in the line of a metric. A line is there only where it is scrolled to, so each call scrolls on. The names
-may stay behind the values until these move once more, and at the list's end they always do, by a few pixels."""
+"""The texts in the row of a metric. Only visible rows exist, so each call scrolls on. The names may lag behind the
+values until these move again, and at the end of the list they always do, by a few pixels."""
 
 CHARTS = """
 return [...document.querySelectorAll('[data-testid="experiment-view-compare-runs-card"]')].map(chart => {
@@ -79,12 +79,12 @@ return [...document.querySelectorAll('[data-testid="experiment-view-compare-runs
     return [chart.innerText.split('\\n')[0].trim(), drawn ? curves.map(curve => [curve.name, curve.y.length]) : []];
 });
 """
-"""Of each chart its title and, once it is drawn, each curve's name and number of points."""
+"""Each chart's title and, once it is drawn, the name and number of points of each curve."""
 
 
 @dataclass
 class Interface:
-    """A running server of MLflow, the experiment that it shows, and the browser that looks at it."""
+    """A running server of MLflow, the experiment that it shows, and the browser that opens it."""
 
     address: str
     client: MlflowClient
@@ -92,9 +92,9 @@ class Interface:
     browser: object
     pictures: Path
 
-    def open(self, fragment: str, width: int = WIDTH, height: int = 800) -> None:
+    def open(self, fragment: str, width: int = WIDTH_PX, height: int = 800) -> None:
         self.size(width, height)
-        self.browser.get("about:blank")  # another fragment alone would not load the page anew
+        self.browser.get("about:blank")  # a change of the fragment alone would not reload the page
         self.browser.get(f"{self.address}/{fragment}")
         assert self.until(lambda: self.find('[aria-label="Toggle sidebar"]'), bool), "the page did not load"
         if "Model training" in self.browser.find_element("css selector", "body").text:
@@ -121,7 +121,7 @@ class Interface:
         return self.browser.execute_script(script, *arguments)
 
     def until(self, read: Callable, is_there: Callable, seconds: float = 30) -> object:
-        """What `read` returned when it `is_there`, or last of all when the time is over, for an assertion to show."""
+        """The first value of `read` that `is_there`; after a timeout the last value, for an assertion to show."""
         from selenium.common.exceptions import TimeoutException, WebDriverException
         from selenium.webdriver.support.wait import WebDriverWait
 
@@ -140,7 +140,7 @@ class Interface:
         return last
 
     def picture(self, name: str) -> None:
-        """Save what is to be seen, in 256 colours, which are enough for text and lines and keep the file small."""
+        """Save a screenshot in 256 colours, which suffice for text and lines and keep the file small."""
         image = Image.open(io.BytesIO(self.browser.get_screenshot_as_png())).convert("RGB")
         path = self.pictures / f"{name}.png"
         image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -154,7 +154,7 @@ class Interface:
 
 @contextmanager
 def served(uri: str, folder: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
-    """The address of a server of the store at `uri`, and whether it answers; its log is written to `folder`."""
+    """Serve the store at `uri`: yields the address and a function that returns whether it answers; logs to `folder`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -188,7 +188,7 @@ def served(uri: str, folder: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[object]:
-    """A browser without a window, its profile in `folder`; skips the test where a machine has none."""
+    """A headless browser with its profile in `folder`; skips the test on a machine without one."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="the tests of the interface need the package selenium")
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     if missing := [name for name, path in programs.items() if not path]:
@@ -209,12 +209,12 @@ def chromium(folder: Path) -> Iterator[object]:
 
 
 def comparison(experiment_id: str, runs: list[str]) -> str:
-    """The link to the page that sets the parameters and metrics of `runs` side by side."""
-    # `workflowType` sets the interface to training, else it shows language models
+    """The link to the page with the parameters and metrics of `runs` side by side."""
+    # `workflowType` selects training runs instead of language models
     query = {"runs": json.dumps(runs), "experiments": json.dumps([experiment_id]), "workflowType": "machine_learning"}
     return f"#/compare-runs?{urlencode(query)}"
 
 
 def curves(experiment_id: str, run: str) -> str:
-    """The link to the page with a chart of each metric of `run`."""
+    """The link to the page with one chart per metric of `run`."""
     return f"#/experiments/{experiment_id}/runs/{run}/model-metrics?workflowType=machine_learning"

@@ -1,7 +1,8 @@
-"""MLflow's web interface shows what is tracked: the table of experiments, a comparison, the curves, in a real browser.
+"""MLflow's web interface, in a real browser: the table of experiments, a comparison of two, their curves.
 
-The pictures go to the folder WSGCN_SCREENSHOTS, where that is set. WSGCN_STORE=sqlite:///<path> has them made from the
-experiment WSGCN_STORE_EXPERIMENT of that store, of which a copy is used, instead of from the one that is made up here.
+Run alone: `.venv/bin/python -m pytest tests/tracking/test_ui.py`. WSGCN_SCREENSHOTS names a folder for the pictures.
+With WSGCN_STORE=sqlite:///<path> they show the experiment WSGCN_STORE_EXPERIMENT of a copy of that store, instead of
+the artificial one that is created here.
 """
 
 import itertools
@@ -9,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from interface import (
     HEADERS,
     ROWS,
     SCROLLED_RIGHT,
-    WIDTH,
+    WIDTH_PX,
     Interface,
     chromium,
     comparison,
@@ -30,7 +30,8 @@ from interface import (
 )
 from mlflow import MlflowClient
 
-from wsgcn.tracking.runs import PARENT_TAG, ensure_experiment, finish_run, log, mark_current, set_parent, start_run
+from wsgcn.tracking.store import ensure_experiment
+from wsgcn.tracking.tracker import PARENT_TAG, Tracker
 from wsgcn.tracking.views import link_views, save_view
 
 METRICS = [
@@ -48,40 +49,40 @@ EXPERIMENTS = "tags.current = 'yes' and tags.stage = 'experiment'"
 REFINED = "tags.current = 'yes' and tags.stage = 'refine'"
 
 SETTINGS = {"sigma1": 1.7320508, "sigma2": 10, "window": 5, "lambda_ent": 0.5, "lambda_lap": 0.01, "epochs": 250}
-MADE_UP = {
+ARTIFICIAL = {
     "base": ("the settings of the paper", {}, [0.6013, 0.6373, 0.4598]),
     "no-laplacian": ("base without the Laplacian loss", {"lambda_lap": 0}, [0.5841, 0.6217, 0.4471]),
     "no-entropy": ("base without the entropy loss", {"lambda_ent": 0}, [0.5967, 0.6342, 0.4563]),
     "wide-kernel": ("base with twice the sigmas", {"sigma1": 3.4641016, "sigma2": 20}, [0.6052, 0.6391, 0.4617]),
 }
-MADE_UP |= {  # more than the interface draws by itself
+ARTIFICIAL |= {  # more runs than the interface draws by default
     f"lambda_ent-{k}": (f"base with lambda_ent {k}", {"lambda_ent": k}, [0.6 - k / 99, 0.63 - k / 99, 0.45 - k / 99])
     for k in range(1, 9)
 }
 """Description, what differs from SETTINGS, and the mIoU of the refined label, with CRF, and of the segmentation."""
 
-WIDE = 2600
-"""The width in pixels at which all of the table's columns are there at once."""
+ALL_COLUMNS_WIDTH_PX = 2600
+"""The width at which all columns of the table are visible."""
 
 
-def make_up(store: dict) -> None:
-    """Track MADE_UP as the workflow does: an experiment's run, its stage's with curves, and one that was replaced."""
+def track_artificial_experiments(tracker: Tracker) -> None:
+    """Track ARTIFICIAL as the workflow does: a parent and a stage with curves per experiment; the first twice."""
     epochs, classes = np.arange(1, 251), ["background", "cat", "cow", "dog", "horse", "person", "sheep"]
-    for k, name in enumerate(["base", *MADE_UP]):
-        description, changed, (refined, refined_crf, segmentation) = MADE_UP[name]
+    for k, name in enumerate(["base", *ARTIFICIAL]):
+        description, changed, (refined, refined_crf, segmentation) = ARTIFICIAL[name]
         settings, tags = {"refine": SETTINGS | changed, "seed": 0}, {"experiment": name}
-        parent = start_run(store, name, {**tags, "stage": "experiment"}, settings, description)
-        values = [0.5881, 0.8199, refined, refined_crf, segmentation, round(refined_crf - MADE_UP["base"][2][1], 4)]
+        parent = tracker.start_run(name, {**tags, "stage": "experiment"}, settings, description)
+        values = [0.5881, 0.8199, refined, refined_crf, segmentation, round(refined_crf - ARTIFICIAL["base"][2][1], 4)]
         values = dict(zip(METRICS, values, strict=True))
         values |= {f"train/refined_crf/iou/{c}": refined_crf + 0.01 * i for i, c in enumerate(classes)}
-        log(store, parent, metrics=values)
-        child = start_run(store, f"{name}/refine", {**tags, "stage": "refine"}, settings, f"refined label of {name}")
+        tracker.log(parent, metrics=values)
+        child = tracker.start_run(f"{name}/refine", {**tags, "stage": "refine"}, settings, f"refined label of {name}")
         falling = {m: 0.05 * (i + 1) + 0.3 * np.exp(-epochs / (30 + 10 * i + 6 * k)) for i, m in enumerate(LOSSES)}
-        log(store, child, metrics={"train/refined/miou": refined}, curves=pd.DataFrame(falling, index=epochs))
-        set_parent(store, parent, [child])
+        tracker.log(child, metrics={"train/refined/miou": refined}, curves=pd.DataFrame(falling, index=epochs))
+        tracker.set_parent(parent, [child])
         for run, stage in ((child, "refine"), (parent, "experiment")):
-            finish_run(store, run)
-            mark_current(store, run, {**tags, "stage": stage})
+            tracker.finish_run(run)
+            tracker.mark_current(run, {**tags, "stage": stage})
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def ui(tmp_path_factory) -> Iterator[Interface]:
         pictures.mkdir(parents=True, exist_ok=True)
         with served(uri, folder) as (address, answers):
             if not real:
-                make_up(store)
+                track_artificial_experiments(Tracker(store))
             ui = Interface(address, MlflowClient(uri), store["experiment_id"], browser, pictures)
             assert ui.until(answers, bool, seconds=90)
             yield ui
@@ -111,7 +112,7 @@ def _differing(one, other) -> dict[str, list[str | None]]:
     """The parameters in which two runs differ, with the value of each."""
     params = [run.data.params for run in (one, other)]
     names = params[0].keys() | params[1]
-    return {p: values for p in names if (values := [of.get(p) for of in params])[0] != values[1]}
+    return {p: values for p in names if (values := [run_params.get(p) for run_params in params])[0] != values[1]}
 
 
 def _gain(better, worse) -> float:
@@ -132,10 +133,10 @@ def summary(ui) -> str:
     return link
 
 
-def test_table_has_a_row_an_experiment_and_the_columns_that_matter(ui, summary):
+def test_table_has_a_row_per_experiment_and_its_columns(ui, summary):
     runs = ui.runs(EXPERIMENTS, ORDER)
     metrics = [m for m in METRICS if any(m in run.data.metrics for run in runs)]
-    ui.open(summary, WIDE, height := 440 + 32 * len(runs))
+    ui.open(summary, ALL_COLUMNS_WIDTH_PX, height := 440 + 32 * len(runs))
     wanted = ["Run Name", "Created", "Description", *metrics, *PARAMS, "Duration"]
     assert ui.until(lambda: ui.read(HEADERS), lambda headers: headers == wanted) == wanted
     assert runs
@@ -149,7 +150,7 @@ def test_table_has_a_row_an_experiment_and_the_columns_that_matter(ui, summary):
             value = run.data.metrics.get(metric)
             expected = None if value is None else pytest.approx(value, rel=1e-4)
             assert _number(row[f"metrics.`{metric}`"]) == expected, metric
-    ui.size(WIDTH, height)
+    ui.size(WIDTH_PX, height)
     ui.picture("table")
     assert ui.until(lambda: ui.read(SCROLLED_RIGHT, PARAMS[-1]), bool)
     ui.picture("table-right")
@@ -179,7 +180,7 @@ def test_comparison_shows_names_settings_and_metrics_side_by_side(ui):
     ui.picture("comparison")
 
 
-def test_run_of_the_refinement_has_a_chart_of_each_loss(ui):
+def test_run_of_the_refinement_has_a_chart_per_loss(ui):
     run = next(run for run in ui.runs(REFINED, ORDER) if "loss_fg" in run.data.metrics)
     assert run.data.tags[PARENT_TAG] in {parent.info.run_id for parent in ui.runs(EXPERIMENTS, ORDER)}
     ui.open(curves(ui.experiment_id, run.info.run_id), height=1010)
@@ -190,7 +191,7 @@ def test_run_of_the_refinement_has_a_chart_of_each_loss(ui):
     ui.picture("curves")
 
 
-def test_charts_of_the_experiment_lay_the_runs_curves_over_one_another(ui):
+def test_charts_of_the_experiment_overlay_the_curves_of_runs(ui):
     runs = [run for run in ui.runs(REFINED, ORDER) if "loss" in run.data.metrics]
     link = save_view(ui.client, ui.experiment_id, LOSSES, PARAMS, "loss", REFINED, name="Loss curves", charts=LOSSES)
     ui.open(link, height=1160)
@@ -199,13 +200,3 @@ def test_charts_of_the_experiment_lay_the_runs_curves_over_one_another(ui):
     names = {name.split(" (")[0] for name, _ in dict(charts)["loss"]}
     assert names <= {run.info.run_name for run in runs} and len(names) == len(runs)
     ui.picture("curves-together")
-
-
-def test_view_is_stored_once_however_often_it_is_saved():
-    tags = {}
-    client = SimpleNamespace(set_experiment_tag=lambda experiment, key, value: tags.update({(experiment, key): value}))
-    link = save_view(client, "1", METRICS, PARAMS, ORDER, EXPERIMENTS)
-    stored = dict(tags)
-    assert save_view(client, "1", METRICS, PARAMS, ORDER, EXPERIMENTS) == link and tags == stored
-    assert save_view(client, "1", METRICS[:2], PARAMS, ORDER, EXPERIMENTS) == link
-    assert tags.keys() == stored.keys() and tags != stored

@@ -1,1 +1,1 @@
-"""Labels against the truth: counts, mIoU, intervals, comparisons."""
+"""Labels against the ground truth: counts, mIoU, intervals, comparisons."""

@@ -1,7 +1,7 @@
-"""Bootstrap over images of a set-wide mIoU: how far it would move had other images of the kind been drawn.
+"""Bootstrap over images: how far the mIoU of a set would move with other images from the same population.
 
-counts are int [n, C + 1, C + 2], one `metrics.confusion` an image. Percentile intervals of resampled images, in pairs
-where two experiments are compared: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+counts are int [n, C + 1, C + 2], one `metrics.confusion` per image. Intervals are percentiles over resampled images,
+paired where two experiments are compared: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 """
 
 import numpy as np
@@ -9,23 +9,23 @@ import numpy as np
 from wsgcn.evaluation.metrics import miou
 
 MAX_WEIGHTS = 2**22
-"""How many weights, 16 bytes each, are held at a time: 10,582 images take 396 draws at once."""
+"""Weights of images, 16 bytes each, in memory at a time: for 10,582 images those of 396 draws."""
 
 
 def resampled_miou(counts: np.ndarray, draws: int = 2000, seed: int = 0) -> np.ndarray:
     """mIoU of `draws` resamples of the n images with replacement, float [draws]; nan where a resample has no truth.
 
-    As `metrics.miou` of the resample's sum: the mean over those classes that occur in its truth. The resamples depend
-    on n, draws and seed alone, so experiments on the same images, in the same order, are paired.
+    Equals `metrics.miou` of the resample's summed counts: the mean over the classes that occur in its truth. The
+    resamples depend on n, draws and seed only, so experiments on the same images in the same order are paired.
     """
     images, rows = counts.shape[:2]
     if not images:
         return np.full(draws, np.nan)
-    # All that the IoU takes adds up over images: hits, union and truth of each class, not the whole matrix.
+    # Hits, union and truth of each class add up over images, and the IoU needs nothing else of the matrix.
     labelled = counts[:, :, :-1]
     hits = np.diagonal(labelled, axis1=1, axis2=2)
     union = labelled.sum(1) + labelled.sum(2) - hits
-    # float64 is exact up to 2**53 pixels and goes through BLAS, which integers do not.
+    # float64 is exact up to 2**53 pixels, and only floats are multiplied by BLAS.
     parts = np.concatenate([hits, union, counts.sum(2)], axis=1).astype(np.float64)
     rng = np.random.default_rng(seed)
     chunk = max(1, MAX_WEIGHTS // images)
@@ -40,7 +40,7 @@ def resampled_miou(counts: np.ndarray, draws: int = 2000, seed: int = 0) -> np.n
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval that holds `level` of the values, nan left out; (nan, nan) where nothing is left."""
+    """The percentile interval that covers `level` of the values, without nan; (nan, nan) where no value remains."""
     values = np.asarray(values, np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -50,13 +50,13 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def difference(counts: np.ndarray, base_counts: np.ndarray, draws: int = 2000, seed: int = 0) -> dict[str, float]:
-    """mIoU of `counts` less that of `base_counts`, with the 95 % interval over paired resamples, all in 0..1 units.
+    """mIoU of `counts` minus that of `base_counts`, and its 95 % interval over paired resamples, all in 0..1.
 
-    Returns {"difference", "low", "high"}. Raises ValueError where the two are not of the same images in the same order.
+    Returns {"difference", "low", "high"}. Raises ValueError unless both list the same images in the same order.
     """
     if len(counts) != len(base_counts):
         raise ValueError(f"{len(counts)} images cannot be paired with the base's {len(base_counts)}")
-    # A matrix's row sums are the truth's pixels by class, whatever the prediction.
+    # The row sums are the truth's pixels by class, whatever the prediction.
     if not np.array_equal(counts.sum(2), base_counts.sum(2)):
         raise ValueError("the truth's pixels differ from the base's: not the same images in the same order")
     low, high = interval(resampled_miou(counts, draws, seed) - resampled_miou(base_counts, draws, seed))

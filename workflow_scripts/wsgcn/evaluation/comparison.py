@@ -1,4 +1,7 @@
-"""Experiments side by side: differences with their intervals, the rows of the table, what goes into each one's run."""
+"""Two experiments side by side: their differences with intervals, a row of the table of experiments, metrics.
+
+Scores and differences are in 0..1. "counts" are confusions int [images, C + 1, C + 2], see `metrics.confusion`.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,32 +10,60 @@ import numpy as np
 from wsgcn.evaluation.bootstrap import difference, interval, resampled_miou
 from wsgcn.evaluation.names import metric_name
 from wsgcn.evaluation.stages import none_if_nan
+from wsgcn.files import read_arrays, read_label, why_skipped
 
-STAGES = ("refined", "refined_crf")
-"""What is compared: labels without and with the last dense CRF."""
+COMPARED_STAGES = ("refined", "refined_crf")
+"""The evaluations that are compared: labels without and with the last dense CRF."""
+
+SUFFIXES = dict(zip(COMPARED_STAGES, ("_no_crf", ""), strict=True))
+"""How the columns of a compared stage end in the table of experiments."""
 
 
-def compare(counts: Sequence[np.ndarray], reference_counts: Sequence[np.ndarray]) -> dict[str, dict]:
-    """The difference of two experiments by stage, as `bootstrap.difference`; None for values that are not known.
+def disagreement_shares(labels: Sequence[str], reference_labels: Sequence[str]) -> dict[int, float]:
+    """The share of each image's pixels that two experiments label differently, {index: share in 0..1}.
 
-    counts: confusions [images, C + 1, C + 2] of each of `STAGES`; no images where there are no masks.
+    Both list the label PNGs of the same images in the same order. Images that either one skipped are left out.
     """
-    found = {}
-    for stage, own, reference in zip(STAGES, counts, reference_counts, strict=True):
+    return {
+        index: float((read_label(own) != read_label(reference)).mean())
+        for index, (own, reference) in enumerate(zip(labels, reference_labels, strict=True))
+        if not (why_skipped(own) or why_skipped(reference))
+    }
+
+
+def compare_experiments(
+    shares: Mapping[int, float], counts: Sequence[np.ndarray], reference_counts: Sequence[np.ndarray]
+) -> dict:
+    """The content of a comparison's JSON: `disagreement`, the mean of `shares`, and what `compare_counts` returns."""
+    return {"disagreement": float(np.mean(list(shares.values() or [0])))} | compare_counts(counts, reference_counts)
+
+
+def compare_counts(counts: Sequence[np.ndarray], reference_counts: Sequence[np.ndarray]) -> dict[str, dict]:
+    """The difference of two experiments by stage, as `bootstrap.difference`; None for unknown values.
+
+    counts, reference_counts: one array per stage of `COMPARED_STAGES`; no images where there are no masks.
+    """
+    differences = {}
+    for stage, own, reference in zip(COMPARED_STAGES, counts, reference_counts, strict=True):
         values = difference(own, reference) if len(own) else dict.fromkeys(("difference", "low", "high"))
-        found[stage] = {key: none_if_nan(value) for key, value in values.items()}
-    return found
+        differences[stage] = {key: none_if_nan(value) for key, value in values.items()}
+    return differences
 
 
-def row_of(
+def read_counts(paths: Sequence[str]) -> list[np.ndarray]:
+    """The counts that evaluations have written, one .npz per stage."""
+    return [read_arrays(path)["counts"] for path in paths]
+
+
+def experiment_row(
     name: str, evaluations: Mapping[str, Mapping], counts: Sequence[np.ndarray], comparison: Mapping, description: str
 ) -> dict:
-    """An experiment's row of the table: mIoU without and with CRF, each with its 95 % interval and its difference.
+    """An experiment's row: mIoU without and with CRF, each with its 95 % interval and its difference to the base.
 
-    evaluations: by stage; comparison: with the base, {} for the base itself. Shares of 1; None where nothing is known.
+    evaluations: {stage: evaluation}; comparison: with the base, {} for the base itself. None for unknown values.
     """
-    row = {"experiment": name}
-    for stage, suffix, stage_counts in zip(STAGES, ("_no_crf", ""), counts, strict=True):
+    row: dict = {"experiment": name}
+    for (stage, suffix), stage_counts in zip(SUFFIXES.items(), counts, strict=True):
         low, high = map(none_if_nan, interval(resampled_miou(stage_counts)))
         to_base = comparison.get(stage, {})
         row |= {
@@ -50,16 +81,16 @@ def row_of(
     }
 
 
-def metrics_of(row: Mapping, evaluations: Mapping[str, Mapping]) -> dict[str, float | None]:
+def comparison_metrics(row: Mapping, evaluations: Mapping[str, Mapping]) -> dict[str, float | None]:
     """The row's numbers under the names that MLflow shows: train/refined_crf/difference_to_base and so on."""
-    metrics = {}
-    for stage, suffix in zip(STAGES, ("_no_crf", ""), strict=True):
-        named = {
+    metrics: dict[str, float | None] = {}
+    for stage, suffix in SUFFIXES.items():
+        columns = {
             "miou_low": f"miou{suffix}_low",
             "miou_high": f"miou{suffix}_high",
             "difference_to_base": f"difference{suffix}",
             "difference_to_base_low": f"low{suffix}",
             "difference_to_base_high": f"high{suffix}",
         }
-        metrics |= {metric_name(evaluations[stage], what): row[key] for what, key in named.items()}
+        metrics |= {metric_name(evaluations[stage], metric): row[column] for metric, column in columns.items()}
     return metrics | {metric_name(evaluations["refined_crf"], "disagreement_with_base"): row["disagreement"]}

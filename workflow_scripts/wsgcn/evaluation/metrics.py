@@ -1,4 +1,4 @@
-"""mIoU and its relatives. Counts first, reductions after, so that images and batches add up."""
+"""mIoU and related metrics: counts first, reductions after, so that counts of images and batches add up."""
 
 import numpy as np
 
@@ -8,8 +8,9 @@ from wsgcn.files import IGNORE
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
     """Count pixels by true and predicted class, int64 [classes + 1, classes + 2].
 
-    Rows are the truth's classes 0..C, columns the prediction's 0..C and, last, pixels that the prediction
-    leaves unlabelled (255). Pixels with 255 in the truth are left out. Raises ValueError where sizes differ.
+    truth, prediction: int [H, W]. Rows are the truth's classes 0..C; columns are the prediction's classes 0..C, then
+    pixels that the prediction leaves unlabelled (255). Pixels with 255 in the truth are left out. Raises ValueError
+    where sizes differ.
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}")
@@ -23,7 +24,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
 def iou(counts: np.ndarray) -> np.ndarray:
     """Intersection over union of each class, float [C + 1], from `confusion`; nan for classes not in the truth.
 
-    Pixels that the prediction leaves unlabelled do not count: on partial labels this is the IoU of what is labelled.
+    Unlabelled pixels of the prediction do not count: for partial labels this is the IoU over the labelled pixels.
     """
     labelled = counts[:, :-1].astype(np.float64)
     hits = np.diag(labelled)
@@ -44,5 +45,5 @@ def coverage(counts: np.ndarray) -> float:
 
 
 def precision(counts: np.ndarray) -> float:
-    """Share of the labelled pixels that are right, in 0..1."""
+    """Share of the labelled pixels whose class is right, in 0..1."""
     return float(np.diag(counts).sum() / max(counts[:, :-1].sum(), 1))

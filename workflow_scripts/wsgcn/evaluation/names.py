@@ -1,16 +1,39 @@
-"""The names of metrics, as MLflow shows them."""
+"""Metrics under the names that MLflow shows: <split>/<stage>/<metric>. Planning imports this module, so no torch."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from wsgcn.text import metric_part
 
 
-def metric_name(evaluation: Mapping, what: str = "miou") -> str:
-    """A metric's name with its protocol: split, stage, what, e.g. train/refined_crf/miou or train/refined_crf/iou/cat.
+def metric_name(evaluation: Mapping, metric: str = "miou") -> str:
+    """A metric's name with its protocol: split, stage, metric, e.g. train/refined_crf/miou or train/cam/iou/cat.
 
-    Characters that MLflow does not take become underscores; of a class's name see `dataset.metric_part`.
+    evaluation: a mapping with `split` and `stage`. Characters that MLflow rejects become underscores; for a class name
+    after `iou/` see `text.metric_part`.
     """
-    what, *name = what.split("/", 1)
-    parts = [re.sub(r"[^\w\-. ]", "_", part) for part in (evaluation["split"], evaluation["stage"], what)]
-    return "/".join([*parts, *map(metric_part, name)])
+    metric, *class_name = metric.split("/", 1)
+    parts = [re.sub(r"[^\w\-. ]", "_", part) for part in (evaluation["split"], evaluation["stage"], metric)]
+    return "/".join([*parts, *map(metric_part, class_name)])
+
+
+def stage_metrics(evaluation: Mapping) -> dict[str, float | None]:
+    """One evaluation's metrics, for the run of its stage."""
+    metrics = {metric_name(evaluation, name): evaluation[name] for name in ("miou", "coverage", "precision")}
+    metrics |= {metric_name(evaluation, f"iou/{name}"): iou for name, iou in evaluation["iou"].items()}
+    return metrics | {metric_name(evaluation, "seconds_per_image"): evaluation["seconds_per_image"]}
+
+
+def experiment_metrics(evaluations: Iterable[Mapping], minutes: Mapping[str, float]) -> dict[str, float | None]:
+    """All stages' metrics, for the run of their experiment; of partial labels, which cover a part, a few more.
+
+    minutes: of training, by stage.
+    """
+    metrics: dict[str, float | None] = {f"minutes/{stage}": value for stage, value in minutes.items()}
+    for evaluation in evaluations:
+        names = ["miou", "seconds_per_image"]
+        if evaluation["stage"] == "partial":
+            names += ["coverage", "precision", "without_background"]
+        metrics |= {metric_name(evaluation, name): evaluation[name] for name in names}
+        metrics |= {metric_name(evaluation, f"iou/{name}"): iou for name, iou in evaluation["iou"].items()}
+    return metrics

@@ -1,80 +1,83 @@
-"""Every stage's labels against the truth: mIoU by stage, by class and by image, with its protocol written beside."""
+"""A stage's labels against the ground truth: mIoU over the set, per class and per image, with the protocol."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from wsgcn.data.augment import resize_label
-from wsgcn.data.dataset import read_truth
 from wsgcn.evaluation import metrics
-from wsgcn.files import read_arrays, read_label, why_skipped
-from wsgcn.labels.scores import label_from_cams, label_of, upsample
+from wsgcn.evaluation.label_files import (
+    Labeller,
+    LabelReader,
+    cam_labeller,
+    label_reader,
+    share_without_background,
+    walk_labeller,
+)
+from wsgcn.evaluation.records import mean_seconds
+from wsgcn.evaluation.truth import GroundTruth
+from wsgcn.files import IGNORE, why_skipped
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
-"""Background scores that CAMs, and random walks against a constant, are evaluated at, beside the configured one."""
+"""Background scores at which CAMs, and random walks against a constant, are evaluated in addition."""
 
 
-def cam_labels(path: str, size: tuple[int, int]) -> Callable[[float], np.ndarray]:
-    """A CAM file's argmax against a background score, nearest at full size: {score: uint8 [H, W]} as a function."""
-    cam = read_arrays(path)
-    return lambda background: resize_label(label_from_cams(cam["high_res"], cam["keys"], background), *size)
+@dataclass(frozen=True)
+class StageProtocol:
+    """What is evaluated: a stage on a split, the protocol in words, the background score that its maps compete with.
+
+    background_score: None for a stage whose labels do not depend on one.
+    """
+
+    stage: str
+    split: str
+    protocol: str
+    background_score: float | None = None
 
 
-def walk_labels(path: str, size: tuple[int, int]) -> Callable[[float], np.ndarray]:
-    """As `cam_labels`, of a refined file's scores without their background, which was a constant."""
-    refined = read_arrays(path)
-    scores = upsample(refined["scores"][1:], *size)
-    return lambda background: label_from_cams(scores, refined["keys"], background)
-
-
-def cam_label(path: str, size: tuple[int, int], background: float) -> np.ndarray:
-    """A CAM file's label at one background score, uint8 [H, W]."""
-    return cam_labels(path, size)(background)
-
-
-def refined_label(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Argmax of a refined file's scores at full size, uint8 [H, W]: the GCN or the random walk without the CRF."""
-    refined = read_arrays(path)
-    return label_of(upsample(refined["scores"], *size), refined["keys"])
-
-
-def grid_label(path: str, size: tuple[int, int]) -> np.ndarray:
-    """A label on the grid, nearest at full size, uint8 [H, W]."""
-    return resize_label(read_label(path), *size)
-
-
-def pixel_label(path: str, size: tuple[int, int]) -> np.ndarray:
-    """A label PNG at full size as it stands."""
-    return read_label(path)
-
-
-def evaluate(
-    ids: Sequence[str],
-    paths: Sequence[str],
-    masks: Sequence[str | None],
-    mask_values: Sequence[int],
-    classes: Sequence[str],
-    read: Callable[[str, tuple[int, int]], np.ndarray],
-    missing: int = 0,
+def evaluate_stage(
+    protocol: StageProtocol, truth: GroundTruth, paths: Sequence[str], seconds: Sequence[str]
 ) -> tuple[dict, np.ndarray]:
-    """Compare the labels that `read(path, size)` gives with the masks of those images that have one.
+    """Evaluate the label files of a stage: the content of its evaluation.json, and the counts of each masked image.
+
+    paths: one label file per image; seconds: tables of seconds per image. The dict holds `stage`, `split`, `protocol`,
+    what `score_labels` returns, `seconds_per_image`, and where they apply `sweep` and `without_background`.
+    """
+    result: dict = {"stage": protocol.stage, "split": protocol.split, "protocol": protocol.protocol}
+    if protocol.background_score is not None:
+        result["sweep"] = sweep_thresholds(paths, truth, cam_labeller if protocol.stage == "cam" else walk_labeller)
+    read = label_reader(protocol.stage, protocol.background_score)
+    scores, counts = score_labels(paths, truth, read, IGNORE if protocol.stage == "partial" else 0)
+    result |= scores
+    if protocol.stage == "partial":
+        result["without_background"] = share_without_background(paths)
+    if 0 < result["images"] < len(truth.ids):
+        result["protocol"] += f", {result['images']} of {len(truth.ids)} images have masks"
+    result["seconds_per_image"] = mean_seconds(seconds)
+    return result, counts
+
+
+def score_labels(
+    paths: Sequence[str], truth: GroundTruth, read: LabelReader, missing: int = 0
+) -> tuple[dict, np.ndarray]:
+    """Compare label files with the masks of those images that have one.
 
     An image that was skipped counts as all `missing`: background, or 255 for labels that need not cover an image.
-    Returns `skipped`, {id: why}; `images` (how many were compared), `miou`, `iou` by class name, `coverage` and
+    Returns `images` (how many were compared), `skipped`, {id: why}, `miou`, `iou` by class name, `coverage` and
     `precision` (in 0..1, None where there are no masks), `confusion` (see `metrics.confusion`) and `by_image`: id, mIoU
     and coverage, worst first; and the confusions of those images in the order of `ids`, int64 [images, C + 1, C + 2].
     """
+    classes = truth.classes
     counts_by_image, by_image, skipped = [], [], {}
-    for image, path, mask in zip(ids, paths, masks, strict=True):
+    for index, (image, path) in enumerate(zip(truth.ids, paths, strict=True)):
         if why := why_skipped(path):
             skipped[image] = why
+        mask = truth.read(index)
         if mask is None:
             continue
-        truth = read_truth(mask, mask_values)
-        label = np.full(truth.shape, missing, np.uint8) if image in skipped else read(path, truth.shape)
-        counts = metrics.confusion(truth, label, len(classes))
+        label = np.full(mask.shape, missing, np.uint8) if image in skipped else read(path, mask.shape)
+        counts = metrics.confusion(mask, label, len(classes))
         counts_by_image.append(counts)
         row = {"image": image, "miou": metrics.miou(counts), "coverage": metrics.coverage(counts)}
         by_image.append({key: none_if_nan(value) for key, value in row.items()})
@@ -91,55 +94,35 @@ def evaluate(
         "coverage": metrics.coverage(total) if scored else None,
         "precision": metrics.precision(total) if scored else None,
         "confusion": total.tolist(),
-        "by_image": sorted(by_image, key=lambda row: (row["miou"] is None, row["miou"])),
+        "by_image": sorted(by_image, key=worst_first),
     }
     return result, all_counts
 
 
-def without_background(paths: Iterable[str]) -> float:
-    """The share of labels that hold no pixel of background, among those that were not skipped; 0 of none."""
-    labels = [path for path in paths if not why_skipped(path)]
-    return sum(0 not in read_label(path) for path in labels) / max(1, len(labels))
-
-
-def none_if_nan(value):
-    """JSON knows no nan: None in its place."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def sweep(
-    paths: Sequence[str],
-    masks: Sequence[str | None],
-    mask_values: Sequence[int],
-    classes: int,
-    labels: Callable[[str, tuple[int, int]], Callable[[float], np.ndarray]],
+def sweep_thresholds(
+    paths: Sequence[str], truth: GroundTruth, labeller: Callable[[str, tuple[int, int]], Labeller]
 ) -> dict[str, float | None]:
-    """mIoU of files at each of `THRESHOLDS`, as {"0.25": mIoU}; empty where there are no masks.
+    """mIoU of score files at each of `THRESHOLDS`, {"0.25": mIoU}; empty where there are no masks.
 
-    labels: `cam_labels` or `walk_labels`. An image that was skipped counts as background, as in `evaluate`.
+    labeller: `cam_labeller` or `walk_labeller`. A skipped image counts as background, as in `score_labels`.
     """
-    totals = {}
-    for path, mask in zip(paths, masks, strict=True):
+    totals: dict[float, np.ndarray] = {}
+    for index, (_, path) in enumerate(zip(truth.ids, paths, strict=True)):
+        mask = truth.read(index)
         if mask is None:
             continue
-        truth = read_truth(mask, mask_values)
-        label_at = None if why_skipped(path) else labels(path, truth.shape)
+        label_at = None if why_skipped(path) else labeller(path, mask.shape)
         for threshold in THRESHOLDS:
-            label = label_at(threshold) if label_at else np.zeros_like(truth)
-            totals[threshold] = totals.get(threshold, 0) + metrics.confusion(truth, label, classes)
+            label = label_at(threshold) if label_at else np.zeros_like(mask)
+            totals[threshold] = totals.get(threshold, 0) + metrics.confusion(mask, label, len(truth.classes))
     return {f"{threshold:.2f}": none_if_nan(metrics.miou(counts)) for threshold, counts in totals.items()}
 
 
-def mean_seconds(tables: Sequence[str]) -> float | None:
-    """Mean seconds an image over the tables of the batch jobs, added up where an image stands in several; None of none.
-
-    Skipped images do not stand in them.
-    """
-    rows = [pd.read_csv(table) for table in tables]
-    seconds = pd.concat(rows).groupby("image")["seconds"].sum() if rows else []
-    return float(seconds.mean()) if len(seconds) else None
+def worst_first(row: Mapping) -> tuple[bool, float]:
+    """Sort key of a table of images: ascending mIoU, unknown ones last."""
+    return (True, 0.0) if row["miou"] is None else (False, row["miou"])
 
 
-def all_skipped(evaluations: Iterable[Mapping]) -> dict[str, str]:
-    """The images that were skipped at any of the evaluated stages, {id: why}."""
-    return {image: why for evaluation in evaluations for image, why in evaluation["skipped"].items()}
+def none_if_nan(value):
+    """None in place of nan, which JSON does not have."""
+    return None if isinstance(value, float) and math.isnan(value) else value

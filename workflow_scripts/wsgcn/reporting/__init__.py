@@ -1,1 +1,1 @@
-"""What people look at: pictures, charts, tables, one HTML page."""
+"""For people to look at: pictures, figures, tables, the HTML report."""

@@ -1,1 +1,1 @@
-"""MLflow: runs and views of its interface. The only wing that imports it."""
+"""MLflow: runs, and views of its interface. The only wing that imports it."""
