@@ -53,6 +53,11 @@ rule labels:
 include: "rules/experiments.smk"  # last, so that no experiment has the name of a rule
 
 
+# Snakemake keeps each rule's function as a global that nothing reads again, and copies all globals for each message.
+for stated in workflow.rules:
+    globals().pop(f"__{stated.name}", None)
+
+
 onstart:
     before_first_job()
 

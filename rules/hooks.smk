@@ -5,7 +5,7 @@ def before_first_job():
     """Clean up after a crash, then report what is wrong with images, masks and networks before hours are spent."""
     lift_job_rate_limit()
     recover_from_crash()
-    running = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
     check_inputs(running)
     if READER.counts_classes:
         print(class_counts(DATA), file=sys.stderr)

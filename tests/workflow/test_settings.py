@@ -128,10 +128,10 @@ def test_text_that_does_not_spell_a_number_stays(text):
     assert problems_of(config, SCHEMA) == expected
 
 
-FOLDER = "names folders, so it holds up to 100 letters, digits, '.', '_' and '-' only, the first a letter or digit"
-TAKEN = "is what something else in results/ is called"
-PATTERN = "holds { or }, which Snakemake takes for a pattern"
-METRICS = "has a name that begins with .. or is longer than 100 characters, which names of metrics cannot hold"
+FOLDER = "must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
+TAKEN = "is the name of something else in results/"
+PATTERN = "has { or }, which Snakemake reads as a wildcard"
+METRICS = "must have a name of at most 100 characters that does not start with .., as it is part of metrics' names"
 LONG = f"dataset.classes: {json.dumps([str(k) for k in range(300)])[:110]}"
 BAD = [
     # types
@@ -185,7 +185,7 @@ BAD = [
     ("dataset__evaluate", "..a.txt", f'dataset.evaluate: "..a.txt" {METRICS}'),
     ("dataset__train", "{a}/b.txt", f'dataset.train: "{{a}}/b.txt" {PATTERN}'),
     ("pseudo__crf__bilateral_srgb", 1e-7, "pseudo.crf.bilateral_srgb: 1e-07 is below the minimum of 0.1"),
-    ("experiment", "model.pt", 'experiment: "model.pt" would be a folder with the name of a file'),
+    ("experiment", "model.pt", 'experiment: "model.pt" must not end like the name of a file'),
     # choices and names
     ("dataset__kind", "vocc", "dataset.kind: vocc must be one of demo, voc, folder; did you mean voc?"),
     ("dataset__kind", "x", "dataset.kind: x must be one of demo, voc, folder"),

@@ -33,12 +33,13 @@ def node_features(network_output: Mapping[str, np.ndarray], size: tuple[int, int
 
     which: plain, or weighted: each channel times its weight in IRNet's boundary layer (WSGCN's released code).
     AffinityNet has no such layer, so its features are always plain. They are divided by their root mean square: they
-    are ten times as large as IRNet's, which its groups normalise, and saturate a GCN at its learning rate.
+    are ten times as large as IRNet's, which its groups normalise, and saturate a GCN at its learning rate. The row of
+    another network without the weights says that it ignores `graph.features`.
     """
     features = network_output["features"].astype(np.float32)
     if "boundary" not in network_output:
         features /= max(float(np.sqrt(np.square(features).mean())), 1e-6)
-    elif which == "weighted":
+    elif which == "weighted" and "weight" in network_output:
         features *= network_output["weight"][:, None, None]
     if features.shape[1:] != tuple(size):
         features = resample_to_grid(features, size)

@@ -18,7 +18,10 @@ MAX_CLASS_NAME_CHARACTERS = 100
 """MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
 
 OF_DATA = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
-OF_NETWORKS = re.compile(r"config: (backbone|cam|affinity|refinement|segmentation|segmentation_for|experiment)[.:\[]")
+NETWORK_KEYS = (
+    "backbone|cam|cam_source|affinity|refinement|segmentation|segmentation_network|segmentation_for|experiment"
+)
+OF_NETWORKS = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
 """How problems of those settings begin without which no data set, or no networks, can be looked at."""
 
 

@@ -87,9 +87,16 @@ def problems_of(
     ]
     problems = {sentence for error in reported for sentence in _sentences(error)}
     flat = flatten(config)
-    if whole and flat.get("dataset.kind") in ("voc", "folder") and flat.get("dataset.root") == "":
+    if whole and flat.get("dataset.root") == "" and _needs_root(flat.get("dataset.kind")):
         problems.add(f"dataset.root: must not be empty for data of kind {flat['dataset.kind']}")
     return sorted(problems)
+
+
+def _needs_root(kind: object) -> bool:
+    """Whether data of a kind are read from a folder; False for a kind that the schema refuses."""
+    from wsgcn.workflow.stages import READERS  # late, since tests give other registries
+
+    return kind in READERS and not READERS[kind].drawn
 
 
 def numbers_from_text(config: dict, schema: str | Path) -> None:

@@ -165,7 +165,7 @@ def _cam_stages(name: str) -> dict[str, Stage]:
     row, stages = CAM_SOURCES[name], {}
     own = cam_settings(name)
     if row.training:
-        keys = keys_of(row.training.params)
+        keys = (*named_choice("cam_source", name), *keys_of(row.training.params))
         stages["classifier"] = Stage("classifier/{folder}model.pt", keys, history="classifier/{folder}history.csv")
     stages["cam"] = Stage("cam/{folder}{image}.npz", own, tuple(stages), images="cam")
     return stages | {"cam_label": Stage(settings=("background_score",), after=("cam",), images="label")}

@@ -19,9 +19,9 @@ def export_library(folder: str) -> None:
 
 
 def jobs_that_train(plan: Plan, running: Collection[str]) -> Iterator[Job]:
-    """The jobs that train a network, of the rules in `running`."""
+    """The jobs that train a network, of those whose output files are in `running`."""
     stages = dict.fromkeys(stage for settings in plan.experiments.values() for stage in trainings_of(settings))
-    yield from (job for stage in stages for job in plan.training_jobs(stage) if job.name in running)
+    yield from (job for stage in stages for job in plan.training_jobs(stage) if job.file() in running)
 
 
 def networks_to_train(plan: Plan, running: Collection[str]) -> list[tuple[str, Mapping, int]]:
