@@ -1,4 +1,4 @@
-"""Put all experiments side by side: tables, two charts, a text, and into each one's MLflow run what is its own."""
+"""Compare all experiments: tables, two charts, a text, and metrics in the MLflow run of each."""
 
 from wsgcn.evaluation.ablations import read_ablations
 from wsgcn.files import atomic_write, read_json

@@ -1,4 +1,4 @@
-"""Compare an experiment's labels with another's: the difference of their mIoU, and where they disagree most."""
+"""Compare the labels of two experiments: the difference of their mIoU, and where they disagree most."""
 
 from wsgcn.evaluation.comparison import compare_experiments, disagreement_shares, read_counts
 from wsgcn.evaluation.truth import GroundTruth

@@ -1,4 +1,4 @@
-"""Compare one stage's labels with the truth, and draw a few of them over their images."""
+"""Compare the labels of one stage with the ground truth, and draw a few of them over their images."""
 
 from wsgcn.evaluation.label_files import label_reader
 from wsgcn.evaluation.stages import StageProtocol, evaluate_stage

@@ -1,4 +1,4 @@
-"""Gather what a stage's jobs measured into one MLflow run, a child of the experiment's."""
+"""Log what a stage's jobs measured as one MLflow run, a child of the experiment's run."""
 
 from wsgcn.evaluation.records import mean_seconds
 from wsgcn.files import read_json, write_json

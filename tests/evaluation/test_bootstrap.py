@@ -104,12 +104,12 @@ def test_difference_of_identical_experiments_is_exactly_zero(rng):
 def test_difference_is_of_the_whole_sets_and_within_its_interval(rng):
     base, truths = images(rng, 60, right=0.6)
     better, _ = images(rng, 60, right=0.85, truths=truths)
-    found = difference(better, base, draws=300)
-    assert found["difference"] == miou(better.sum(0)) - miou(base.sum(0))
-    assert 0 < found["low"] < found["difference"] < found["high"]
+    result = difference(better, base, draws=300)
+    assert result["difference"] == miou(better.sum(0)) - miou(base.sum(0))
+    assert 0 < result["low"] < result["difference"] < result["high"]
     back = difference(base, better, draws=300)
     assert [back[key] for key in ("difference", "low", "high")] == pytest.approx(
-        [-found["difference"], -found["high"], -found["low"]]
+        [-result["difference"], -result["high"], -result["low"]]
     )
 
 
@@ -123,8 +123,8 @@ def test_pairing_reduces_the_variance(rng):
     paired = resampled_miou(other, 500) - resampled_miou(base, 500)
     apart = resampled_miou(other, 500, seed=1) - resampled_miou(base, 500)
     assert paired.std() < apart.std() / 3
-    found = difference(other, base, draws=500)
-    assert found["high"] - found["low"] < np.diff(interval(apart))[0] / 3
+    result = difference(other, base, draws=500)
+    assert result["high"] - result["low"] < np.diff(interval(apart))[0] / 3
 
 
 def test_intervals_cover_the_population_value(rng):

@@ -64,15 +64,15 @@ def in_json(values):
 
 def test_compare_counts_matches_bootstrap_per_stage(draw):
     own, reference = draw(0.8, 0.9), draw(0.5, 0.85)
-    found = compare_counts(own, reference)
-    assert tuple(found) == COMPARED_STAGES == ("refined", "refined_crf") and in_json(found)
+    result = compare_counts(own, reference)
+    assert tuple(result) == COMPARED_STAGES == ("refined", "refined_crf") and in_json(result)
     for stage, a, b in zip(COMPARED_STAGES, own, reference, strict=True):
         low, high = interval(resampled_miou(a) - resampled_miou(b))
-        assert found[stage] == {"difference": miou(a.sum(0)) - miou(b.sum(0)), "low": low, "high": high}
-        assert found[stage] == difference(a, b)
-    assert 0 < found["refined"]["low"] < found["refined"]["difference"] < found["refined"]["high"]
+        assert result[stage] == {"difference": miou(a.sum(0)) - miou(b.sum(0)), "low": low, "high": high}
+        assert result[stage] == difference(a, b)
+    assert 0 < result["refined"]["low"] < result["refined"]["difference"] < result["refined"]["high"]
     back = compare_counts(reference, own)["refined"]
-    assert list(back.values()) == pytest.approx([-found["refined"][key] for key in ("difference", "high", "low")])
+    assert list(back.values()) == pytest.approx([-result["refined"][key] for key in ("difference", "high", "low")])
 
 
 def test_compare_counts_by_hand():

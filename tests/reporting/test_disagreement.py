@@ -37,8 +37,8 @@ def colours(picture, column):
     return {tuple(int(v) for v in pixel) for pixel in picture[:, 30 * column : 30 * column + 30].reshape(-1, 3)}
 
 
-def is_pale_grey(found):
-    return all(r == g == b >= disagreement_module.AGREED_BASE for r, g, b in found)
+def is_pale_grey(pixels):
+    return all(r == g == b >= disagreement_module.AGREED_BASE for r, g, b in pixels)
 
 
 def test_disagreement_colours():

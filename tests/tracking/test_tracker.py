@@ -183,15 +183,15 @@ def test_files_are_attached_in_their_folder(tracker, start, client, tmp_path):
 def test_runs_without_a_current_parent(tracker, start):
     """Runs of shared stages keep their parent as long as it is current."""
     old, other = start("mine"), start("other")
-    left, kept, alone = start("mine", "cam"), start("other", "refine"), start("mine", "partial")
+    left, adopted, alone = start("mine", "cam"), start("other", "refine"), start("mine", "partial")
     tracker.set_parent(old, [left])
-    tracker.set_parent(other, [kept])
-    assert tracker.runs_without_parent([left, kept, alone]) == [alone]
+    tracker.set_parent(other, [adopted])
+    assert tracker.runs_without_parent([left, adopted, alone]) == [alone]
     new = start("mine")
-    assert tracker.runs_without_parent([kept, left, alone]) == [left, alone]
+    assert tracker.runs_without_parent([adopted, left, alone]) == [left, alone]
     assert tracker.runs_without_parent([]) == []
     tracker.set_parent(new, [alone])
-    assert tracker.runs_without_parent([left, kept, alone]) == [left]
+    assert tracker.runs_without_parent([left, adopted, alone]) == [left]
 
 
 def test_shared_children_of_a_replaced_parent_go_to_the_first_experiment_that_asks(tracker, start, tags):
@@ -211,14 +211,14 @@ def test_shared_children_of_a_replaced_parent_go_to_the_first_experiment_that_as
 
 
 def test_runs_of_removed_experiments_are_superseded(tracker, start, tags, store, client):
-    kept = [start("base"), start("base", "cam"), start("other")]
+    remaining = [start("base"), start("base", "cam"), start("other")]
     gone = [start("gone"), start("gone", "cam")]
     with tracker.run("benchmark", {"stage": "benchmark"}, {}, "") as benchmark:
         pass
     foreign = client.create_run(store["experiment_id"], tags={"current": "yes"}).info.run_id
     before = client.create_run(store["experiment_id"], tags={"experiment": "gone"}).info.run_id
     tracker.mark_others_superseded(["base", "other"])
-    for run in (*kept, benchmark, foreign):
+    for run in (*remaining, benchmark, foreign):
         assert tags(run)["current"] == "yes"
     for run in gone:
         assert tags(run)["current"] == "no" and "replaced_by" not in tags(run)

@@ -33,8 +33,8 @@ def test_tracking_server_works_like_a_file(tmp_path, monkeypatch):
             tracker.log_files(run, [tmp_path / "chart.png"], [{"image": "x", "miou": 0.5}])
         assert tracker.current_run(tags) == run
         client = MlflowClient(address)
-        found = client.get_run(run)
-        assert (found.info.status, found.data.params["sigma1"]) == ("FINISHED", "3")
+        logged = client.get_run(run)
+        assert (logged.info.status, logged.data.params["sigma1"]) == ("FINISHED", "3")
         assert [metric.value for metric in client.get_metric_history(run, "loss")] == [2, 1]
         assert client.get_run(old).data.tags["replaced_by"] == run
         assert {file.path for file in client.list_artifacts(run)} == {"chart.png", "images.json"}

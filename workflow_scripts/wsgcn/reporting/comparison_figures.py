@@ -107,9 +107,9 @@ def class_chart(table: Mapping[str, Mapping[str, float | None]]) -> Figure:
     if not names:
         return _empty_figure()
     values = 100 * np.array([[scores.get(name) for name in names] for scores in table.values()], float)
-    found = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)]
     # The range of the values in whole tens: experiments differ less than classes do.
-    low, high = (10 * math.floor(found.min() / 10), 10 * math.ceil(found.max() / 10)) if len(found) else (0, 100)
+    low, high = (10 * math.floor(finite.min() / 10), 10 * math.ceil(finite.max() / 10)) if len(finite) else (0, 100)
     # Its lightness rises evenly, also for colour-blind readers.
     colours, scale = colormaps["cividis"], Normalize(low, max(high, low + 10))
 
