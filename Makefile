@@ -27,6 +27,7 @@ lint: .venv/installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/mypy
 	.venv/bin/snakemake --lint
 
 ui: .venv/installed

@@ -122,6 +122,17 @@ def test_two_images_that_swap_their_tags_rerun_the_classifier(project):
     assert "classifier" in rules
 
 
+def test_results_survive_scripts_that_an_update_has_changed(project, tmp_path):
+    """As docs/reproducibility.md says: for one command, or for good."""
+    clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
+    for script in (clone / "workflow_scripts").glob("*.py"):
+        script.write_text(script.read_text() + "# changed\n")
+    assert stages(planned(clone)) >= AFTER_REFINEMENT | {"classifier", "partial"}
+    assert planned(clone, "--rerun-triggers", "mtime", "input", "params", "software-env") == set()
+    snakemake(clone, "--touch")
+    assert planned(clone) == set()
+
+
 def test_another_device_reruns_nothing(project):
     assert planned(project, "--config", "device=cpu") == set()
 

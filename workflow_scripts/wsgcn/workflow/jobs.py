@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import os
 import re
 import sys
 import time
@@ -31,14 +32,21 @@ TORCH_MACHINE_ERROR = re.compile(
 """What PyTorch's RuntimeErrors say where memory is short or a GPU has failed."""
 
 
+UNLOGGED_VARIABLE = "WSGCN_UNLOGGED"
+"""The environment variable that leaves a job's output and errors to whoever runs its script."""
+
+
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
     """Send the block's output to the log file at `path`.
 
     An exception ends the process: its traceback goes to the log, its message in one sentence to the terminal. The
     process shares the workflow's lock: as long as it runs, no other workflow takes this one for crashed, even if
-    Snakemake was killed.
+    Snakemake was killed. In a debugger (`workflow.debug`) all of this would be in the way.
     """
+    if os.environ.get(UNLOGGED_VARIABLE):
+        yield
+        return
     keep_lock(Path(".snakemake"))
     with open(path, "w", buffering=1) as log:
         try:
