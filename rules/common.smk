@@ -10,6 +10,7 @@ sys.path.insert(0, LIBRARY)
 
 from snakemake.exceptions import WorkflowError
 from wsgcn.data.sizes import image_sizes, with_smaller_copies
+from wsgcn.evaluation.names import COMPARED_STAGES
 from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.directives import (
     boundary_files,
@@ -27,7 +28,7 @@ from wsgcn.workflow.directives import (
     training_params,
     training_row,
 )
-from wsgcn.workflow.experiments import describe, further_pairs, segmented_experiments, with_defaults
+from wsgcn.workflow.experiments import describe, further_pairs, merge_defaults, segmented_experiments
 from wsgcn.workflow.inputs import open_images, read_inputs
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
@@ -46,7 +47,7 @@ IS_MODULE = not workflow.modifier.is_main_snakefile()
 if workflow.is_main_process and not IS_MODULE:
     acquire_workflow_lock(SNAKEMAKE)
 if IS_MODULE:  # its config may name only what it changes
-    config = with_defaults(config, ROOT / "config.yaml")
+    config = merge_defaults(config, ROOT / "config.yaml")
 
 try:
     SCHEMA = ROOT / "rules/schemas/config.yaml"

@@ -83,8 +83,6 @@ for job in PLAN.experiment_jobs("summary"):
             f"{SCRIPTS}/summarise_experiment.py"
 
 
-COMPARED = ["refined", "refined_crf"]
-
 for job, reference in PLAN.comparison_jobs(PAIRS):
 
     rule:
@@ -95,8 +93,8 @@ for job, reference in PLAN.comparison_jobs(PAIRS):
             masks=PLAN.masks(job.ids),
             own=job.files("pseudo"),
             reference=PLAN.files(reference, "pseudo", job.ids),
-            own_counts=PLAN.evaluations(job.experiment, "npz", COMPARED),
-            reference_counts=PLAN.evaluations(reference, "npz", COMPARED),
+            own_counts=PLAN.evaluations(job.experiment, "npz", COMPARED_STAGES),
+            reference_counts=PLAN.evaluations(reference, "npz", COMPARED_STAGES),
         output:
             result=f"{RESULTS}/comparison/{reference}/{job.experiment}.json",
             picture=report(
@@ -132,7 +130,7 @@ if PLAN.states_ablations:
             parents=[f"{RESULTS}/mlflow/{name}/parent.json" for name in EXPERIMENTS],
             summaries=[f"{RESULTS}/summary/{name}.txt" for name in EXPERIMENTS],
             evaluations=[path for name in EXPERIMENTS for path in PLAN.evaluations(name)],
-            counts=[path for name in EXPERIMENTS for path in PLAN.evaluations(name, "npz", COMPARED)],
+            counts=[path for name in EXPERIMENTS for path in PLAN.evaluations(name, "npz", COMPARED_STAGES)],
             comparisons=[f"{RESULTS}/comparison/{reference}/{name}.json" for name, reference in PAIRS],
             pictures=[f"{RESULTS}/comparison/{reference}/{name}.png" for name, reference in PAIRS],
         output:
@@ -174,7 +172,7 @@ if PLAN.states_ablations:
         params:
             base=BASE,
             evaluations={name: PLAN.evaluations(name) for name in EXPERIMENTS},
-            counts={name: PLAN.evaluations(name, "npz", COMPARED) for name in EXPERIMENTS},
+            counts={name: PLAN.evaluations(name, "npz", COMPARED_STAGES) for name in EXPERIMENTS},
             pairs=PAIRS,
             descriptions={name: describe(name, config) for name in EXPERIMENTS},
             dataset=config["dataset"]["name"],

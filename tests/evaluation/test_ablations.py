@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from wsgcn.evaluation.ablations import read_ablations
-from wsgcn.evaluation.comparison import COMPARED_STAGES, compare_experiments, experiment_row
+from wsgcn.evaluation.comparison import compare_experiments, experiment_row
 from wsgcn.evaluation.metrics import confusion, miou
+from wsgcn.evaluation.names import COMPARED_STAGES
 from wsgcn.files import write_arrays, write_json
 
 NAMES = ("base", "better", "other")

@@ -10,7 +10,6 @@ import pytest
 
 from wsgcn.evaluation.bootstrap import difference, interval, resampled_miou
 from wsgcn.evaluation.comparison import (
-    COMPARED_STAGES,
     compare_counts,
     compare_experiments,
     comparison_metrics,
@@ -20,6 +19,7 @@ from wsgcn.evaluation.comparison import (
 )
 from wsgcn.evaluation.label_files import pixel_label
 from wsgcn.evaluation.metrics import confusion, miou
+from wsgcn.evaluation.names import COMPARED_STAGES
 from wsgcn.evaluation.stages import score_labels
 from wsgcn.evaluation.truth import GroundTruth
 from wsgcn.files import write_arrays, write_label, write_skipped

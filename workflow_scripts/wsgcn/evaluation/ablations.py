@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wsgcn.evaluation.comparison import COMPARED_STAGES, experiment_row, read_counts
+from wsgcn.evaluation.comparison import experiment_row, read_counts
+from wsgcn.evaluation.names import COMPARED_STAGES
 from wsgcn.files import read_json
 
 

@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from wsgcn.evaluation.bootstrap import difference, interval, resampled_miou
-from wsgcn.evaluation.names import metric_name
+from wsgcn.evaluation.names import COMPARED_STAGES, metric_name
 from wsgcn.evaluation.stages import none_if_nan
 from wsgcn.files import read_arrays, read_label, why_skipped
-
-COMPARED_STAGES = ("refined", "refined_crf")
-"""The evaluations that are compared: labels without and with the last dense CRF."""
 
 SUFFIXES = dict(zip(COMPARED_STAGES, ("_no_crf", ""), strict=True))
 """How the columns of a compared stage end in the table of experiments."""

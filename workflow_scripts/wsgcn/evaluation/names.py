@@ -1,9 +1,12 @@
-"""Metrics under the names that MLflow shows: <split>/<stage>/<metric>. Planning imports this module, so no torch."""
+"""Names of compared stages and of metrics in MLflow, <split>/<stage>/<metric>. Planning imports this: no torch."""
 
 import re
 from collections.abc import Iterable, Mapping
 
 from wsgcn.text import metric_part
+
+COMPARED_STAGES = ("refined", "refined_crf")
+"""The evaluations that are compared: labels without and with the last dense CRF."""
 
 
 def metric_name(evaluation: Mapping, metric: str = "miou") -> str:
