@@ -1,6 +1,6 @@
 """WSGCN: image tags to segmentation masks. The library behind the workflow's scripts.
 
-Every module is plain Python on numpy arrays and torch tensors; nothing here knows Snakemake, and only
-`tracking` knows MLflow. Throughout: class 0 is background, foreground classes count from 1, and 255 marks
+Plain Python on numpy arrays and torch tensors. Only `workflow` knows Snakemake, and only `tracking` knows
+MLflow. Throughout: class 0 is background, foreground classes count from 1, and 255 marks
 pixels without a label.
 """
