@@ -25,7 +25,7 @@ ORIENTATION = 0x0112
 
 
 def grey_png(path, values, bits):
-    """A grey PNG of 2 or 4 bits a pixel, which Pillow cannot write."""
+    """A grey PNG of 2 or 4 bits per pixel, which Pillow cannot write."""
     values = np.asarray(values)
     height, width = values.shape
     rows = b""

@@ -54,22 +54,22 @@ def wing(module: str) -> str:
     return module.split(".")[1]
 
 
-def ours(path: Path) -> set[str]:
+def library_imports(path: Path) -> set[str]:
     """The modules of the library that a file imports."""
     return imports(path) & set(MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_wing_imports_itself_and_lower_floors_only(module):
-    for other in ours(MODULES[module]):
+    for other in library_imports(MODULES[module]):
         assert wing(other) == wing(module) or FLOOR[wing(other)] < FLOOR[wing(module)], f"{module} imports {other}"
     if wing(module) == "graph":
-        assert {wing(other) for other in ours(MODULES[module])} <= {"graph", *GROUND}
+        assert {wing(other) for other in library_imports(MODULES[module])} <= {"graph", *GROUND}
 
 
 def test_no_import_goes_in_a_circle():
     """Not even one within a function."""
-    graph, done = {module: ours(path) - {module} for module, path in MODULES.items()}, set()
+    graph, done = {module: library_imports(path) - {module} for module, path in MODULES.items()}, set()
     while ready := {module for module, needed in graph.items() if module not in done and needed <= done}:
         done |= ready
     assert done == set(graph), sorted(set(graph) - done)

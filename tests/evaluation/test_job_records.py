@@ -9,7 +9,7 @@ from wsgcn.evaluation.records import mean_seconds, skipped_at_stages, skipped_im
 from wsgcn.files import write_json, write_label, write_skipped
 
 
-def test_mean_seconds_adds_up_an_image_s_tables(tmp_path):
+def test_mean_seconds_sums_the_tables_per_image(tmp_path):
     """Skipped images have no rows."""
     for name, text in {"a": "one,1\ntwo,2\n", "b": "three,4\n", "c": "one,0.5\n", "d": ""}.items():
         (tmp_path / name).write_text(f"image,seconds\n{text}")

@@ -29,7 +29,7 @@ def test_a_sample_depends_on_seed_and_position_only():
     assert [SampleStream(6, 60, 6, index_and_draw)[k] for k in range(60)] != forward
 
 
-def test_epochs_are_shuffled_and_augmented_anew():
+def test_each_epoch_is_shuffled_and_augmented_differently():
     stream = SampleStream(20, 60, 0, index_and_draw)
     epochs = [[stream[20 * e + k] for k in range(20)] for e in range(3)]
     assert len({tuple(index for index, _ in epoch) for epoch in epochs}) == 3

@@ -107,7 +107,7 @@ def test_a_reader_reports_problems_and_raises_none(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", CAM_SOURCES)
-def test_a_source_gives_the_maps_of_the_image_s_own_classes(name, images, tmp_path):
+def test_a_source_gives_the_maps_of_the_classes_of_the_image(name, images, tmp_path):
     row, (paths, masks) = CAM_SOURCES[name], images
     params = select_params(SMALL, row.params) | {"names": CLASSES, "numbering": list(CLASSES), "classes": NUM_CLASSES}
     model = None

@@ -12,7 +12,7 @@ def run(folder, *arguments: str, keys: str = "") -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, input=keys, capture_output=True, text=True)
 
 
-def test_a_job_s_script_runs_outside_snakemake_and_writes_the_same(project, results):
+def test_the_script_of_a_job_writes_the_same_outside_snakemake(project, results):
     (rule,) = [path.stem for path in (results / "seconds/partial").glob("train_*.csv")][:1]
     labels = {path: path.read_bytes() for path in (results / "partial").glob("*.png")}
     log = results / f"logs/partial/{rule}.log"
@@ -28,13 +28,18 @@ def test_the_debugger_opens_at_the_error(project, results):
     away = cam.with_suffix(".away")
     cam.rename(away)
     try:
-        done = run(project, f"partial_{rule}", keys="p 'here'\nq\n")
+        done = run(project, f"partial_{rule}", keys="p 'reached'\nq\n")
     finally:
         away.rename(cam)
-    assert "(Pdb)" in done.stdout and "'here'" in done.stdout and cam.name in done.stderr
+    assert "(Pdb)" in done.stdout and "'reached'" in done.stdout and cam.name in done.stderr
     assert read_label(results / f"partial/{cam.stem}.png").any()
 
 
 def test_a_rule_that_is_not_there_is_named(project):
-    done = run(project, "partial_nobody")
-    assert done.returncode != 0 and "partial_nobody" in done.stderr
+    done = run(project, "partial_unknown")
+    assert done.returncode != 0 and "partial_unknown" in done.stderr
+
+
+def test_options_before_the_rule_are_refused(project):
+    done = run(project, "--configfile", "config.yaml", "partial_train_0")
+    assert done.returncode == 2 and "the rule must come first" in done.stderr

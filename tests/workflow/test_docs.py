@@ -83,13 +83,12 @@ def test_the_file_tree_has_every_wing_and_no_other_paths():
     assert all(paths.values())
 
 
-def test_the_architecture_lists_every_wing_and_every_row():
+def test_the_architecture_lists_every_wing_and_every_registry():
     text = (ROOT / "docs/architecture.md").read_text()
     wings = {path.parent.name for path in (ROOT / "workflow_scripts/wsgcn").glob("*/__init__.py")}
     assert set(re.findall(r"^\| \d \| `(\w+)/` \|", text, re.MULTILINE)) == wings
-    for registry, rows in REGISTRIES.items():
-        line = re.search(rf"^\| `{registry.upper()}` \|.*\| (.*) \|$", text, re.MULTILINE)
-        assert re.findall(r"`(\w+)`", line[1]) == list(rows)
+    tables = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    assert tables == [registry.upper() for registry in REGISTRIES]
 
 
 @pytest.fixture(scope="module")

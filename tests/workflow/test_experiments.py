@@ -1,4 +1,4 @@
-"""Experiments: their names, their settings, and what a wrong one is told."""
+"""Experiments: their names, their settings, and which problems are reported."""
 
 import copy
 import json
@@ -55,7 +55,7 @@ def test_the_base_is_first_then_the_experiments_then_the_sweeps():
     ]
 
 
-def test_nulls_the_base_s_own_name_and_empty_sweeps_stand_for_nothing():
+def test_nulls_the_name_of_the_base_and_empty_sweeps_add_no_experiment():
     """An overlay takes experiments away, or makes one the base: its entry is not laid over the settings."""
     config = merge(CONFIG, {"experiments": {"no-entropy": None}, "sweeps": dict.fromkeys(CONFIG["sweeps"], [])})
     assert list(read_experiments(config, SCHEMA)) == [BASE, *(n for n in CONFIG["experiments"] if n != "no-entropy")]
@@ -70,7 +70,7 @@ DAY = date(2021, 1, 1)  # as YAML reads 2021-01-01
 NAME = "the name must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
 
 
-def test_bad_names_are_all_told_and_never_become_a_folder_s():
+def test_all_bad_names_are_reported_and_none_becomes_a_folder():
     lines = complaints(dict.fromkeys(BAD_NAMES, {}))
     shown = sorted(json.dumps(name) for name in BAD_NAMES)
     assert [line.split(" must be")[0] for line in lines] == [f"config: experiments: {name}" for name in shown]
@@ -84,7 +84,7 @@ def test_bad_names_are_all_told_and_never_become_a_folder_s():
 # Settings
 
 
-def test_settings_are_the_base_s_with_the_changes_and_without_what_all_have_in_common(experiments):
+def test_settings_are_those_of_the_base_with_the_changes_without_common_ones(experiments):
     base = flatten(SETTINGS)
     expected = {BASE: base} | {name: base | flatten(changes) for name, changes in CONFIG["experiments"].items()}
     for key, values in CONFIG["sweeps"].items():
@@ -100,7 +100,7 @@ def test_the_experiments_stand_on_each_overlay(overlay):
     assert list(read_experiments(config, SCHEMA))[: len(names) + 1] == [BASE, *names]
 
 
-def test_what_all_have_in_common_no_experiment_may_change():
+def test_experiments_cannot_change_common_settings():
     """Not even to what it is; nor may a sweep. It is whatever no stage of any experiment depends on."""
     unnamed = {"cam_source", "segmentation_network"}  # choices that only further methods name
     relevant = {key.split(".")[0] for kind in KINDS for key in relevant_settings(kind)}
@@ -149,7 +149,7 @@ def test_what_all_have_in_common_no_experiment_may_change():
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_wrong_is_told_in_a_line(key, value, sentence):
+def test_a_problem_is_reported_in_one_line(key, value, sentence):
     (line,) = complaints(**{key: value})
     assert line.startswith(f"config: {sentence.removesuffix('...')}")
     assert sentence.endswith("...") or line == f"config: {sentence}"
@@ -164,7 +164,7 @@ def test_segmentation_for_and_against_may_name_any_experiment(asked):
     assert gone[:2] == ["config: against: unknown experiment a"] * 2
 
 
-def test_all_problems_of_all_experiments_are_told_at_once():
+def test_all_problems_of_all_experiments_are_reported_together():
     bad = {"a": {"device": "cpu", "sead": 1, "refine": {"lr": -1}}, "ok": {"seed": 2}, "b": {"refine": 3}}
     assert complaints(bad, {"refine.lambda_end": [1]}, against={"ok": "x"}, segmentation_for=["z"]) == [
         "config: experiment a: device cannot differ between experiments",
@@ -178,7 +178,7 @@ def test_all_problems_of_all_experiments_are_told_at_once():
 
 
 @pytest.mark.parametrize("section", [3, {}, {"epochs": 0}, CONFIG["refine"] | {"epochs": 0, "lr": "x"}], ids=str)
-def test_a_wrong_base_is_told_beside_the_experiments_and_not_with_each_of_them(section):
+def test_problems_of_the_base_are_reported_once_and_not_per_experiment(section):
     base = complaints(refine=section)
     assert all(line.startswith("config: refine") for line in base)
     sweeps, added = CONFIG["sweeps"], {"mine": {"refine": {"epoch": 1}}}
@@ -188,7 +188,7 @@ def test_a_wrong_base_is_told_beside_the_experiments_and_not_with_each_of_them(s
     ]
 
 
-def test_a_config_that_names_nothing_rightly_is_told_all_that_is_wrong():
+def test_all_problems_of_an_unusable_config_are_reported_together():
     sweeps = {2: [1], "refine.sigma": [1], "refine.lr": 3, "seed": ["a b", 5, 5]}
     others = {"against": {"a": "x", "b": 4, 5: "a"}, "segmentation_for": ["y", 6]}
     assert complaints({"a": 3, 1: {"zz": 1}, "b": {"seed": "x"}}, sweeps, **others) == [
@@ -226,7 +226,7 @@ def test_large_seeds_differ():
     assert list(read_experiments(config, SCHEMA)) == [BASE, f"seed-{2**60 + 1}"]
 
 
-def test_describe_tells_what_differs_from_the_base():
+def test_describe_lists_differences_to_the_base():
     beta, scales = CONFIG["graph"]["beta"], CONFIG["cam"]["scales"]
     changes = {"seed": CONFIG["seed"], "graph": {"beta": 66}, "cam": {"scales": [5]}}
     config = config_with({"none": {}, "some": changes}, {"seed": [77]}, experiment="mine")

@@ -3,16 +3,19 @@
 Run alone: `.venv/bin/python -m pytest tests/workflow/test_extending.py`.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 from recipes import CONFIG, ROW, SCHEMA, add_recipe, recipes
 from tiny_project import ROOT, copy_workflow, merge, snakemake, write_config
 from tiny_voc import LABEL, NAMES, draw_voc
 
+from wsgcn.data import demo_scenes
 from wsgcn.files import read_label
 
 RECIPES = recipes()
@@ -54,9 +57,14 @@ def test_a_method_costs_a_module_a_test_a_row_and_a_section(name, tmp_path):
     assert changed <= {ROW, CONFIG, SCHEMA} and ROW in changed
     rows = [len((tree[ROW]).splitlines()) for tree in (before, after)]
     assert 0 < rows[1] - rows[0] <= 12  # one row
-    tests = [path for path in new if path.startswith("tests/")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *tests]
-    environment = {"PYTHONPATH": f"{tmp_path}/workflow_scripts:{ROOT}/tests", "PATH": "/usr/bin:/bin"}
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", dirs_exist_ok=True)
+    tests = [*(path for path in new if path.startswith("tests/")), "tests/workflow/test_contracts.py"]
+    chosen = (
+        f"{added_name(tmp_path, table_of(RECIPES[name]))} or not contracts"  # and of its row
+    )
+    options = ["-q", "-k", chosen, "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    environment = {"PYTHONPATH": f"{tmp_path}/workflow_scripts", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
@@ -76,25 +84,42 @@ def added_name(folder: Path, table: str) -> str:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.mark.parametrize("name", [name for name, blocks in RECIPES.items() if table_of(blocks) in EXPERIMENT])
-def test_a_method_runs_through_the_whole_workflow(name, tmp_path):
+def test_methods_run_through_the_whole_workflow(tmp_path):
+    """All but the reader, each as an experiment of its own, with all that follows."""
     copy_workflow(tmp_path)
     draw_voc(tmp_path / "data")
     dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
     write_config(tmp_path, {"dataset": dataset})
-    add_recipe(RECIPES[name], tmp_path)
-    table = table_of(RECIPES[name])
-    method = added_name(tmp_path, table)
+    experiments = {}
+    for blocks in RECIPES.values():
+        if (table := table_of(blocks)) in EXPERIMENT:
+            add_recipe(blocks, tmp_path)
+            experiments[f"with-{table.lower()}"] = {EXPERIMENT[table]: added_name(tmp_path, table)}
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    config["experiments"] = {"other": {EXPERIMENT[table]: method}}
-    config["segmentation_for"] = ["other"] if table == "SEGMENTATION_NETWORKS" else "none"
+    segmented = "with-segmentation_networks"
+    config |= {"experiments": experiments, "segmentation_for": [segmented]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    snakemake(tmp_path, "other")
-    labels = [read_label(tmp_path / f"results/tiny/pseudo/other/{image}.png") for image in LABEL]
-    assert all(set(label.ravel()) <= {0, *range(1, 6)} for label in labels) and any(label.any() for label in labels)
-    summary = (tmp_path / "results/tiny/summary/other.txt").read_text()
-    assert "refined_crf" in summary and ("segmentation_multi_crf" in summary) == (table == "SEGMENTATION_NETWORKS")
-    assert "Nothing to be done" in snakemake(tmp_path, "other", "--dry-run")
+    snakemake(tmp_path, *experiments)
+    for name in experiments:
+        labels = [read_label(tmp_path / f"results/tiny/pseudo/{name}/{image}.png") for image in LABEL]
+        assert all(set(label.ravel()) <= set(range(6)) for label in labels) and any(label.any() for label in labels)
+        summary = (tmp_path / f"results/tiny/summary/{name}.txt").read_text()
+        assert "refined_crf" in summary and ("segmentation_multi_crf" in summary) == (name == segmented)
+    assert "Nothing to be done" in snakemake(tmp_path, *experiments, "--dry-run")
+
+
+def test_a_reader_runs_through_the_whole_workflow(tmp_path):
+    """The layout of the recipe: a folder per class."""
+    (name,) = [name for name, blocks in RECIPES.items() if table_of(blocks) == "READERS"]
+    copy_workflow(tmp_path)
+    for image, classes in demo_scenes.plan("train", 8, 0).items():
+        pixels, _ = demo_scenes.draw(image, classes, 0, 80)
+        (folder := tmp_path / "birds" / classes[0]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{image}.png")
+    write_config(tmp_path, {"segmentation_for": "none"})
+    add_recipe(RECIPES[name], tmp_path)
+    output = snakemake(tmp_path, "--configfile", "configs/birds.yaml", "--", "all")
+    assert "mIoU" in output and len(list((tmp_path / "results/birds/pseudo/wsgcn-i").glob("*.png"))) == 8
 
 
 def test_an_unknown_method_ends_in_one_sentence(tmp_path):

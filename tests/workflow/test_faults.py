@@ -56,7 +56,7 @@ def killed_after(project: Path, seconds: float, *arguments: str) -> bool:
 
 
 def check_store(project: Path, name: str = "tiny", uri: str | None = None) -> None:
-    """One current run a stage, none that seems to run, and every run can be read."""
+    """One current run per stage, none that seems to run, and every run can be read."""
     client = MlflowClient(uri or f"sqlite:///{project}/results/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
     assert "RUNNING" not in {run.info.status for run in runs}
@@ -72,7 +72,7 @@ def check_store(project: Path, name: str = "tiny", uri: str | None = None) -> No
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> tuple[dict[str, str], float]:
-    """The files of a run that nobody disturbs, and the seconds that it took."""
+    """The files of an undisturbed run, and the seconds that it took."""
     project, started = clone(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
     snakemake(project)
     check_store(project)
@@ -135,7 +135,7 @@ def test_four_workflows_on_one_store_at_once(undisturbed, tmp_path):
 
 @pytest.mark.skipif(not KILLS, reason="takes ten minutes, and the right to mount: WSGCN_KILLS=1 as root")
 def test_a_disk_that_is_full_again_and_again(undisturbed, tmp_path):
-    """Each time it is told what did not fit, and a larger disk is all that it takes to go on."""
+    """Each time the file that did not fit is reported, and a larger disk is enough to go on."""
     size, times = 8, 0
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", tmp_path], check=True)
     try:

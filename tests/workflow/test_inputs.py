@@ -1,4 +1,4 @@
-"""What is read before anything is planned, and that all that is wrong with it is told in one list."""
+"""What is read before anything is planned; all problems are reported in one list."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_missing_images_stop_all_or_are_left_out(config, tmp_path):
     assert not wrong and len(skipped) == 1 and "b.png cannot be read" in skipped[0]
 
 
-def test_settings_lists_images_masks_weights_and_networks_are_told_at_once(config, tmp_path):
+def test_problems_of_settings_lists_images_masks_weights_and_networks_are_reported_together(config, tmp_path):
     (tmp_path / "labels.csv").write_text("image,classes\na.png,cat\nb.png,\nc.png,cat\n")
     (tmp_path / "a.png").unlink()
     (tmp_path / "c.png").write_bytes(b"no image")
@@ -74,20 +74,20 @@ def test_settings_lists_images_masks_weights_and_networks_are_told_at_once(confi
         found[-1],
         unknown,
     ]
-    config["segmentation"]["training"]["backbone"] = 3  # of the networks nothing can be told then
-    told = problems(config, tmp_path)
-    assert told[2:] == [found[0], "image a.png does not exist", broken, found[-1]]
-    assert told[1] == "config: segmentation.training.backbone: 3 is not a section of keys"
+    config["segmentation"]["training"]["backbone"] = 3  # then the networks are not checked
+    also = problems(config, tmp_path)
+    assert also[2:] == [found[0], "image a.png does not exist", broken, found[-1]]
+    assert also[1] == "config: segmentation.training.backbone: 3 is not a section of keys"
 
 
-def test_without_a_table_the_rest_is_told_all_the_same(config, tmp_path):
+def test_without_a_table_other_problems_are_still_reported(config, tmp_path):
     (tmp_path / "labels.csv").write_text("file,tags\n")
     config["backbone"]["weights"] = "none.pt"
     table, weights = problems(config, tmp_path)
     assert table.startswith("labels.csv: the header must name") and weights.startswith("backbone.weights: none.pt")
 
 
-def test_settings_without_which_there_are_no_data_are_told_without_the_data(config, tmp_path):
+def test_problems_of_settings_that_the_data_depend_on_are_reported_without_the_data(config, tmp_path):
     (tmp_path / "a.png").unlink()
     config["refine"]["lr"], config["backbone"]["weights"] = 0, "none.pt"
     config["dataset"] |= {"longest_side": 1, "kinds": "voc"}
@@ -100,14 +100,14 @@ def test_settings_without_which_there_are_no_data_are_told_without_the_data(conf
 
 
 @pytest.mark.parametrize("key", "segmentation_for experiment cam backbone on_error experiments dataset seed".split())
-def test_a_key_that_is_missing_is_told(key, config, tmp_path):
+def test_a_missing_key_is_reported(key, config, tmp_path):
     (tmp_path / "a.png").unlink()
     del config[key]
     assert f"config: {key}: is missing" in problems(config, tmp_path)
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_networks_that_nobody_trains_are_not_looked_at(trained, config, tmp_path):
+def test_networks_that_are_not_trained_are_not_checked(trained, config, tmp_path):
     (tmp_path / "a.png").unlink()
     config["segmentation"]["training"]["backbone"]["name"] = config["backbone"]["name"] = "resnet5"
     if not trained:
@@ -158,18 +158,18 @@ def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
         ("root", "a\0b", "dataset.root: a\\x00b/labels.csv is not a path; a folder data set needs it"),
     ],
 )
-def test_paths_that_cannot_be_looked_at_are_told(key, path, sentence, config, tmp_path):
+def test_unreadable_paths_are_reported(key, path, sentence, config, tmp_path):
     config["dataset"][key] = path
     assert sentence in problems(config, tmp_path)
 
 
 @pytest.mark.parametrize("section", ["backbone", "cam"])
-def test_paths_of_weights_and_cams_that_cannot_be_looked_at_are_told(section, config, tmp_path):
+def test_unreadable_paths_of_weights_and_cams_are_reported(section, config, tmp_path):
     config[section]["weights" if section == "backbone" else "folder"] = LONG
     assert any("cannot be read: File name too long" in line for line in problems(config, tmp_path))
 
 
-def test_images_and_masks_that_cannot_be_looked_at_are_told(config, tmp_path):
+def test_unreadable_images_and_masks_are_reported(config, tmp_path):
     (tmp_path / "labels.csv").write_text(f"image,classes\n{LONG}/a.png,cat\nb.png,cat\n")
     (tmp_path / "masks/b.png").mkdir()
     first, second = problems(config, tmp_path)

@@ -25,7 +25,7 @@ def test_environment_tags_are_code_torch_and_device():
     assert environment_tags(SimpleNamespace(resources={"device": "cpu"})) == tags | {"device": "cpu"}
 
 
-def test_merge_tags_lists_all_values_of_a_stage_s_jobs(tmp_path):
+def test_merge_tags_lists_all_values_of_the_jobs_of_a_stage(tmp_path):
     tables = [str(tmp_path / name) for name in ("a.csv", "b.csv", "c.json")]
     Path(tables[0]).write_text("image,seconds,code,device\na,1.5,12ab,cpu\nb,2,12ab,cpu\n")
     Path(tables[1]).write_text("image,seconds,code,device\nc,3,02cd,cpu\n")

@@ -21,11 +21,16 @@ def asked(*arguments: str, needs=None) -> list[str] | None:
         (("--cores", "2", "--configfile", "walk.yaml"), ["base"]),  # a file is no target
         (("--config", "refine={lambda_ent: 0.2}", "--", "labels"), ["base"]),
         (("psa",), ["base", "psa"]),
-        (("walk-2",), ["base", "walk", "walk-2"]),  # whose name is in it
-        (("results/x/pseudo/walk/a.png",), ["base", "walk"]),
+        (("walk-2",), ["base", "walk-2"]),
+        (("results/x/pseudo/walk/a.png",), ["base", "walk", "psa"]),  # and whoever has a folder without a name
+        (("results/walk/psa/labels/a.png",), ["base", "walk", "psa"]),  # of a data set with an experiment's name
         (("results/x/psa/labels/a.png",), ["base", "psa"]),
         (("results/x/cam/a.npz",), ["base", "psa"]),  # of whoever has a folder without a name
-        (("--forcerun", "refine_walk_train_0"), ["base", "walk"]),
+        (("--forcerun", "refine_walk_train_0"), ["base", "walk", "psa"]),
+        (("compare_walk_with_base",), ["base", "walk", "psa"]),
+        (("results/x/ablations/table.csv",), None),
+        (("results/x/benchmark/core.csv",), ["base", "walk"]),
+        (("results/x/mlflow/benchmark.json",), ["base", "walk"]),
         (("--until", "pseudo_psa_train_0", "--", "all"), ["base", "psa"]),
         (("ablations",), None),
         (("all", "ablations", "--report", "x.html"), None),
@@ -34,7 +39,7 @@ def asked(*arguments: str, needs=None) -> list[str] | None:
     ],
 )
 def test_a_command_line_says_which_experiments_are_needed(arguments, found):
-    assert asked(*arguments, needs={"bench": "walk"}) == found
+    assert asked(*arguments, needs={"bench": "walk", "benchmark": "walk"}) == found
 
 
 def test_a_job_of_a_cluster_may_run_its_own_rules_alone():
@@ -44,8 +49,10 @@ def test_a_job_of_a_cluster_may_run_its_own_rules_alone():
     assert asked_experiments(request, "base", EXPERIMENTS, OWNERS) is None
 
 
-@pytest.mark.parametrize("argv", [[], ["pytest", "-q"], ["notebook"], ["snakemake", "--cores", "--no-such-option="]])
-def test_who_does_not_come_by_snakemake_s_command_line_gets_everything(argv):
-    request = read_request(argv)
-    assert request == Request(everything=True) or request.words == ()
-    assert read_request(["ipython"]).everything
+@pytest.mark.parametrize("argv", [[], ["pytest", "-q"], ["notebook"], ["/x/ipython", "walk"]])
+def test_other_programs_get_every_rule(argv):
+    assert read_request(argv) == Request(everything=True)
+
+
+def test_a_command_line_that_snakemake_refuses_gets_every_rule():
+    assert read_request(["snakemake", "--cores", "2", "--rerun-triggers", "nothing"]) == Request(everything=True)

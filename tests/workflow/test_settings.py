@@ -342,7 +342,7 @@ def test_the_conda_environment_has_the_same_pins():
     assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
 
 
-def test_voc2012_has_the_paper_s_values_of_the_comments():
+def test_voc2012_has_the_values_of_the_paper_in_the_comments():
     config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
     sections, compared = [], 0
     for line in (ROOT / "config.yaml").read_text().splitlines():

@@ -16,14 +16,24 @@ from wsgcn.workflow.directives import (
     infer_params,
     label_params,
     predict_params,
+    refiner_inputs,
     refiner_params,
+    training_inputs,
     training_params,
 )
 from wsgcn.workflow.experiments import further_pairs, merge, read_experiments
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
+from wsgcn.workflow.rows import CamSource, SegmentationNetwork
 from wsgcn.workflow.sharing import folders, relevant_settings, select
-from wsgcn.workflow.stages import dependencies, stages_of, trainings_of
+from wsgcn.workflow.stages import (
+    AFFINITIES,
+    CAM_SOURCES,
+    SEGMENTATION_NETWORKS,
+    dependencies,
+    stages_of,
+    trainings_of,
+)
 
 by_kind = pytest.mark.parametrize(
     "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
@@ -81,8 +91,50 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
     return found | keys_in(given)
 
 
-CHOICES = {"affinity", "refinement", "cam_source", "cam.folder", "segmentation_network", "random_walk.background"}
+CHOICES = {"affinity", "refinement", "cam_source", "cam.folder", "segmentation_network"}
 """Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
+
+
+RULES = {  # whose inputs and, of labels, whose settings stand in the rules themselves
+    "label": ("affinity", "label_params"),
+    "affinity": ("affinity", "infer_params"),
+    "partial": ("partial", "label_partial"),
+    "pseudo": ("pseudo", "label_pseudo"),
+    "predict": ("segmentation", "predict_params"),
+}
+
+
+def inputs_in_rules(stage: str, plan: Plan, affinity: str) -> set[str]:
+    """The stages that a rule's text names as its inputs."""
+    file, mark = RULES[stage.removeprefix(f"{affinity}_")]
+    text = (ROOT / f"rules/{file}.smk").read_text()
+    (rule,) = [rule for rule in text.split("rule:")[1:] if mark in rule]
+    block = rule[rule.index("input:") : rule.index("output:")]
+    names = re.findall(r"job\.files?\(([^)]*)\)", block)
+    return {eval(name, {"row": AFFINITIES[affinity]}) for name in names}
+
+
+def inputs_of(settings: Mapping, stage: str) -> set[str]:
+    """The stages whose files a stage's rule reads, by the paths of its inputs."""
+    plan = Plan({BASE: settings}, DATA, "results", batch_size=1)
+    job = next(plan.training_jobs(stage) if stage in trainings_of(settings) else plan.batch_jobs(stage))
+    if stage not in trainings_of(settings) and stage not in ("cam", "refined"):
+        return inputs_in_rules(stage, plan, settings["affinity"])
+    given = {"cam": cam_inputs, "refined": refiner_inputs}.get(stage, training_inputs)(job)
+    paths = {path for value in given.values() for path in ([value] if isinstance(value, str) else value)}
+    made = {}
+    for name, row in stages_of(settings).items():
+        if row.file:
+            files = plan.files(BASE, name, ["a"]) if "{image}" in row.file else [plan.file(BASE, name)]
+            made |= dict.fromkeys(files, name)
+    return {made[path] for path in paths if path in made}
+
+
+@by_kind
+def test_a_stage_comes_after_those_whose_files_its_rule_reads(settings):
+    for name, stage in stages_of(settings).items():
+        if name != "cam_label":
+            assert set(stage.after) == inputs_of(settings, name), name
 
 
 @by_kind
@@ -173,7 +225,7 @@ def test_equal_settings_part_nothing_however_they_are_written():
     assert parted(merge(SETTINGS, {"cam": {"flip": True}}), {"cam": {"flip": 1}})
 
 
-def test_part_of_has_settings_and_sections_by_their_dotted_keys():
+def test_select_returns_settings_and_sections_by_their_dotted_keys():
     settings = {"a": {"b": {"c": 1}, "d": 2}, "e": [3]}
     found = select(settings, ("e", "a.b.c", "a.b"))
     assert list(found.items()) == [("e", [3]), ("a.b.c", 1), ("a.b", {"c": 1})]
@@ -189,7 +241,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         for key in flatten(settings)
         if key in ("refinement", "cam.folder")  # another kind, of other stages
         or (key == "affinity" and settings["refinement"] != "none")
-        or (key not in (*CHOICES - {"random_walk.background"}, *idle) and parted(settings, one_changed(key)))
+        or (key not in (*CHOICES, *idle) and parted(settings, one_changed(key)))
     }
     assert list(found) == [key for key in flatten(SETTINGS) if key in found]
 
@@ -209,7 +261,7 @@ def many() -> dict[str, dict]:
     return read_experiments(CONFIG, SCHEMA) | {name: merge(SETTINGS, change) for name, change in others.items()}
 
 
-def test_experiments_share_a_stage_s_folder_just_when_they_agree_on_all_that_it_depends_on(many):
+def test_experiments_share_the_folder_of_a_stage_just_when_they_agree_on_all_its_settings(many):
     found, values = folders(many), {}
     for name, settings in many.items():
         flat = flatten(settings)
@@ -247,3 +299,16 @@ def test_an_experiment_that_goes_moves_no_files_but_those_it_shares_under_its_na
 def test_a_comparison_that_is_null_or_with_the_base_is_no_further_one():
     config = config_with() | {"against": {"a": None, "b": BASE, "c": "a"}}
     assert further_pairs(config) == [("c", "a")]
+
+
+def test_what_a_further_method_reads_parts_its_experiments(monkeypatch):
+    """The folder of a source of CAMs, and what a segmentation network predicts by."""
+    monkeypatch.setitem(CAM_SOURCES, "maps", CamSource("maps", "a:b", {}, folder="maps.folder"))
+    training = SEGMENTATION_NETWORKS["deeplabv2"].training
+    monkeypatch.setitem(SEGMENTATION_NETWORKS, "fcn", SegmentationNetwork("FCN", training, "a:b", {"mode": "fcn.mode"}))
+    own = SETTINGS | {"cam_source": "maps", "segmentation_network": "fcn", "maps": {"folder": "a"}, "fcn": {"mode": 1}}
+    assert parted(own, {"maps": {"folder": "b"}})[:2] == ["cam", "cam_label"]
+    assert parted(own, {"fcn": {"mode": 2}}) == ["predict"]
+    tracked = TRACKED["segmentation"].settings(own)
+    assert "fcn.mode" in tracked and "maps.folder" in TRACKED["cam"].settings(own)
+    assert under(key for key in tracked if not key.startswith("fcn")) <= under(dependencies(own)["predict"])

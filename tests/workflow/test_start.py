@@ -1,10 +1,12 @@
 """What is looked at before the first job, beside the data."""
 
 import os
+from dataclasses import replace
 
 from configs import CONFIG
 from plans import BASE, dataset, plan
 
+from wsgcn.workflow.stages import CAM_SOURCES
 from wsgcn.workflow.start import class_counts, export_library, networks_to_train, short_trainings
 
 PSA = {"wsgcn-p": {"affinity": "psa", "psa": {"training": {"epochs": 1000}}}}
@@ -36,3 +38,10 @@ def test_jobs_import_the_library_beside_the_rules(monkeypatch):
     export_library("/mine")
     export_library("/mine")
     assert os.environ["PYTHONPATH"] == f"/mine{os.pathsep}/other"
+
+
+def test_a_training_that_counts_otherwise_is_not_judged(monkeypatch):
+    row = CAM_SOURCES["classifier"]
+    training = replace(row.training, params={"options": "classifier", "seed": "seed"})
+    monkeypatch.setitem(CAM_SOURCES, "classifier", replace(row, training=training))
+    assert short_trainings(plan(), {CLASSIFIER}) == []

@@ -26,9 +26,9 @@ def test_every_image_has_every_file(project, results):
         cam = read_arrays(results / f"cam/{image}.npz")
         assert cam["cam"].shape == (len(cam["keys"]), *grid)
         assert cam["high_res"].shape == (len(cam["keys"]), height, width)
-        learnt = read_arrays(results / f"affinity/irnet/{image}.npz")
-        assert learnt["boundary"].shape == grid
-        assert learnt["features"].shape == (160, *grid)
+        network_output = read_arrays(results / f"affinity/irnet/{image}.npz")
+        assert network_output["boundary"].shape == grid
+        assert network_output["features"].shape == (160, *grid)
         assert read_arrays(results / f"affinity/psa/{image}.npz")["features"].shape[0] == 448
         for experiment in NAMED:
             refined = read_arrays(results / f"refined/{experiment}/{image}.npz")
@@ -150,7 +150,7 @@ def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp
         assert (clone / name.format("elsewhere")).read_bytes() == (project / name.format("wsgcn-i")).read_bytes()
 
 
-def test_snakemake_s_report_holds_the_comparison(project, tmp_path):
+def test_the_snakemake_report_contains_the_comparison(project, tmp_path):
     snakemake(project, "ablations", "--report", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text()
     for shown in ("Ablations", "difference to the base", "table of experiments", "disagreement", "Losses", "Galleries"):

@@ -3,7 +3,7 @@
     .venv/bin/python -m wsgcn.workflow.debug refine_wsgcn-i_train_0 --configfile configs/voc-animals.yaml
     .venv/bin/python -m wsgcn.workflow.debug partial_train_0 --break
 
-From the project's folder. The inputs must be there. The script prints to the terminal instead of its log, and where it
+From the project's folder; options come after the rule. The inputs must exist. The script prints to the terminal instead of its log, and where it
 fails the debugger opens at the error; `--break` opens it at the script's first line. The job's outputs are written.
 In a notebook, `mock_snakemake(rule)` gives the `snakemake` object that the script would get.
 """
@@ -34,7 +34,12 @@ def mock_snakemake(rule: str, *options: str):
     from snakemake.workflow import Workflow
 
     workflows, execute, argv = [], Workflow.execute, sys.argv
-    Workflow.execute = lambda workflow, *_, **__: workflows.append(workflow) or True  # in place of planning
+
+    def collect(workflow: Workflow, *_, **__) -> bool:  # in place of planning
+        workflows.append(workflow)
+        return True
+
+    Workflow.execute = collect
     sys.argv = ["snakemake", "--cores", "1", "--dry-run", "--quiet", "all", *options, "--", rule]
     try:
         cli.main(sys.argv[1:])
@@ -55,10 +60,17 @@ def mock_snakemake(rule: str, *options: str):
 
 def main(arguments: Sequence[str]) -> None:
     """Run the script of a rule in the debugger."""
-    parser = argparse.ArgumentParser(description="Run one job's script in a debugger.")
+    parser = argparse.ArgumentParser(
+        prog="python -m wsgcn.workflow.debug",
+        usage="%(prog)s rule [--break] [options of snakemake]",
+        description="Run one job's script in a debugger. All options come after the rule; those that are not listed here go "
+        "to Snakemake, such as --configfile.",
+    )
     parser.add_argument("rule", help="its name, as `snakemake --list` prints it")
     parser.add_argument("--break", action="store_true", dest="stops", help="stop at the script's first line")
     options, others = parser.parse_known_args(arguments)
+    if options.rule != arguments[0]:
+        parser.error("the rule must come first, before all options")
     snakemake, script = mock_snakemake(options.rule, *others)
     os.environ[UNLOGGED_VARIABLE] = "yes"
     try:

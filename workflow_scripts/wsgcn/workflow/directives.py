@@ -1,6 +1,6 @@
 """The inputs and parameters of those rules that a registry's row describes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.rows import INPUTS, CamSource, Refiner, SegmentationNetwork, Training
@@ -20,7 +20,7 @@ from wsgcn.workflow.stages import (
 def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
     """What a job knows of the data set, by the names that rows use."""
     plan, classes = job.plan, list(job.plan.data.classes)
-    known = {
+    known: dict[str, Callable[[], Mapping[str, object]]] = {
         "ids": lambda: {"ids": job.ids},  # also listed here so that swapped labels trigger a rerun
         "labels": lambda: {"labels": plan.tags(job.ids)},
         "classes": lambda: {"classes": len(classes)},
@@ -73,7 +73,8 @@ def cam_row(settings: Mapping) -> CamSource:
 
 def cam_inputs(job: Job) -> dict[str, object]:
     """The images, and the classifier or the external CAMs."""
-    row, found = cam_row(job.settings), {"images": job.plan.paths(job.ids)}
+    row = cam_row(job.settings)
+    found: dict[str, object] = {"images": job.plan.paths(job.ids)}
     if row.training:
         found["model"] = job.file("classifier")
     if row.folder:
@@ -99,7 +100,11 @@ def label_params(job: Job, affinity: str) -> dict[str, object]:
 
 def infer_params(job: Job, affinity: str) -> dict[str, object]:
     """Of a job that computes an affinity network's files."""
-    params = {"backbone": "backbone"} | ({} if affinity in FIRST_METHODS else {"settings": f"{affinity}.training"})
+    row = AFFINITIES[affinity]
+    params = {
+        **({"backbone": row.backbone} if row.backbone else {}),
+        **({} if affinity in FIRST_METHODS else {"settings": f"{affinity}.training"}),
+    }
     return {"ids": job.ids} | select_params(job.settings, params) | _method(affinity)
 
 

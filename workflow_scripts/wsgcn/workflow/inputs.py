@@ -1,8 +1,9 @@
 """What the workflow reads before it plans: experiments and data. All that is wrong with them is told in one list."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wsgcn.data.dataset import LISTS, Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
@@ -55,7 +56,7 @@ def read_inputs(
             missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
         problems += _none_left(data, missing, "exists") if skips else missing.values()
         problems += _of_classes(data) + _of_cams(experiments.values(), data.without(missing) if skips else data)
-    if problems:
+    if problems or data is None:
         if data and not READERS[section["kind"]].drawn:
             problems += open_images(data.without(missing), own, threads, skips)[0]
         networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
@@ -90,7 +91,7 @@ def _of_weights(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str
     return [f"{where}backbone.weights: {why}" for where, path in places if (why := why_no_weights(path))]
 
 
-def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, Mapping, int]]:
+def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, dict[str, Any], int]]:
     """What `check_networks` takes, of all networks that the experiments train, each once."""
     found, segmented = [], segmented_experiments(config, experiments) if experiments else []
     for name, settings in experiments.items():
@@ -110,8 +111,14 @@ def _of_classes(data: Dataset) -> list[str]:
     ]
 
 
-def _of_cams(experiments: Iterable[Mapping], data: Dataset) -> list[str]:
-    """A sentence for each file of external CAMs that is not there, and for a source that needs a folder of them."""
+def _of_cams(experiments: Collection[Mapping], data: Dataset) -> list[str]:
+    """A sentence for each file of external CAMs that is not there, and where `cam.folder` and `cam_source` disagree."""
+    others = (settings["cam_source"] for settings in experiments if settings["cam"]["folder"])
+    unclear = [
+        f"cam_source: {name} reads no external CAMs, so cam.folder must be empty"
+        for name in dict.fromkeys(others)
+        if name not in ("classifier", "external")
+    ]
     keys = dict.fromkeys(
         (row.folder, value_of(settings, row.folder))
         for settings in experiments
@@ -121,7 +128,7 @@ def _of_cams(experiments: Iterable[Mapping], data: Dataset) -> list[str]:
         f"{key}: is empty, but cam_source needs the folder of a .npy per image" for key, path in keys if not path
     ]
     paths = [(key, f"{path}/{image}.npy") for key, path in keys if path for image in data.train | data.label]
-    return missing + [f"{key}: {path} {why}" for key, path in paths if (why := why_no_file(path))]
+    return unclear + missing + [f"{key}: {path} {why}" for key, path in paths if (why := why_no_file(path))]
 
 
 def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
@@ -129,7 +136,8 @@ def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:
 
     Raises DatasetError with a sentence for each problem, naming the file, line or class at fault.
     """
-    reader, problems = READERS[settings["kind"]], []
+    reader = READERS[settings["kind"]]
+    problems: list[str] = []
     if not reader.drawn and (wrong := pattern_problem(settings["root"])):
         raise DatasetError([f"dataset.root: {settings['root']} {wrong}"])
     data = load(reader.read)(settings, seed, results, problems.append)

@@ -1,10 +1,11 @@
 """What is evaluated and tracked of the stages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
+    CAM_SOURCES,
     FIRST_METHODS,
     REFINERS,
     SEGMENTATION_NETWORKS,
@@ -66,6 +67,12 @@ def timed_stages(evaluated: str, settings: Mapping) -> list[tuple[str, str]]:
     return found
 
 
+def _classifier_settings(settings: Mapping) -> tuple[str, ...]:
+    source = cam_source_of(settings)
+    training = CAM_SOURCES[source].training
+    return ("classifier", "backbone", "seed") if source in FIRST_METHODS or not training else keys_of(training.params)
+
+
 def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
     row = REFINERS[settings["refinement"]]
     return (*(("affinity",) if affinity_of(settings) else ()), *keys_of(row.params))
@@ -76,18 +83,23 @@ def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
     if network in FIRST_METHODS:
         return ("segmentation", "seed")
     row = SEGMENTATION_NETWORKS[network]
-    return ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params))
+    return ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params), *keys_of(row.params))
+
+
+def _affinity_settings(name: str) -> Callable[[Mapping], tuple[str, ...]]:
+    backbone = AFFINITIES[name].backbone
+    return lambda _: (name, *((backbone,) if backbone else ()), "seed")
 
 
 TRACKED = {
-    "classifier": Tracked("classifier", lambda _: ("classifier", "backbone", "seed"), training="classifier"),
+    "classifier": Tracked("classifier", _classifier_settings, training="classifier"),
     "cam": Tracked(
         "cam_label", lambda settings: (*cam_settings(cam_source_of(settings)), "background_score"), ("cam",)
     ),
     **{
         row.network: Tracked(
             row.network,
-            lambda _, name=name: (name, "backbone", "seed"),
+            _affinity_settings(name),
             training=row.network,
             labels=f"{name}_label",
         )

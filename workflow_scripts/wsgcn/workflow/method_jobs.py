@@ -5,6 +5,7 @@ method needs, a network above all, is loaded once per job.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ FIELDS = {"image": "image", "cam": "cam", "affinity": "network_output", "partial
 """The fields of a `RefinerInput`, by what a refiner reads."""
 
 
-def _read(stage: str, path: str) -> object:
+def _read(stage: str, path: str) -> Any:
     if stage == "image":
         return read_image(path)
     return read_label(path) if stage == "partial" else read_arrays(path)

@@ -84,7 +84,7 @@ class Plan(Layout):
 
     def asking(self, request: Request, base: str) -> "Plan":
         """The plan of what a request needs."""
-        needs = dict.fromkeys(BENCHMARK_RULES, benchmarked_experiment(self, base))
+        needs = dict.fromkeys(BENCHMARK_WORDS, benchmarked_experiment(self, base))
         return replace(self, asked=asked_experiments(request, base, self.experiments, self.owners, needs))
 
     # What is stated
@@ -168,7 +168,8 @@ class Plan(Layout):
         return self.asked is None and self.states("ablations")
 
 
-BENCHMARK_RULES = ("bench", "benchmark_core")
+BENCHMARK_WORDS = ("bench", "benchmark_core", "benchmark")
+"""The rules of the benchmark and the folder of its files."""
 
 
 def benchmarked_experiment(plan: Plan, base: str) -> str:

@@ -66,18 +66,21 @@ def asked_experiments(
 ) -> list[str] | None:
     """The experiments that a request needs, the base among them; None for all of them.
 
-    owners: `Plan.owners`; needs: experiments that rules of other names need. A word that names no experiment, such as a
-    file without one in its path, may be of any experiment whose folder carries no name.
+    owners: `Plan.owners`; needs: the experiment that a rule or a folder of another name needs. A word that is no
+    experiment's name may mean any experiment that it contains the name of, and any whose folders carry no name.
     """
-    if request.everything or request.allowed is not None or "ablations" in request.words:
+    if request.everything or request.allowed is not None:
         return None
+    unnamed = {folders[""] for folders in owners.values() if "" in folders}
     needed = {base}
     for word in request.words:
-        if word in BASE_TARGETS:
-            continue
-        if word in needs:
-            needed.add(needs[word])
-            continue
-        named = {name for name in experiments if name in word}
-        needed |= named or {folders[""] for folders in owners.values() if "" in folders}
+        parts = set(word.removesuffix(".json").split("/"))
+        if "ablations" in parts:
+            return None
+        if known := parts & needs.keys():
+            needed |= {needs[part] for part in known}
+        elif word in experiments:
+            needed.add(word)
+        elif word not in BASE_TARGETS:
+            needed |= {name for name in experiments if name in word} | unnamed
     return [name for name in experiments if name in needed]

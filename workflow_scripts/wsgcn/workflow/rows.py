@@ -86,7 +86,8 @@ class Affinity:
     `label(image, cams, keys, settings)` returns a label; `train` as in `Training`; `open(params, model, device)`
     returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
     are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
-    whether its files hold a boundary map; ignores: settings of the refinement that it leaves without effect.
+    whether its files hold a boundary map; backbone: the section of its backbone, none where it has none; ignores:
+    settings of the refinement that it leaves without effect.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Affinity:
     train: str
     open: str
     boundary: bool = False
+    backbone: str = "backbone"
     ignores: tuple[str, ...] = ()
 
 

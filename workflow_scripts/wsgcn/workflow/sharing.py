@@ -5,12 +5,13 @@ Its files then carry the name of the first of them, or no name where that is the
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from wsgcn.text import flatten
 from wsgcn.workflow.stages import dependencies, idle_settings, stages_of
 
 
-def value_of(settings: Mapping, key: str) -> object:
+def value_of(settings: Mapping, key: str) -> Any:
     """The value or section that a dotted key names. Raises KeyError where there is none."""
     for part in key.split("."):
         settings = settings[part]

@@ -120,7 +120,7 @@ FIRST_METHODS = ("classifier", "external", "irnet", "psa", "gcn", "random_walk",
 """Methods that older versions had: neither the settings of their stages nor the parameters of their jobs name them, so
 that finished results stay valid. All others are named in both."""
 
-REGISTRIES = {
+REGISTRIES: dict[str, Mapping[str, object]] = {
     "readers": READERS,
     "cam_sources": CAM_SOURCES,
     "affinities": AFFINITIES,
@@ -147,8 +147,9 @@ def affinity_of(settings: Mapping) -> str | None:
 def affinity_training(name: str) -> Training:
     """The training of an affinity network."""
     row = AFFINITIES[name]
-    params = {"backbone": "backbone", "settings": f"{name}.training", "seed": "seed"}
-    return Training(row.title, row.train, params, labels=f"{name}_label")
+    backbone = {"backbone": row.backbone} if row.backbone else {}
+    params = {**backbone, "settings": f"{name}.training", "seed": "seed"}
+    return Training(row.title, row.train, params, labels=f"{name}_label", backbone=row.backbone)
 
 
 def named_choice(key: str, name: str) -> tuple[str, ...]:
@@ -158,7 +159,9 @@ def named_choice(key: str, name: str) -> tuple[str, ...]:
 
 def cam_settings(name: str) -> tuple[str, ...]:
     """The dotted keys of what the stage of a CAM source reads."""
-    return ("cam",) if name in FIRST_METHODS else ("cam_source", *keys_of(CAM_SOURCES[name].params))
+    row = CAM_SOURCES[name]
+    own = ("cam_source", *keys_of(row.params), *((row.folder,) if row.folder else ()))
+    return ("cam",) if name in FIRST_METHODS else own
 
 
 def _cam_stages(name: str) -> dict[str, Stage]:
@@ -205,7 +208,8 @@ def _segmentation_stages(name: str) -> dict[str, Stage]:
     row, own = SEGMENTATION_NETWORKS[name], named_choice("segmentation_network", name)
     model, history = "segmentation/{folder}model.pt", "segmentation/{folder}history.csv"
     trained = Stage(model, (*own, *keys_of(row.training.params)), ("pseudo",), history=history, named=True)
-    predicted = Stage("", ("segmentation.prediction",), ("segmentation",), "evaluate", named=True)
+    opened = () if name in FIRST_METHODS else keys_of(row.params)
+    predicted = Stage("", ("segmentation.prediction", *opened), ("segmentation",), "evaluate", named=True)
     return {"segmentation": trained, "predict": predicted}
 
 

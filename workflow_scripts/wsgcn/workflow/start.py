@@ -39,10 +39,10 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
     """A sentence for each training with so few steps that its network hardly learns."""
     found = []
     for job in jobs_that_train(plan, running):
-        key = trainings_of(job.settings)[job.stage].params["settings"]
-        training = value_of(job.settings, key)
-        if "epochs" not in training:
-            continue
+        key = trainings_of(job.settings)[job.stage].params.get("settings")
+        training = value_of(job.settings, key) if isinstance(key, str) else None
+        if not isinstance(training, Mapping) or not {"epochs", "batch"} <= training.keys():
+            continue  # it counts its steps otherwise
         epochs, batch, count = training["epochs"], training["batch"], len(job.ids)
         if (steps := num_steps(count, epochs, batch)) < MIN_USEFUL_STEPS:
             found.append(
