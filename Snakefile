@@ -36,7 +36,7 @@ rule all:
     input:
         f"{RESULTS}/report/{BASE}.html",
         f"{RESULTS}/summary/{BASE}.txt",
-        # Named here, a lost label is made anew; other per-image files may be deleted to save space.
+        # Listed so that a lost label is computed again; other per-image files may be deleted to save space.
         PLAN.files(BASE, "partial", DATA.label),
         PLAN.files(BASE, "pseudo", DATA.label),
     message:
