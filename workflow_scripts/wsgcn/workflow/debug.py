@@ -3,8 +3,9 @@
     .venv/bin/python -m wsgcn.workflow.debug refine_wsgcn-i_train_0 --configfile configs/voc-animals.yaml
     .venv/bin/python -m wsgcn.workflow.debug partial_train_0 --break
 
-From the project's folder; options come after the rule. The inputs must exist. The script prints to the terminal instead of its log, and where it
-fails the debugger opens at the error; `--break` opens it at the script's first line. The job's outputs are written.
+From the project's folder; options come after the rule. The inputs must exist. The script prints to the terminal
+instead of its log, and where it fails the debugger opens at the error; `--break` opens it at the script's first line.
+The job's outputs are written.
 In a notebook, `mock_snakemake(rule)` gives the `snakemake` object that the script would get.
 """
 
@@ -63,8 +64,8 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m wsgcn.workflow.debug",
         usage="%(prog)s rule [--break] [options of snakemake]",
-        description="Run one job's script in a debugger. All options come after the rule; those that are not listed here go "
-        "to Snakemake, such as --configfile.",
+        description="Run one job's script in a debugger. All options come after the rule; those that are not listed "
+        "below, such as --configfile, go to Snakemake.",
     )
     parser.add_argument("rule", help="its name, as `snakemake --list` prints it")
     parser.add_argument("--break", action="store_true", dest="stops", help="stop at the script's first line")
