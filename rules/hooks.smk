@@ -56,8 +56,8 @@ def end_failed_runs():
 def lift_job_rate_limit():
     """Take away Snakemake's default limit of 100 jobs per second, which needs half a core after an hour.
 
-    In Snakemake 9.27 each job that ends starts one more timer under it, and each timer has all ready jobs looked at,
-    with all of their files, once per second. One machine needs no such limit; one that a user asked for stays.
+    In Snakemake 9.27 each job that ends starts one more timer under it, and each timer checks all ready jobs, with all
+    of their files, once per second. One machine needs no such limit; one that a user asked for stays.
     """
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):

@@ -53,10 +53,10 @@ def test_opening_a_store_ends_the_runs_of_this_folder(uri, tmp_path, status, mon
     finished = tracker.start_run("other", {"experiment": "other"}, {}, "")
     tracker.finish_run(finished)
     monkeypatch.setenv("WSGCN_FOLDER", "another")
-    foreign = tracker.start_run("base", {"experiment": "base"}, {}, "")
+    unrelated = tracker.start_run("base", {"experiment": "base"}, {}, "")
     monkeypatch.undo()
     assert open_store(uri, "opened", str(tmp_path)) == store
-    assert [status(run) for run in (running, finished, foreign)] == ["KILLED", "FINISHED", "RUNNING"]
+    assert [status(run) for run in (running, finished, unrelated)] == ["KILLED", "FINISHED", "RUNNING"]
 
 
 def test_end_runs_is_limited_to_its_tags(store, start, status):

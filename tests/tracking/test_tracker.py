@@ -215,10 +215,10 @@ def test_runs_of_removed_experiments_are_superseded(tracker, start, tags, store,
     gone = [start("gone"), start("gone", "cam")]
     with tracker.run("benchmark", {"stage": "benchmark"}, {}, "") as benchmark:
         pass
-    foreign = client.create_run(store["experiment_id"], tags={"current": "yes"}).info.run_id
+    untracked = client.create_run(store["experiment_id"], tags={"current": "yes"}).info.run_id
     before = client.create_run(store["experiment_id"], tags={"experiment": "gone"}).info.run_id
     tracker.mark_others_superseded(["base", "other"])
-    for run in (*remaining, benchmark, foreign):
+    for run in (*remaining, benchmark, untracked):
         assert tags(run)["current"] == "yes"
     for run in gone:
         assert tags(run)["current"] == "no" and "replaced_by" not in tags(run)

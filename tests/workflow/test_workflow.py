@@ -129,17 +129,17 @@ def test_experiments_share_what_they_agree_on(results):
     assert sorted(path.name for path in (results / "segmentation").iterdir()) == ["wsgcn-i"]
 
 
-def test_the_same_cams_from_elsewhere_give_the_same_labels(project, results, tmp_path):
-    """Ours as IRN writes them: another source of CAMs, and all that follows."""
+def test_the_same_cams_as_external_files_give_the_same_labels(project, results, tmp_path):
+    """The workflow's own CAMs in IRN's format, and all stages that follow."""
     clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
     (clone / "cams").mkdir()
     for image in LABEL:
         own = read_arrays(results / f"cam/{image}.npz")
         keys = np.array([VOC_CLASSES.index(list(NAMES.values())[k - 1]) for k in own["keys"]])
-        held = {"keys": keys, "cam": own["cam"].astype(np.float32), "high_res": own["high_res"].astype(np.float32)}
-        np.save(clone / f"cams/{image}.npy", held)
-    foreign = {"elsewhere": {"cam": {"folder": "cams"}}}
-    changed = {"experiments": foreign, "sweeps": {}, "against": {}}
+        content = {"keys": keys, "cam": own["cam"].astype(np.float32), "high_res": own["high_res"].astype(np.float32)}
+        np.save(clone / f"cams/{image}.npy", content)
+    experiments = {"elsewhere": {"cam": {"folder": "cams"}}}
+    changed = {"experiments": experiments, "sweeps": {}, "against": {}}
     write_config(clone, yaml.safe_load((clone / "config.yaml").read_text()) | changed)
     rules = planned(clone, "elsewhere")
     assert "foreign_cam_elsewhere_new_all" in rules

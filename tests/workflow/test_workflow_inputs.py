@@ -36,7 +36,7 @@ def test_a_folder_of_photos(tmp_path):
     (root / "broken.jpg").write_bytes((root / "large.jpg").read_bytes()[:5000])  # too large as well
     rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.jpg")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    root.chmod(0o555)  # which stops nobody who may do anything, hence:
+    root.chmod(0o555)  # root may write nevertheless, so compare times:
     before = [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]]
     lists = {"train": "all", "label": "all", "evaluate": "all"}
     dataset = {"name": "mine", "kind": "folder", "root": "my photos", "longest_side": 100, **lists}
@@ -114,4 +114,4 @@ def test_a_bad_config_ends_before_anything_runs(tmp_path, overlay, sentence):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     assert sentence in failing(tmp_path)
     written = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
-    assert {path.parent.name for path in written} <= {"data"}  # notes of what need not be looked at again
+    assert {path.parent.name for path in written} <= {"data"}  # caches of the checks

@@ -32,7 +32,7 @@ def skipped_at_stages(evaluations: Iterable[Mapping]) -> dict[str, str]:
 def skipped_images(
     evaluations: Iterable[Mapping], training_labels: Iterable[str], missing: Mapping[str, str]
 ) -> dict[str, str]:
-    """All images that an experiment does without, {id: why}.
+    """All images that were left out of an experiment, {id: why}.
 
     training_labels: the label PNGs of the affinity network's training, <id>.png, as far as they exist; missing: images
     that the lists name and that cannot be read, {id: why}.

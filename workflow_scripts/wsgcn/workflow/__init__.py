@@ -1,1 +1,1 @@
-"""What the Snakemake workflow is made of: stages, experiments, checks, jobs. The only wing that knows Snakemake."""
+"""The parts of the Snakemake workflow: stages, experiments, checks, jobs. The only wing that knows Snakemake."""
