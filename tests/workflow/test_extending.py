@@ -59,9 +59,7 @@ def test_a_method_costs_a_module_a_test_a_row_and_a_section(name, tmp_path):
     assert 0 < rows[1] - rows[0] <= 12  # one row
     shutil.copytree(ROOT / "tests", tmp_path / "tests", dirs_exist_ok=True)
     tests = [*(path for path in new if path.startswith("tests/")), "tests/workflow/test_contracts.py"]
-    chosen = (
-        f"{added_name(tmp_path, table_of(RECIPES[name]))} or not contracts"  # and of its row
-    )
+    chosen = f"{added_name(tmp_path, table_of(RECIPES[name]))} or not contracts"  # and of its row
     options = ["-q", "-k", chosen, "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {"PYTHONPATH": f"{tmp_path}/workflow_scripts", "PATH": "/usr/bin:/bin"}

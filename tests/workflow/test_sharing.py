@@ -168,7 +168,7 @@ def test_what_is_logged_of_a_stage_is_the_same_for_all_that_share_it(settings):
 
 LATE = ["refined", "pseudo", "segmentation", "predict"]  # which always have a name
 PSA, WALK, NONE = {"affinity": "psa"}, {"refinement": "random_walk"}, {"refinement": "none"}
-FOREIGN = {"cam": {"folder": "elsewhere"}}
+EXTERNAL = {"cam": {"folder": "elsewhere"}}
 
 
 def beside_the_base(change: Mapping) -> dict[str, str]:
@@ -210,8 +210,8 @@ def test_each_kind_of_experiment_has_its_stages_and_shares_what_it_can(change, w
 
 def test_cams_from_elsewhere_part_there_and_need_no_classifier():
     base = folders({BASE: SETTINGS})
-    assert beside_the_base(FOREIGN) == {stage: "other/" for stage in base if stage != "classifier"}
-    found = folders({"base": merge(SETTINGS, FOREIGN), "own": SETTINGS, "twin": SETTINGS})
+    assert beside_the_base(EXTERNAL) == {stage: "other/" for stage in base if stage != "classifier"}
+    found = folders({"base": merge(SETTINGS, EXTERNAL), "own": SETTINGS, "twin": SETTINGS})
     assert found["classifier"] == {"own": "", "twin": ""}
     assert found["cam"] == {"base": "", "own": "own/", "twin": "own/"}
 
@@ -252,7 +252,7 @@ def many() -> dict[str, dict]:
     smooth, labels = {"pseudo": {"crf": {"iterations": 77}}}, {"psa": {"labels": {"alpha_low": 77}}}
     long = {"segmentation": {"training": {"iterations": 77}}}
     others = {
-        "foreign": FOREIGN, "foreign-walk": FOREIGN | WALK, "foreign-again": FOREIGN | {"classifier": {"epochs": 77}},
+        "foreign": EXTERNAL, "foreign-walk": EXTERNAL | WALK, "foreign-again": EXTERNAL | {"classifier": {"epochs": 77}},
         "twin": CONFIG["experiments"]["no-entropy"], "same": {}, "psa-labels": labels, "wsgcn-p-labels": PSA | labels,
         "wsgcn-p-training": PSA | {"psa": {"training": {"epochs": 77}}}, "smooth": smooth, "smooth-long": smooth | long,
         "long": long, "seed-77": {"seed": 77}, "more-background": {"background_score": 0.77},

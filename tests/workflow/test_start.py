@@ -1,4 +1,4 @@
-"""What is looked at before the first job, beside the data."""
+"""What is checked before the first job, beside the data."""
 
 import os
 from dataclasses import replace

@@ -32,7 +32,7 @@ def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
 
 
 def _method(name: str) -> dict[str, str]:
-    """The parameter that tells a method's jobs from another's of the same inputs and settings."""
+    """The parameter by which the jobs of a method differ from another's of the same inputs and settings."""
     return {} if name in FIRST_METHODS else {"method": name}
 
 

@@ -1,4 +1,4 @@
-"""What the workflow reads before it plans: experiments and data. All that is wrong with them is told in one list."""
+"""What the workflow reads before it plans: experiments and data. All problems are reported in one list."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -16,14 +16,14 @@ from wsgcn.workflow.sharing import value_of
 from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of, trainings_of
 
 MAX_CLASS_NAME_CHARACTERS = 100
-"""MLflow takes 250 characters a metric: a list's name, to which the schema gives as many, stage, iou and class."""
+"""MLflow allows 250 characters per metric: a list's name, for which the schema allows as many, stage, iou and class."""
 
-OF_DATA = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
+DATA_PROBLEM = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
 NETWORK_KEYS = (
     "backbone|cam|cam_source|affinity|refinement|segmentation|segmentation_network|segmentation_for|experiment"
 )
-OF_NETWORKS = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
-"""How problems of those settings begin without which no data set, or no networks, can be looked at."""
+NETWORK_PROBLEM = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
+"""How problems begin of settings without which no data set, or no network, can be checked."""
 
 
 def read_inputs(
@@ -31,35 +31,37 @@ def read_inputs(
 ) -> tuple[dict[str, dict], Dataset, dict[str, str]]:
     """The settings of each experiment, the data set, and its missing images, {id: a sentence}.
 
-    The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder in
-    which that of the data set lies. Where a glance finds anything wrong, images, masks and networks are opened at once,
-    not only when something is to be computed. Raises ValueError with a sentence for each problem; where settings are
-    wrong, networks are those of the base, if its settings allow to tell.
+    The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder that
+    holds the data set's. If anything is wrong, images, masks and networks are checked at once, not only when something
+    is to be computed. Raises ValueError with a sentence for each problem. Where settings are wrong, only the base's
+    networks are checked, and none if its own settings are.
     """
     problems, data, missing = [], None, {}
     try:
         experiments = read_experiments(config, schema)
     except ValueError as error:
         problems += str(error).splitlines()
-        experiments = {} if any(map(OF_NETWORKS.match, problems)) else {config["experiment"]: config}
-    if any(map(OF_DATA.match, problems)):
-        raise ValueError(format_problems(problems + _of_weights(config, experiments)))
+        experiments = {} if any(map(NETWORK_PROBLEM.match, problems)) else {config["experiment"]: config}
+    if any(map(DATA_PROBLEM.match, problems)):
+        raise ValueError(format_problems(problems + _weight_problems(config, experiments)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
     try:
         data = read_dataset(section, config["seed"], own)
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
-    problems += _of_weights(config, experiments)
+    problems += _weight_problems(config, experiments)
     if data:
-        if not READERS[section["kind"]].drawn:  # which draws its own
+        if not READERS[section["kind"]].drawn:  # a drawn data set has its images later
             images = data.images.values()
             missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
-        problems += _none_left(data, missing, "exists") if skips else missing.values()
-        problems += _of_classes(data) + _of_cams(experiments.values(), data.without(missing) if skips else data)
+        problems += _empty_lists(data, missing, "exists") if skips else missing.values()
+        problems += _class_problems(data) + _cam_problems(
+            experiments.values(), data.without(missing) if skips else data
+        )
     if problems or data is None:
         if data and not READERS[section["kind"]].drawn:
             problems += open_images(data.without(missing), own, threads, skips)[0]
-        networks = _networks(config, experiments)  # of the hub's, which take a while to come, the names alone
+        networks = _networks(config, experiments)  # of the hub's, which are slow to download, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
         raise ValueError(format_problems(list(dict.fromkeys(problems))))
@@ -67,7 +69,7 @@ def read_inputs(
 
 
 def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> tuple[list[str], list[str]]:
-    """Open every image and mask that has changed since the last time, of which notes are kept in the folder `own`.
+    """Open every image and mask that has changed since the last check, which is cached in the folder `own`.
 
     Returns a sentence for each that is wrong, and, with `skips`, for each image that the workflow goes on without.
     """
@@ -76,19 +78,19 @@ def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> tu
     if not skips:
         return [*of_images.values(), *of_masks], []
     broken = [image.id for image in data.images.values() if image.path in of_images]
-    return _none_left(data, broken, "can be read") + of_masks, list(of_images.values())
+    return _empty_lists(data, broken, "can be read") + of_masks, list(of_images.values())
 
 
-def _none_left(data: Dataset, lost: Iterable[str], what: str) -> list[str]:
+def _empty_lists(data: Dataset, lost: Iterable[str], what: str) -> list[str]:
     """A sentence for each list of which all images are lost."""
     lists, lost = {name: getattr(data, name).keys() for name in LISTS}, set(lost)
     return [f"dataset.{name}: none of its images {what}" for name, ids in lists.items() if ids and ids <= lost]
 
 
-def _of_weights(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
     """A sentence for each file of initial weights that is not there."""
-    places = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
-    return [f"{where}backbone.weights: {why}" for where, path in places if (why := why_no_weights(path))]
+    weights = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
+    return [f"{where}backbone.weights: {why}" for where, path in weights if (why := why_no_weights(path))]
 
 
 def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, dict[str, Any], int]]:
@@ -102,7 +104,7 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
     return [network for index, network in enumerate(found) if network not in found[:index]]
 
 
-def _of_classes(data: Dataset) -> list[str]:
+def _class_problems(data: Dataset) -> list[str]:
     """A sentence for each class whose name is too long for MLflow."""
     return [
         f"class {shorten(name)}: is longer than {MAX_CLASS_NAME_CHARACTERS} characters, too long for a metric's name"
@@ -111,7 +113,7 @@ def _of_classes(data: Dataset) -> list[str]:
     ]
 
 
-def _of_cams(experiments: Collection[Mapping], data: Dataset) -> list[str]:
+def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:
     """A sentence for each file of external CAMs that is not there, and where `cam.folder` and `cam_source` disagree."""
     others = (settings["cam_source"] for settings in experiments if settings["cam"]["folder"])
     unclear = [

@@ -34,7 +34,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
         {},
         facts=("names", "numbering", "full_sizes"),
         folder="cam.folder",
-        rule="foreign_cam",
+        rule="foreign_cam",  # its name in older versions
     ),
 }
 

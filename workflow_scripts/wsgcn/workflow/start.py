@@ -1,4 +1,4 @@
-"""What is looked at before the first job, beside the data: networks to be built, trainings too short to learn."""
+"""What is checked before the first job, beside the data: networks to be built, trainings too short to learn."""
 
 import os
 from collections import Counter
