@@ -252,7 +252,8 @@ def many() -> dict[str, dict]:
     smooth, labels = {"pseudo": {"crf": {"iterations": 77}}}, {"psa": {"labels": {"alpha_low": 77}}}
     long = {"segmentation": {"training": {"iterations": 77}}}
     others = {
-        "foreign": EXTERNAL, "foreign-walk": EXTERNAL | WALK, "foreign-again": EXTERNAL | {"classifier": {"epochs": 77}},
+        "external": EXTERNAL, "external-walk": EXTERNAL | WALK,
+        "external-again": EXTERNAL | {"classifier": {"epochs": 77}},
         "twin": CONFIG["experiments"]["no-entropy"], "same": {}, "psa-labels": labels, "wsgcn-p-labels": PSA | labels,
         "wsgcn-p-training": PSA | {"psa": {"training": {"epochs": 77}}}, "smooth": smooth, "smooth-long": smooth | long,
         "long": long, "seed-77": {"seed": 77}, "more-background": {"background_score": 0.77},
