@@ -57,12 +57,14 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
     def affinity(dy: int, dx: int) -> np.ndarray:
         return (1 - path_maximum(tensor, dy, dx)).clamp(min=0).pow(beta).numpy()
 
-    return stencil_matrix(*boundary.shape, neighbour_offsets(radius), affinity, diagonal=1)
+    h, w = boundary.shape
+    return stencil_matrix(h, w, neighbour_offsets(radius), affinity, diagonal=1)
 
 
 def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
     """exp(-mean |fi - fj|) of the points [..., D, h, w] and their partners at (dy, dx), at `grid.origin_slices`."""
-    a, b = (features[..., *slices] for slices in pair_slices(*features.shape[-2:], dy, dx))
+    h, w = features.shape[-2:]
+    a, b = (features[..., *slices] for slices in pair_slices(h, w, dy, dx))
     return torch.exp(-(a - b).abs().mean(-3))
 
 
@@ -83,4 +85,5 @@ def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> s
     def affinity(dy: int, dx: int) -> np.ndarray:
         return feature_affinity(tensor, dy, dx).pow(beta).numpy()
 
-    return stencil_matrix(*features.shape[1:], neighbour_offsets(radius), affinity, diagonal=1)
+    h, w = features.shape[1:]
+    return stencil_matrix(h, w, neighbour_offsets(radius), affinity, diagonal=1)

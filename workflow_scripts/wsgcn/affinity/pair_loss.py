@@ -21,7 +21,8 @@ def pairwise_affinity_loss(
     zero.
     """
     h, w = label.shape[1:]
-    sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
+    sums: list[torch.Tensor | float] = [0.0, 0.0, 0.0]
+    counts: list[torch.Tensor | int] = [0, 0, 0]
     for dy, dx in neighbour_offsets(radius):
         if h <= abs(dy) or w <= abs(dx):
             continue

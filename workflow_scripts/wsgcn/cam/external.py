@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,12 +46,13 @@ def open_external_cams(params: Mapping, model: str | None, device: object) -> Ca
 
     def cams(given: CamInput) -> tuple[np.ndarray, np.ndarray]:
         numbers = [numbering.index(names[key - 1]) for key in given.keys]
-        return read_external_cams(given.file, given.image.shape[:2], numbers, len(numbering), given.full_size)
+        file: Any = given.file  # a job of this source has one per image
+        return read_external_cams(file, given.image.shape[:2], numbers, len(numbering), given.full_size)
 
     return cams
 
 
-def _select_maps(content: Mapping, size: tuple[int, int], keys: Sequence[int], num_classes: int) -> list[np.ndarray]:
+def _select_maps(content: Mapping, size: tuple[int, ...], keys: Sequence[int], num_classes: int) -> list[np.ndarray]:
     """Coarse maps [K, any, any], full maps [K, H, W], or the one of them that the file holds, of some classes."""
     irn = "keys" in content
     if not irn and (not content or any(type(key) is str for key in content)):
@@ -75,7 +77,7 @@ def _select_maps(content: Mapping, size: tuple[int, int], keys: Sequence[int], n
     return found
 
 
-def _class_numbers(value: object, num_classes: int) -> list[int]:
+def _class_numbers(value: Any, num_classes: int) -> list[int]:
     """Class numbers, each once: integers 0..num_classes-1 as an array or a tensor [K] or a list."""
     if type(value) in (list, tuple):
         head = value[: num_classes + 1]
@@ -93,7 +95,7 @@ def _class_numbers(value: object, num_classes: int) -> list[int]:
     return numbers
 
 
-def _checked_maps(record: object, name: str, shape: tuple[int | None, ...], indices: object = ...) -> np.ndarray:
+def _checked_maps(record: object, name: str, shape: tuple[int | None, ...], indices: Any = ...) -> np.ndarray:
     """Float32 in 0..1 of an array that must have a shape (None: any), at some indices of its first axis."""
     array = read_array(record)
     if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
@@ -108,7 +110,7 @@ def _checked_maps(record: object, name: str, shape: tuple[int | None, ...], indi
     return array.clip(0, 1)
 
 
-def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Bilinear interpolation of maps [K, any, any] to a size; maps of that size stay as they are."""
     if maps.shape[1:] == size:
         return maps

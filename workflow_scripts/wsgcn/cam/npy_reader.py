@@ -10,6 +10,7 @@ import math
 import pickletools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,8 @@ _KNOWN_NAMES |= {"torch._utils _rebuild_tensor_v2", "torch.storage _load_from_by
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
 _LITERALS |= {"SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NUM_POPPED = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2, "STACK_GLOBAL": 2}
-_NUM_POPPED |= {"REDUCE": 2, "BUILD": 1, "BINPERSID": 1}
+_NUM_POPPED: dict[str, int | None] = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1}
+_NUM_POPPED |= {"SETITEM": 2, "STACK_GLOBAL": 2, "REDUCE": 2, "BUILD": 1, "BINPERSID": 1}
 _NUM_POPPED |= {"TUPLE": None, "APPENDS": None, "SETITEMS": None}  # None: down to a mark
 
 
@@ -39,8 +40,8 @@ class CallRecord:
     """A name of _KNOWN_NAMES in a pickle, the arguments it is called with, if any, and the state of the result."""
 
     name: str
-    args: object = None
-    state: object = None
+    args: Any = None
+    state: Any = None
 
 
 def read_pickled_dict(path: Path) -> dict:
@@ -71,7 +72,7 @@ def read_pickled_dict(path: Path) -> dict:
     return elements[0]
 
 
-def read_array(record: object) -> np.ndarray:
+def read_array(record: Any) -> np.ndarray:
     """The array, number or tensor that a record of a file describes, as it was saved, bfloat16 as float32.
 
     Raises ValueError, as the end of a sentence about the file, where the record is damaged or describes something else.
@@ -95,7 +96,7 @@ def read_array(record: object) -> np.ndarray:
     raise ValueError(f"holds {name} where an array or a tensor is expected")
 
 
-def _unpickle(stream: io.BytesIO, persistent: bool = False) -> object:
+def _unpickle(stream: io.BytesIO, persistent: bool = False) -> Any:
     """Read one pickle of protocol 2 to 5 as plain values and CallRecords; persistent: ids of tensor storages are known.
 
     Raises ValueError on names outside _KNOWN_NAMES and on every operation that dicts, arrays and tensors do not need.
@@ -106,12 +107,15 @@ def _unpickle(stream: io.BytesIO, persistent: bool = False) -> object:
         raise ValueError(f"holds a damaged pickle: {error}") from None
     if len(operations) > MAX_OPERATIONS:
         raise ValueError(f"holds over {MAX_OPERATIONS} pickled values, and class activation maps take few")
-    stack, marks, memo = [], [], {}
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
     try:
         for name, arg in ((operation.name, arg) for operation, arg, _ in operations):
             items = []
             if name in _NUM_POPPED:
-                start = marks.pop() if _NUM_POPPED[name] is None else max(len(stack) - _NUM_POPPED[name], 0)
+                count = _NUM_POPPED[name]
+                start = marks.pop() if count is None else max(len(stack) - count, 0)
                 items = stack[start:]
                 del stack[start:]
             if name in _LITERALS:
@@ -156,7 +160,7 @@ def _unpickle(stream: io.BytesIO, persistent: bool = False) -> object:
         raise ValueError("holds a damaged pickle") from None
 
 
-def _bytes(value: object) -> bytes | bytearray:
+def _bytes(value: Any) -> bytes | bytearray:
     """Bytes, or the call by which protocol 2 spells them: _codecs.encode(text, "latin1")."""
     value = value.args[0].encode("latin1") if type(value) is CallRecord else value
     if type(value) not in (bytes, bytearray):
@@ -164,14 +168,14 @@ def _bytes(value: object) -> bytes | bytearray:
     return value
 
 
-def _checked_sizes(values: object, minimum: int) -> tuple[int, ...]:
+def _checked_sizes(values: Any, minimum: int) -> tuple[int, ...]:
     """A shape or strides: a tuple of at most MAX_AXES integers from `minimum`."""
     if type(values) is not tuple or len(values) > MAX_AXES or any(type(n) is not int or n < minimum for n in values):
         raise ValueError("its shape is impossible")
     return values
 
 
-def _view(data: object, dtype: CallRecord | str, shape: object, fortran: bool = False) -> np.ndarray:
+def _view(data: Any, dtype: Any, shape: Any, fortran: bool = False) -> np.ndarray:
     """An array over bytes; dtype is a type code or the record of numpy.dtype("f4", ...), state (3, byte order, ...)."""
     if type(dtype) is not str:
         code, order = dtype.args[0], dtype.state[1]

@@ -1,9 +1,13 @@
 """Random scaling, flipping and cropping of an image and its label, from an explicit random generator."""
 
+from typing import TypeVar
+
 import numpy as np
 from PIL import Image
 
 from wsgcn.files import IGNORE
+
+Label = TypeVar("Label", np.ndarray, None)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -20,15 +24,15 @@ def resize_label(label: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.array(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
 
 
-def rescale(image: np.ndarray, label: np.ndarray | None, scale: float) -> tuple[np.ndarray, np.ndarray | None]:
+def rescale(image: np.ndarray, label: Label, scale: float) -> tuple[np.ndarray, Label]:
     """Resize an image and its label by the same factor, to at least one pixel per side."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     return resize(image, height, width), None if label is None else resize_label(label, height, width)
 
 
 def flip_and_crop(
-    image: np.ndarray, label: np.ndarray | None, size: int, mean: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray | None]:
+    image: np.ndarray, label: Label, size: int, mean: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, Label]:
     """Mirror with probability 0.5, then crop, or pad, at a random offset to [size, size].
 
     image: uint8 [H, W, 3]; label: uint8 [H, W] or None; mean: the colour of the padding, float [3] in 0..255, that of

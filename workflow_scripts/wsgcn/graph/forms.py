@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse
 
 from wsgcn.graph.low_rank import low_rank_walk
-from wsgcn.graph.maximum import LowRankMaximum, dense_maximum, sparse_maximum
+from wsgcn.graph.maximum import Dense, LowRankMaximum, dense_maximum, sparse_maximum
 from wsgcn.graph.products import Term
 from wsgcn.graph.stencil import scale_rows_and_columns
-from wsgcn.graph.walk import matrix_term, walk_polynomial
+from wsgcn.graph.walk import Polynomial, matrix_term, walk_polynomial
 
 MAX_RANK = 1000
 """Most vectors of a low-rank maximum; its alternative is a dense matrix."""
@@ -20,7 +20,8 @@ MAX_RANK = 1000
 MAX_DENSE_NODES = 30_000
 """Most nodes of a dense maximum, 3.6 GB."""
 
-Terms = tuple[Term, ...]
+Terms = tuple[Polynomial | Dense, *tuple[Term, ...]]
+"""The terms of a walk; the first has a `matrix`."""
 
 
 def symmetric_step(affinity: scipy.sparse.dia_array) -> tuple[scipy.sparse.dia_array, np.ndarray]:

@@ -5,6 +5,7 @@ holds a walk's maximum.
 """
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import scipy.sparse
@@ -80,7 +81,8 @@ def _row_sums_with_identity(walk: Terms) -> np.ndarray:
     """Row sums [N] of the walk plus the identity."""
     matrix = walk[0].matrix
     ones = torch.from_numpy(np.ones((1, 1, matrix.shape[0]), matrix.dtype))
-    return sum(term_product([term], CPU)(ones) for term in walk).ravel().numpy() + 1
+    sums = cast(torch.Tensor, sum(term_product([term], CPU)(ones) for term in walk))
+    return sums.ravel().numpy() + 1
 
 
 def _propagate(graph: Graph, features: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Products of blocks of rows with the terms of one or several graphs, padded to one length, on a device."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard, TypeVar, cast
 
 import numpy as np
 import scipy.sparse
@@ -13,6 +14,7 @@ from wsgcn.graph.walk import Polynomial, evaluate, walk_rows
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 Term = Polynomial | LowRank | LowRankMaximum | Dense
+Kind = TypeVar("Kind", Polynomial, LowRank, Dense)
 
 NUM_DEGREE_GROUPS = 64
 """Groups of similar degree that `LowRankMaximum` sorts the nodes into; within a group it averages W and Wᵗ."""
@@ -46,8 +48,8 @@ def polynomial_product(terms: Sequence[Polynomial], device: torch.device) -> Pro
     for block in blocks:
         block.resize(nodes, nodes)
     diagonal = scipy.sparse.block_diag(blocks, format="csr")
-    arrays = (torch.from_numpy(array) for array in (diagonal.indptr, diagonal.indices, diagonal.data))
-    matrix = torch.sparse_csr_tensor(*arrays, size=diagonal.shape, check_invariants=False).to(device)
+    indptr, indices, data = (torch.from_numpy(array) for array in (diagonal.indptr, diagonal.indices, diagonal.data))
+    matrix = torch.sparse_csr_tensor(indptr, indices, data, size=diagonal.shape, check_invariants=False).to(device)
     padded = pad_and_stack([np.array(term.coefficients, term.matrix.dtype) for term in terms], device)
     coefficients = padded.T[:, :, None, None].unbind()
 
@@ -58,22 +60,27 @@ def polynomial_product(terms: Sequence[Polynomial], device: torch.device) -> Pro
     return lambda block: evaluate(coefficients, product, block)
 
 
+def _are(terms: Sequence[Term], kind: type[Kind]) -> TypeGuard[Sequence[Kind]]:
+    """Whether terms, which are of one type, are of this one."""
+    return type(terms[0]) is kind
+
+
 def term_product(terms: Sequence[Term], device: torch.device) -> Product:
     """The function that multiplies blocks [B, K, N] by one term of each of B graphs; the terms are of one type."""
-    kind = type(terms[0])
-    if kind is Polynomial:
+    if _are(terms, Polynomial):
         return rows_product(terms) if device.type == "cpu" else polynomial_product(terms, device)
-    if kind is LowRank:
+    if _are(terms, LowRank):
         basis, values = _basis_and_values(terms, device)
         return lambda block: (block @ basis.mT * values) @ basis
-    if kind is Dense:
+    if _are(terms, Dense):
         if len(terms) == 1:  # without a copy of a matrix that may be large
             matrix = torch.from_numpy(terms[0].matrix).to(device)
             return lambda block: block @ matrix
         matrices = pad_and_stack([term.matrix for term in terms], device)
         return lambda block: block @ matrices
-    basis, values = _basis_and_values([term.low_rank for term in terms], device)
-    return _maximum_product(basis, values, [term.degree for term in terms], device)
+    maxima = cast(Sequence[LowRankMaximum], terms)
+    basis, values = _basis_and_values([term.low_rank for term in maxima], device)
+    return _maximum_product(basis, values, [term.degree for term in maxima], device)
 
 
 def _basis_and_values(terms: Sequence[LowRank], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

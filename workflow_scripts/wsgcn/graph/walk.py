@@ -7,7 +7,7 @@ As a Chebyshev polynomial of S, which is exact to the precision of its numbers f
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigsh
 
 from wsgcn.graph.stencil import matvec
 
-Block = TypeVar("Block")  # numpy array or torch tensor
+Block = TypeVar("Block", np.ndarray, torch.Tensor)
 
 MIN_ROWS_FOR_THREADS = 16
 """Rows from which on a pool of threads pays off."""
@@ -44,9 +44,13 @@ def matrix_term(matrix: scipy.sparse.sparray) -> Polynomial:
     return Polynomial(matrix, (0.0, 1.0))
 
 
-def evaluate(coefficients: Sequence[float], product: Callable[[Block], Block], block: Block) -> Block:
-    """p(S) X as a new block, by Clenshaw's recurrence. product: S times a block, called once per degree."""
-    previous, current = 0, coefficients[-1] * block
+def evaluate(coefficients: Sequence[Any], product: Callable[[Block], Block], block: Block) -> Block:
+    """p(S) X as a new block, by Clenshaw's recurrence.
+
+    coefficients: numbers, or tensors that broadcast to the block; product: S times a block, called once per degree.
+    """
+    previous: Block | int = 0
+    current: Block = coefficients[-1] * block
     for coefficient in coefficients[-2:0:-1]:
         following = product(current)
         following *= 2
@@ -84,9 +88,11 @@ def walk_polynomial(step: scipy.sparse.sparray, steps: int, precision: float | N
     lowest = -1 if nodes < 3 else eigsh(step, 1, which="SA", tol=1e-2, v0=start, rng=0, return_eigenvectors=False)[0]
     lowest = max(-1.0, float(lowest) - 0.03)
     half, middle = (1 - lowest) / 2, (1 + lowest) / 2
-    coefficients = chebyshev.chebinterpolate(
-        lambda x: (half * x + middle) ** steps, min(steps, 8 * int(steps**0.5) + 8)
-    )
+
+    def power(x: np.ndarray) -> Any:  # numpy's own annotation asks for a scalar
+        return (half * x + middle) ** steps
+
+    coefficients = chebyshev.chebinterpolate(power, min(steps, 8 * int(steps**0.5) + 8))
     tail = np.abs(coefficients[::-1]).cumsum()[::-1]
     degree = max(1, int((tail > precision).sum()) - 1)
     mapped = (step - middle * scipy.sparse.eye_array(nodes, dtype=step.dtype)) / half

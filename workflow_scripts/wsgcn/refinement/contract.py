@@ -6,8 +6,12 @@ runs no network. Its result for an image must not depend on the other images, on
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+DEFAULT_FIELD: Any = None
+"""Of a field that the refiner does not ask for; a refiner uses the others without a check for None."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,10 @@ class RefinerInput:
 
     id: str
     keys: tuple[int, ...]
-    image: np.ndarray | None = None
-    cam: dict[str, np.ndarray] | None = None
-    network_output: dict[str, np.ndarray] | None = None
-    partial: np.ndarray | None = None
+    image: np.ndarray = DEFAULT_FIELD
+    cam: dict[str, np.ndarray] = DEFAULT_FIELD
+    network_output: dict[str, np.ndarray] = DEFAULT_FIELD
+    partial: np.ndarray = DEFAULT_FIELD
 
 
 @dataclass(frozen=True)
