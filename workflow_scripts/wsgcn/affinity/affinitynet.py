@@ -19,7 +19,7 @@ from wsgcn.affinity.pair_loss import pairwise_affinity_loss
 from wsgcn.files import IGNORE
 from wsgcn.labels.crf import CrfSettings, dense_crf
 from wsgcn.labels.scores import scores_with_background
-from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.schedule import num_steps
@@ -88,15 +88,16 @@ class AffinityNet(nn.Module):
     trained, with the batch norms' ImageNet statistics kept.
     """
 
-    def __init__(self, backbone: nn.Module):
+    def __init__(self, backbone: Backbone):
         super().__init__()
         self.backbone = backbone
         stages = [stage["num_chs"] for stage in backbone.feature_info][-3:]
-        self.stages = nn.ModuleList(
+        convolutions = [
             nn.Conv2d(inputs, outputs, 1, bias=False) for inputs, outputs in zip(stages, NUM_CHANNELS, strict=True)
-        )
+        ]
+        self.stages = nn.ModuleList(convolutions)
         self.last = nn.Conv2d(sum(NUM_CHANNELS), sum(NUM_CHANNELS), 1, bias=False)
-        for stage in self.stages:  # as in the released code: under torch's own initialisation all affinities are near 1
+        for stage in convolutions:  # as in the released code: torch's own initialisation puts all affinities near 1
             nn.init.kaiming_normal_(stage.weight)
         nn.init.xavier_uniform_(self.last.weight, gain=4)
 
@@ -119,7 +120,7 @@ class AffinityNet(nn.Module):
 def build_affinitynet(backbone: BackboneSettings, device: torch.device) -> AffinityNet:
     """AffinityNet on the configured backbone, channels last: twice as fast on a CPU."""
     model = AffinityNet(build_backbone(backbone.name, backbone.weights, output_stride=16))
-    return model.to(device, memory_format=torch.channels_last)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lists no such pair
 
 
 def train_affinitynet(

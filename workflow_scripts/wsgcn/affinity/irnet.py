@@ -19,7 +19,7 @@ from wsgcn.files import IGNORE
 from wsgcn.graph.grid import grid_size, path_maximum
 from wsgcn.labels.crf import CrfSettings, dense_crf_labels
 from wsgcn.labels.scores import label_from_cams
-from wsgcn.networks.backbone import BackboneSettings, build_backbone, normalise
+from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.schedule import num_steps
@@ -81,7 +81,7 @@ class BoundaryNet(nn.Module):
     Each stage: 1×1 convolution, GroupNorm(4), bilinear to the grid, ReLU. Only this branch is trained.
     """
 
-    def __init__(self, backbone: nn.Module):
+    def __init__(self, backbone: Backbone):
         super().__init__()
         self.backbone = backbone.requires_grad_(False).eval()
         channels = [stage["num_chs"] for stage in backbone.feature_info]

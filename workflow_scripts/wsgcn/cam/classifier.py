@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from wsgcn.cam.contract import CamInput, CamSource
 from wsgcn.data.augment import flip_and_crop, rescale
 from wsgcn.files import read_image
 from wsgcn.graph.grid import grid_size
-from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import Sampler
 from wsgcn.networks.schedule import num_steps
@@ -45,7 +46,7 @@ class CamSettings:
 class Classifier(nn.Module):
     """Backbone at output stride 16, 1×1 convolution without bias to C channels, global average pooling."""
 
-    def __init__(self, backbone: nn.Module, classes: int):
+    def __init__(self, backbone: Backbone, classes: int):
         super().__init__()
         self.backbone = backbone
         self.head = nn.Conv2d(backbone.num_features, classes, 1, bias=False)
@@ -139,7 +140,7 @@ def class_activation_maps(
     (The `keys` of IRN's files count classes from 0, ours from 1 as labels do.)
     """
     sizes = (grid_size(*image.shape[:2]), image.shape[:2])
-    sums = [0, 0]
+    sums: list[Any] = [0, 0]  # then tensors
     for scale in settings.scales:
         batch = scaled_and_flipped(image, scale, settings.flip, model.backbone, device)
         maps = unflip(model.activation(batch, classes), settings.flip)[None]

