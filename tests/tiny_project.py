@@ -27,6 +27,14 @@ def merge(base: dict, overlay: dict) -> dict:
     return base | {k: merge(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in overlay.items()}
 
 
+SMALL = {"iterations": 2, "epochs": 1, "batch": 4, "crop": 64}
+
+
+def shrink(section: dict) -> dict:
+    """A section of the config with short trainings, whatever method it is of."""
+    return {key: shrink(value) if isinstance(value, dict) else SMALL.get(key, value) for key, value in section.items()}
+
+
 def copy_workflow(folder: Path) -> None:
     """The project as a clone has it: what a run computes stays in `folder`."""
     folder.mkdir(exist_ok=True)

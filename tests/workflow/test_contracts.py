@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from configs import SETTINGS
-from tiny_project import TINY, merge
+from tiny_project import TINY, merge, shrink
 
 from wsgcn.affinity.matrices import affinity_matrix_from, node_features
 from wsgcn.cam.contract import CamInput
@@ -32,7 +32,7 @@ from wsgcn.workflow.stages import (
     affinity_training,
 )
 
-SMALL = merge(SETTINGS, {key: value for key, value in TINY.items() if key in SETTINGS})
+SMALL = merge(shrink(SETTINGS), {key: value for key, value in TINY.items() if key in SETTINGS})
 CPU = torch.device("cpu")
 CLASSES = tuple(demo_scenes.CLASSES)
 KEYS = (2, 4)

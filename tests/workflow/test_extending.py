@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 from recipes import CONFIG, ROW, SCHEMA, add_recipe, recipes
-from tiny_project import ROOT, copy_workflow, merge, snakemake, write_config
+from tiny_project import ROOT, copy_workflow, merge, shrink, snakemake, write_config
 from tiny_voc import LABEL, NAMES, draw_voc
 
 from wsgcn.data import demo_scenes
@@ -95,7 +95,7 @@ def test_methods_run_through_the_whole_workflow(tmp_path):
             experiments[f"with-{table.lower()}"] = {EXPERIMENT[table]: added_name(tmp_path, table)}
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     segmented = "with-segmentation_networks"
-    config |= {"experiments": experiments, "segmentation_for": [segmented]}
+    config = shrink(config) | {"experiments": experiments, "segmentation_for": [segmented]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     snakemake(tmp_path, *experiments)
     for name in experiments:
