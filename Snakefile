@@ -26,11 +26,6 @@ include: "rules/benchmark.smk"
 report: "rules/report/workflow.rst"
 
 
-localrules:
-    all,
-    labels,
-
-
 rule all:
     default_target: True
     input:
@@ -39,6 +34,7 @@ rule all:
         # Listed so that a lost label is computed again; other per-image files may be deleted to save space.
         PLAN.files(BASE, "partial", DATA.label),
         PLAN.files(BASE, "pseudo", DATA.label),
+    localrule: True
     message:
         "everything is complete"
 
@@ -46,6 +42,7 @@ rule all:
 rule labels:
     input:
         PLAN.files(BASE, "pseudo", DATA.label),
+    localrule: True
     message:
         "the labels are complete"
 

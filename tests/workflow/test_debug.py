@@ -37,7 +37,7 @@ def test_the_debugger_opens_at_the_error(project, results):
 
 def test_a_rule_that_is_not_there_is_named(project):
     done = run(project, "partial_unknown")
-    assert done.returncode != 0 and "partial_unknown" in done.stderr
+    assert done.returncode != 0 and "no rule is named partial_unknown" in done.stderr
 
 
 def test_options_before_the_rule_are_refused(project):

@@ -189,6 +189,7 @@ BAD = [
     # choices and names
     ("dataset__kind", "vocc", "dataset.kind: vocc must be one of demo, voc, folder; did you mean voc?"),
     ("dataset__kind", "x", "dataset.kind: x must be one of demo, voc, folder"),
+    ("dataset__kind", ["voc"], 'dataset.kind: ["voc"] is not text'),
     ("device", "gpu", "device: gpu must be one of auto, cpu, cuda"),
     ("graph__normalisation", "rows", "graph.normalisation: rows must be one of symmetric, row; did you mean row?"),
     ("refine__window", 4, "refine.window: 4 must be one of 1, 3, 5, 7, 9, 11"),

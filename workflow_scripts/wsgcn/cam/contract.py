@@ -1,7 +1,7 @@
 """What every source of class activation maps takes and gives.
 
 A source is opened in a job by `open_<source>(params, model, device)`: params are the job's, model is the path of the
-classifier's weights (None where the source has none), device is a `torch.device`.
+classifier's weights (None where the source has none), device is a `torch.device` (None for a source without network).
 """
 
 from collections.abc import Callable

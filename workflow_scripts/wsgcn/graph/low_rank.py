@@ -15,7 +15,7 @@ STAY_PROBABILITY = 0.8
 """A node is near-absorbing if a step stays there with a probability above this."""
 
 RESIDUAL_TOLERANCE = 2e-3
-"""Largest error of a low-rank form on random vectors, relative to the exact walk of them (both as Euclidean norms)."""
+"""Largest error of a low-rank form on random vectors, relative to these vectors (both as Euclidean norms)."""
 
 MAX_NNZ_PER_ROW = 100
 """Mean entries per row above which the walk of the near-absorbing nodes is no longer kept as a sparse matrix."""

@@ -29,7 +29,7 @@ def mock_snakemake(rule: str, *options: str):
     """
     from snakemake import cli
     from snakemake.dag import DAG
-    from snakemake.io import Wildcards
+    from snakemake.iocontainers import Wildcards
     from snakemake.jobs import Job
     from snakemake.script import Snakemake
     from snakemake.workflow import Workflow
@@ -72,7 +72,12 @@ def main(arguments: Sequence[str]) -> None:
     options, others = parser.parse_known_args(arguments)
     if options.rule != arguments[0]:
         parser.error("the rule must come first, before all options")
-    snakemake, script = mock_snakemake(options.rule, *others)
+    from snakemake.exceptions import UnknownRuleException
+
+    try:
+        snakemake, script = mock_snakemake(options.rule, *others)
+    except UnknownRuleException:
+        sys.exit(f"no rule is named {options.rule}; `snakemake --list` prints the names")
     os.environ[UNLOGGED_VARIABLE] = "yes"
     try:
         if options.stops:

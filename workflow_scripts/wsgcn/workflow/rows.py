@@ -100,8 +100,10 @@ class Affinity:
     ignores: tuple[str, ...] = ()
 
 
-INPUTS = {"image": "images", "cam": "cams", "affinity": "affinities", "partial": "labels"}
-"""What a refiner can read, the image itself or a stage's file (`affinity`: the chosen network's); the rule's inputs."""
+INPUTS = {"cam": "cams", "affinity": "affinities", "partial": "labels", "image": "images"}
+"""What a refiner can read, a stage's file (`affinity`: the chosen network's) or the image itself; the rule's inputs.
+
+The image is read last, so that what an earlier stage skipped keeps its reason."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _needs_root(kind: object) -> bool:
     """Whether data of a kind are read from a folder; False for a kind that the schema refuses."""
     from wsgcn.workflow.stages import READERS  # late, since tests give other registries
 
-    return kind in READERS and not READERS[kind].drawn
+    return isinstance(kind, str) and kind in READERS and not READERS[kind].drawn
 
 
 def numbers_from_text(config: dict, schema: str | Path) -> None:
