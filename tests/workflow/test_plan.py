@@ -133,7 +133,7 @@ def test_shared_stages_are_stated_for_each_experiment_that_needs_them():
         "partial_first_train_all",
         "partial_first_new_all",
     ]
-    assert not [job for job in found.batch_jobs("refined", rule="refine") if job.experiment == "first"]
+    assert not [job for job in found.batch_jobs("refined", rule=lambda settings: "refine") if job.experiment == "first"]
     assert [job.name for job in found.experiment_jobs("summary")] == [f"summary_{BASE}", "summary_second"]
 
 

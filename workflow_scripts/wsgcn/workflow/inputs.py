@@ -12,7 +12,7 @@ from wsgcn.text import shorten
 from wsgcn.workflow.check import check_images, check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
 from wsgcn.workflow.rows import load
-from wsgcn.workflow.sharing import value_of
+from wsgcn.workflow.sharing import backbone_of, value_of
 from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of, trainings_of
 
 MAX_CLASS_NAME_CHARACTERS = 100
@@ -97,11 +97,11 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
     """What `check_networks` takes, of all networks that the experiments train, each once."""
     found, segmented = [], segmented_experiments(config, experiments) if experiments else []
     for name, settings in experiments.items():
-        for stage, row in trainings_of(settings).items():
-            if row.backbone and (stage != "segmentation" or name in segmented):
-                where = row.backbone.removesuffix("backbone")
-                found.append((where, value_of(settings, row.backbone), row.stride))
-    return [network for index, network in enumerate(found) if network not in found[:index]]
+        for stage, training in trainings_of(settings).items():
+            network = backbone_of(settings, training)
+            if network and network not in found and (stage != "segmentation" or name in segmented):
+                found.append(network)
+    return found
 
 
 def _class_problems(data: Dataset) -> list[str]:

@@ -11,8 +11,6 @@ from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.request import Request, asked_experiments
 from wsgcn.workflow.stages import trainings_of
 
-Settings = Mapping[str, object]
-
 
 def rule_name(stage: str, folder: str, batch: str = "") -> str:
     """A rule's name: partial_train_01, or partial_no-entropy_train_01 for a folder of that name."""
@@ -109,15 +107,15 @@ class Plan(Layout):
 
     # Jobs
 
-    def batch_jobs(self, stage: str, rule: Callable[[Settings], str | None] | str = "") -> Iterator[Job]:
+    def batch_jobs(self, stage: str, rule: Callable[[Mapping], str] | None = None) -> Iterator[Job]:
         """A job for each batch of each folder of a stage.
 
-        rule: what its rules' names begin with, by default the stage; as a function of the settings None leaves out.
+        rule: what its rules' names begin with, from an experiment's settings; by default the stage.
         """
         for folder, experiment in self.stated_owners(stage).items():
-            first = rule(self.experiments[experiment]) if callable(rule) else rule or stage
+            first = rule(self.experiments[experiment]) if rule else stage
             for batch, ids in self.batches[self.patterns[stage].images].items():
-                if first and self.states(name := rule_name(first, folder, batch)):
+                if self.states(name := rule_name(first, folder, batch)):
                     yield Job(self, name, stage, folder, experiment, f"{stage}/{folder}{batch}", ids)
 
     def data_jobs(self, rule: str, images: Collection[str]) -> Iterator[Job]:

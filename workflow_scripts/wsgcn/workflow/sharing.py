@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsgcn.text import flatten
+from wsgcn.workflow.rows import Training
 from wsgcn.workflow.stages import dependencies, idle_settings, stages_of
 
 
@@ -31,6 +32,14 @@ def select_params(settings: Mapping, params: Mapping[str, str | tuple[str, ...]]
         else {key.rpartition(".")[2]: value_of(settings, key) for key in keys}
         for name, keys in params.items()
     }
+
+
+def backbone_of(settings: Mapping, training: Training) -> tuple[str, dict[str, Any], int] | None:
+    """Where the config names a training's backbone, for messages that go on with backbone.name or backbone.weights; the
+    backbone; its output stride. None for a network without one."""
+    if not training.backbone:
+        return None
+    return training.backbone.removesuffix("backbone"), value_of(settings, training.backbone), training.stride
 
 
 def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from wsgcn.data.dataset import Dataset
 from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
+from wsgcn.workflow.directives import training_row
 from wsgcn.workflow.plan import Job, Plan
-from wsgcn.workflow.sharing import value_of
+from wsgcn.workflow.sharing import backbone_of, value_of
 from wsgcn.workflow.stages import trainings_of
 
 
@@ -26,20 +27,15 @@ def jobs_that_train(plan: Plan, running: Collection[str]) -> Iterator[Job]:
 
 def networks_to_train(plan: Plan, running: Collection[str]) -> list[tuple[str, Mapping, int]]:
     """Of each backbone that is to be trained: where the config names it, the backbone, its output stride."""
-    found = []
-    for job in jobs_that_train(plan, running):
-        row = trainings_of(job.settings)[job.stage]
-        if row.backbone:
-            where = row.backbone.removesuffix("backbone")  # messages go on with backbone.name or backbone.weights
-            found.append((where, value_of(job.settings, row.backbone), row.stride))
-    return found
+    backbones = (backbone_of(job.settings, training_row(job)) for job in jobs_that_train(plan, running))
+    return [backbone for backbone in backbones if backbone]
 
 
 def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
     """A sentence for each training with so few steps that its network hardly learns."""
     found = []
     for job in jobs_that_train(plan, running):
-        key = trainings_of(job.settings)[job.stage].params.get("settings")
+        key = training_row(job).params.get("settings")
         training = value_of(job.settings, key) if isinstance(key, str) else None
         if not isinstance(training, Mapping) or not {"epochs", "batch"} <= training.keys():
             continue  # it counts its steps otherwise
