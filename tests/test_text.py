@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsgcn.text import hint, metric_part, printable, shorten
+from wsgcn.text import flatten, hint, metric_part, printable, shorten
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,7 @@ def test_hints_name_the_most_similar_name():
 def test_metric_part_keeps_what_mlflow_accepts():
     assert metric_part("traffic light-2_b") == "traffic light-2_b"
     assert metric_part("a/b.c:d%") == "a_b_c_d_"
+
+
+def test_flatten():
+    assert flatten({"a": {"b": {"c": [1]}, "d": 2}, "e": 3}) == {"a.b.c": [1], "a.d": 2, "e": 3}

@@ -4,7 +4,6 @@ import copy
 import datetime
 import functools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -331,28 +330,3 @@ def test_every_key_is_described_and_required():
         if "properties" in part and part.get("type") == "object":
             assert part["additionalProperties"] is False and part["required"] == list(part["properties"])
         stack += [value for value in part.values() if isinstance(value, dict)]
-
-
-def test_flatten():
-    assert flatten({"a": {"b": {"c": [1]}, "d": 2}, "e": 3}) == {"a.b.c": [1], "a.d": 2, "e": 3}
-
-
-def test_the_conda_environment_has_the_same_pins():
-    requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
-    environment = yaml.safe_load((ROOT / "envs/wsgcn.yaml").read_text())
-    assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
-
-
-def test_voc2012_has_the_values_of_the_paper_in_the_comments():
-    config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
-    sections, compared = [], 0
-    for line in (ROOT / "config.yaml").read_text().splitlines():
-        key = re.match(r"( *)(\w+):", line)
-        if key:
-            sections[len(key[1]) // 2 :] = [key[2]]
-            if paper := re.search(r"papers?: ([\d.]+(?![\d.]|, | to | and )|resnet\d+)", line):
-                assert str(config[".".join(sections)]) == str(yaml.safe_load(paper[1])), line
-                compared += 1
-    assert compared > 30
-    paper = flatten(read(ROOT / "config.yaml")["experiments"]["paper-settings"])
-    assert {key: config[key] for key in paper} == paper

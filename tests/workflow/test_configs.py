@@ -1,0 +1,34 @@
+"""The config files and environments of the project, against each other."""
+
+import re
+
+import yaml
+from configs import ROOT
+from tiny_project import merge
+
+from wsgcn.text import flatten
+
+
+def read(path):
+    return yaml.safe_load(path.read_text())
+
+
+def test_the_conda_environment_has_the_same_pins():
+    requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
+    environment = yaml.safe_load((ROOT / "envs/wsgcn.yaml").read_text())
+    assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
+
+
+def test_voc2012_has_the_values_of_the_paper_in_the_comments():
+    config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
+    sections, compared = [], 0
+    for line in (ROOT / "config.yaml").read_text().splitlines():
+        key = re.match(r"( *)(\w+):", line)
+        if key:
+            sections[len(key[1]) // 2 :] = [key[2]]
+            if paper := re.search(r"papers?: ([\d.]+(?![\d.]|, | to | and )|resnet\d+)", line):
+                assert str(config[".".join(sections)]) == str(yaml.safe_load(paper[1])), line
+                compared += 1
+    assert compared > 30
+    paper = flatten(read(ROOT / "config.yaml")["experiments"]["paper-settings"])
+    assert {key: config[key] for key in paper} == paper
