@@ -1,13 +1,15 @@
 # `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests.
-# CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores.
+# CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores. PYTHON=python3.13 names the Python
+# of .venv, TORCH=cpu takes the smaller PyTorch that has no CUDA.
 
-PYTHON ?= python3
+PYTHON ?=
+TORCH ?=
 CORES ?= all
 CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run test coverage lint bench ui clean
+.PHONY: run test coverage lint bench ui lock clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -34,15 +36,27 @@ ui: .venv/installed
 	@echo "Open http://127.0.0.1:5000 and choose a data set; its page links to the table of experiments."
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
 
-.venv/installed: envs/requirements.txt pyproject.toml
-	@echo "Installing into .venv, 7 GB with PyTorch: a few minutes."
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --editable .
-	touch $@
+# The stamps come last, so that an interrupted installation is continued.
+.venv/installed: envs/lock.txt envs/install.sh pyproject.toml $(TORCH:%=.venv/torch-%)
+	@PYTHON="$(PYTHON)" envs/install.sh
+	@touch $@
 
-.venv/installed-dev: .venv/installed
-	.venv/bin/pip install --quiet --editable .[dev]
-	touch $@
+.venv/installed-dev: .venv/installed envs/lock-dev.txt
+	@PYTHON="$(PYTHON)" envs/install.sh dev
+	@touch $@
+
+# Whoever changes to this PyTorch starts again, to be rid of CUDA. Later installations keep to it.
+.venv/torch-cpu:
+	rm -rf .venv
+	@mkdir .venv && touch $@
+
+# For after a change of envs/requirements.txt or pyproject.toml. All other pins stay, but with UPGRADE=1.
+LOCK = .venv/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
+lock: .venv/installed-dev
+	$(LOCK) envs/requirements.txt --output-file envs/lock.txt
+	$(LOCK) pyproject.toml --extra dev --constraints envs/lock.txt \
+		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' envs/lock.txt) --output-file envs/lock-dev.txt
 
 clean:
 	rm -rf results/demo
