@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs into .venv what the lock files pin: `envs/install.sh` what the workflow needs, `envs/install.sh dev` the tools of
-# the tests on top. The Makefile calls it; it can be called again at any time, also after an interruption.
+# Installs into .venv what the lock files pin: `envs/install.sh` what the workflow needs, `envs/install.sh dev` the tools
+# of the tests on top. The Makefile calls it; it can be called again at any time, also after an interruption.
 # PYTHON names the interpreter. Where .venv/torch-cpu exists, PyTorch comes without CUDA.
 set -eu
 cd "$(dirname "$0")/.."
@@ -75,9 +75,9 @@ get_uv() {
     if pip_install --require-hashes --only-binary :all: --requirement .venv/lock-uv.txt; then uv=.venv/bin/uv; fi
 }
 
-# Nothing is compiled to bytecode, since jobs import few of all these modules. CC=true lets immutables, which has no wheel
-# for Python 3.14, be installed without its part in C, so that no compiler is needed. Where uv cannot download, pip may:
-# it has a configuration of its own, with mirrors and certificates.
+# Nothing is compiled to bytecode, since jobs import few of all these modules. CC=true lets immutables, which has no
+# wheel for Python 3.14, be installed without its part in C, so that no compiler is needed. Where uv cannot download,
+# pip may: it has a configuration of its own, with mirrors and certificates.
 install_locked() {
     set -- --no-deps --require-hashes --requirement "$1"
     (
@@ -95,7 +95,7 @@ install_torch_for_cpus() {
 
 install_runtime() {
     if [ -e .venv/torch-cpu ]; then size=2; else size=6.5; fi
-    echo "Installing into .venv, $size GB with PyTorch: one to three minutes."
+    echo "Installing into .venv, $size GB with PyTorch: a minute or two, and the download."
     lock=envs/lock.txt
     if [ -e .venv/torch-cpu ]; then
         install_torch_for_cpus
@@ -114,7 +114,7 @@ install_dev() {
     log=.venv/pydensecrf.log
     pip_install --editable '.[pydensecrf]' >$log 2>&1 || true
     if ! .venv/bin/python -c 'import pydensecrf.densecrf' 2>>$log; then
-        echo "No pydensecrf: it needs Python 3.12 or older and a C++ compiler. The tests that compare with it are skipped."
+        echo "No pydensecrf: it needs Python 3.12 or older and a C++ compiler. Tests that compare with it are skipped."
     fi
 }
 
