@@ -106,7 +106,8 @@ install_runtime() {
     pip_install --no-deps --no-build-isolation --editable .
     # What most jobs import is compiled here, also where PYTHONDONTWRITEBYTECODE would let every job compile it again.
     PYTHONDONTWRITEBYTECODE= .venv/bin/python -c "
-import matplotlib.pyplot, mlflow, numba, pandas, scipy.sparse.linalg, snakemake.cli, timm, torch, wsgcn"
+import jinja2, jsonschema, matplotlib.pyplot, mlflow.store.tracking.sqlalchemy_store, numba, pandas, pygments.formatters
+import scipy.sparse.linalg, snakemake.cli, timm, torch, wsgcn"
 }
 
 install_dev() {
