@@ -20,6 +20,7 @@ for affinity, row in AFFINITIES.items():
             conda:
                 ENVIRONMENT
             resources:
+                **CRF,
                 method=row.label,
             params:
                 **label_params(job, affinity),

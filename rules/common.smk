@@ -73,6 +73,7 @@ TRAINING_CORES = ALL_CORES if GPU else min(ALL_CORES, config["training_threads"]
 # Resources, since unlike parameters they make no finished job rerun. The resource `method` is the function that a job
 # of a registry's row calls.
 NETWORK = {"gpu": GPU, "device": config["device"]}
+CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 

@@ -17,6 +17,8 @@ for job in PLAN.batch_jobs("partial"):
             job.benchmark
         conda:
             ENVIRONMENT
+        resources:
+            **CRF,
         params:
             ids=job.ids,
             settings=job.settings["partial"],

@@ -17,6 +17,8 @@ for job in PLAN.batch_jobs("pseudo"):
             job.benchmark
         conda:
             ENVIRONMENT
+        resources:
+            **CRF,
         params:
             **PLAN.full_sizes(job.ids),
             ids=job.ids,

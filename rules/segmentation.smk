@@ -50,6 +50,7 @@ for job in PLAN.batch_jobs("predict"):
             ENVIRONMENT
         resources:
             **NETWORK,
+            **CRF,
             method=segmentation_row(job.settings).open,
         params:
             **predict_params(job),

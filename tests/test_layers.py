@@ -19,7 +19,7 @@ MODULES = {
     for path in sorted(LIBRARY.rglob("*.py"))
     if path.name != "__init__.py"
 }
-GROUND = ("files", "text", "sections")
+GROUND = ("files", "text", "sections", "compiled")
 FLOORS = [  # from the ground up; a wing imports itself and those of lower floors
     GROUND,
     ("graph", "data"),

@@ -6,10 +6,10 @@ diagonal, without index arrays: three times as fast as CSR on a CPU. The matrix 
 
 from collections.abc import Callable, Iterable
 
-import numba
 import numpy as np
 import scipy.sparse
 
+from wsgcn.compiled import njit
 from wsgcn.graph.grid import pair_slices
 
 
@@ -50,7 +50,7 @@ TILE_NODES = 1024
 """Nodes of a result that stay in a core's first cache while all diagonals are added to them."""
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _add_product(data, offsets, row, result):
     nodes, count = len(row), len(offsets)
     for start in range(0, nodes, TILE_NODES):
@@ -66,7 +66,7 @@ def _add_product(data, offsets, row, result):
                 k += 1
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _add_four(data, offsets, k, row, start, result):
     a, b, c, d = start + offsets[k], start + offsets[k + 1], start + offsets[k + 2], start + offsets[k + 3]
     n = len(result)
@@ -81,7 +81,7 @@ def _add_four(data, offsets, k, row, start, result):
         result[i] += data_a[i] * row_a[i] + data_b[i] * row_b[i] + data_c[i] * row_c[i] + data_d[i] * row_d[i]
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _add_one(diagonal, row, result):
     for i in range(len(result)):
         result[i] += diagonal[i] * row[i]

@@ -1,10 +1,14 @@
-"""Dense CRF (Krähenbühl & Koltun, NIPS 2011) behind one wrapper that checks what pydensecrf does not."""
+"""The dense CRF [Krähenbühl & Koltun 2011] behind functions that check their input, whatever computes it."""
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
-import pydensecrf.densecrf as densecrf
-from pydensecrf.utils import unary_from_labels, unary_from_softmax
+
+MIN_PROBABILITY = 1e-5
+BACKENDS = {"numba": "wsgcn.labels.crf_numba", "pydensecrf": "wsgcn.labels.crf_pydensecrf"}
+"""Modules whose `infer(image, log_scores, settings)` computes a CRF. Their results are equal to the last bit."""
+DEFAULT_BACKEND = "numba"
 
 
 @dataclass(frozen=True)
@@ -19,27 +23,46 @@ class CrfSettings:
     bilateral_compat: float
 
 
+_process = {"backend": DEFAULT_BACKEND}
+
+
+def use_backend(name: str) -> None:
+    """Have this process compute its CRFs with one of `BACKENDS`. Raises ValueError where there is none of that name."""
+    if name not in BACKENDS:
+        raise ValueError(f"{name} computes no CRF, but {' and '.join(BACKENDS)} do")
+    _process["backend"] = name
+
+
 def dense_crf(image: np.ndarray, scores: np.ndarray, settings: CrfSettings) -> np.ndarray:
     """Mean-field inference over the pixels of `image`.
 
-    image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (they are divided by their sum;
-    the unary is -log of that, clipped at 1e-5). Returns float32 [L, H, W] that sums to one over L. Raises ValueError
-    where shapes or dtypes do not fit, FloatingPointError where scores are not finite.
+    image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (they are divided by their sum
+    and clipped at 1e-5). Returns float32 [L, H, W] that sums to one over L. Raises ValueError where shapes or dtypes do
+    not fit, FloatingPointError where scores are not finite. Further CRFs on the same image start faster.
     """
     _check(image, scores.shape[1:])
     if not np.isfinite(scores).all():
         raise FloatingPointError("the scores for the CRF are not finite")
-    probabilities = scores / scores.sum(0).clip(1e-5)
-    return _infer(image, unary_from_softmax(probabilities), settings)
+    probabilities = scores / scores.sum(0).clip(MIN_PROBABILITY)
+    return _infer(image, np.log(probabilities.clip(MIN_PROBABILITY, 1)).astype(np.float32), settings)
 
 
 def dense_crf_labels(
     image: np.ndarray, label: np.ndarray, num_labels: int, certainty: float, settings: CrfSettings
 ) -> np.ndarray:
-    """The same on hard labels [H, W] in 0..num_labels-1 that are right with probability `certainty`."""
+    """The same on hard labels [H, W] in 0..num_labels-1 that are right with probability `certainty`, in 0..1.
+
+    Raises ValueError where a label or the certainty is out of its range, too.
+    """
     _check(image, label.shape)
-    unary = unary_from_labels(label.astype(np.int64), num_labels, certainty, zero_unsure=False)
-    return _infer(image, unary, settings)
+    if not 0 < certainty < 1:
+        raise ValueError(f"the certainty of labels for the CRF is {certainty}, not between 0 and 1")
+    if label.size and not 0 <= label.min() <= label.max() < num_labels:
+        raise ValueError(f"labels for the CRF are {label.min()} to {label.max()}, not 0 to {num_labels - 1}")
+    others = (1 - certainty) / max(1, num_labels - 1)
+    right = np.arange(num_labels)[:, None, None] == label
+    log_scores = np.asarray(np.where(right, np.log(certainty), np.log(others)), np.float32)
+    return _infer(image, log_scores, settings)
 
 
 def _check(image: np.ndarray, size: tuple[int, ...]) -> None:
@@ -49,16 +72,8 @@ def _check(image: np.ndarray, size: tuple[int, ...]) -> None:
         raise ValueError(f"the CRF's image is {image.shape[:2]}, its scores are {tuple(size)}")
 
 
-def _infer(image: np.ndarray, unary: np.ndarray, settings: CrfSettings) -> np.ndarray:
-    height, width = image.shape[:2]
-    field = densecrf.DenseCRF2D(width, height, len(unary))
-    # pydensecrf reads the raw buffers: contiguous, float32, and writable even where it only reads.
-    field.setUnaryEnergy(np.require(unary, np.float32, ["C", "W"]))
-    field.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_compat)
-    field.addPairwiseBilateral(
-        sxy=settings.bilateral_sxy,
-        srgb=settings.bilateral_srgb,
-        rgbim=np.require(image, np.uint8, ["C", "W"]),
-        compat=settings.bilateral_compat,
-    )
-    return np.array(field.inference(settings.iterations), np.float32).reshape(len(unary), height, width)
+def _infer(image: np.ndarray, log_scores: np.ndarray, settings: CrfSettings) -> np.ndarray:
+    """Probabilities float32 [L, H, W] from log scores float32 [L, H, W]."""
+    backend = importlib.import_module(BACKENDS[_process["backend"]])
+    flat = np.ascontiguousarray(log_scores.reshape(len(log_scores), -1))
+    return backend.infer(np.ascontiguousarray(image), flat, settings).reshape(log_scores.shape)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from wsgcn.data.dataset import LISTS, Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
 from wsgcn.files import why_no_file, why_no_weights
+from wsgcn.labels.crf import DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_images, check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
@@ -49,7 +51,7 @@ def read_inputs(
         data = read_dataset(section, config["seed"], own)
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
-    problems += _weight_problems(config, experiments)
+    problems += _weight_problems(config, experiments) + _crf_problems(config)
     if data:
         if not READERS[section["kind"]].drawn:  # a drawn data set has its images later
             images = data.images.values()
@@ -91,6 +93,16 @@ def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> lis
     """A sentence for each file of initial weights that is not there."""
     weights = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
     return [f"{where}backbone.weights: {why}" for where, path in weights if (why := why_no_weights(path))]
+
+
+def _crf_problems(config: Mapping) -> list[str]:
+    """A sentence if what is to compute the dense CRFs is not there."""
+    backend = config.get("crf_backend", DEFAULT_BACKEND)
+    if backend == DEFAULT_BACKEND or find_spec(backend):
+        return []
+    return [
+        f"crf_backend: {backend} is not installed: `.venv/bin/pip install -e .[{backend}]`, or take {DEFAULT_BACKEND}"
+    ]
 
 
 def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, dict[str, Any], int]]:

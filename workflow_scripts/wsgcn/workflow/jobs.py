@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from wsgcn.data.augment import resize_label
 from wsgcn.files import Skipped, atomic_write, write_skipped
+from wsgcn.labels.crf import use_backend
 from wsgcn.workflow.provenance import environment_tags
 from wsgcn.workflow.recovery import keep_lock
 
@@ -74,6 +75,8 @@ def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
     The table has a row per image that was not skipped, with the tags of `provenance.environment_tags`.
     """
     ids, rows, tags = job.params.ids, [], environment_tags(job)
+    if "crf" in tags:
+        use_backend(tags["crf"])
     with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
         for start in range(0, len(ids), size):
             indices, started = range(start, min(start + size, len(ids))), time.perf_counter()

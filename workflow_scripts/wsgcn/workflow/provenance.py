@@ -19,12 +19,17 @@ def source_hash() -> str:
 
 
 def environment_tags(job) -> dict[str, str]:
-    """What computes a Snakemake job: `code`, `torch` and, for a job with a network, `device` (cpu or cuda)."""
+    """What computes a Snakemake job: `code` and `torch`.
+
+    For a job with a network also `device` (cpu or cuda), for one with dense CRFs `crf`, their backend.
+    """
     tags = {"code": source_hash(), "torch": version("torch")}
     if device := job.resources.get("device"):
         from wsgcn.networks.device import pick_device  # imports torch, which takes seconds and only some jobs need
 
         tags["device"] = pick_device(device).type
+    if backend := job.resources.get("crf_backend"):
+        tags["crf"] = backend
     return tags
 
 
