@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from slow_crf import slow_crf
 
 from wsgcn.labels.crf import dense_crf, dense_crf_labels
 
@@ -49,11 +50,22 @@ def mean_field_loop(image, scores, settings):
     ids=str,
 )
 def test_dense_crf_matches_naive_mean_field(change, picture, scores, crf_settings):
-    """pydensecrf's lattice filter approximates the kernels, so the probabilities agree on average only."""
+    """The lattice's filter approximates the kernels, so the probabilities agree on average only."""
     settings = replace(crf_settings, **({"iterations": 2} | change))
     found, expected = dense_crf(picture, scores, settings), mean_field_loop(picture, scores, settings)
     assert abs(found - expected).mean() < 0.04
     assert (found.argmax(0) == expected.argmax(0)).mean() > 0.93
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 6])
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)], ids=str)
+def test_dense_crf_matches_its_slow_version(labels, size, picture, rng, crf_settings):
+    scores = rng.random((labels, *size)) + 0.1
+    scores /= scores.sum(0)
+    image = np.ascontiguousarray(picture[2 : 2 + size[0], 5 : 5 + size[1]])
+    # no points on the border of a simplex, where either neighbour would be right
+    settings = replace(crf_settings, gaussian_sxy=1.37, bilateral_sxy=5.3, bilateral_srgb=9.1)
+    np.testing.assert_allclose(dense_crf(image, scores, settings), slow_crf(image, scores, settings), atol=2e-5)
 
 
 def test_no_iteration_returns_the_scores(picture, scores, crf_settings):
@@ -151,6 +163,25 @@ def test_wrong_scores_are_refused(axes, picture, scores, crf_settings):
         dense_crf(picture, scores.transpose(axes), crf_settings)
     with pytest.raises(ValueError, match="its scores are"):
         dense_crf(picture, scores[0], crf_settings)
+
+
+@pytest.mark.parametrize("wrong", [4, 255, -1])
+def test_labels_out_of_range_are_refused(wrong, picture, crf_settings):
+    label = np.zeros(picture.shape[:2], int)
+    label[2, 3] = wrong
+    with pytest.raises(ValueError, match=r"labels for the CRF are .*, not 0 to 3"):
+        dense_crf_labels(picture, label, 4, 0.7, crf_settings)
+
+
+@pytest.mark.parametrize("certainty", [0, 1, 1.5, np.nan])
+def test_a_certainty_out_of_range_is_refused(certainty, picture, crf_settings):
+    with pytest.raises(ValueError, match="certainty"):
+        dense_crf_labels(picture, np.zeros(picture.shape[:2], int), 2, certainty, crf_settings)
+
+
+def test_a_single_label_is_certain(picture, crf_settings):
+    found = dense_crf_labels(picture, np.zeros(picture.shape[:2], np.uint8), 1, 0.7, crf_settings)
+    np.testing.assert_array_equal(found, np.ones((1, *picture.shape[:2])))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

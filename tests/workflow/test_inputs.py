@@ -36,6 +36,15 @@ def test_what_is_fine_is_read(config, tmp_path):
     assert not (tmp_path / "results").exists()  # nothing was opened
 
 
+def test_a_crf_backend_that_is_not_installed_is_a_problem(config, tmp_path, monkeypatch):
+    config["crf_backend"] = "pydensecrf"
+    monkeypatch.setattr("wsgcn.workflow.inputs.find_spec", lambda name: True)
+    read_inputs(config, SCHEMA, tmp_path / "results")
+    monkeypatch.setattr("wsgcn.workflow.inputs.find_spec", lambda name: None)
+    [found] = problems(config, tmp_path)
+    assert found == "crf_backend: pydensecrf is not installed: `.venv/bin/pip install -e .[pydensecrf]`, or take numba"
+
+
 def test_missing_images_stop_all_or_are_left_out(config, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no image")
     (tmp_path / "c.png").unlink()

@@ -51,7 +51,10 @@ def build_lattice(features: np.ndarray) -> Lattice:
         raise ValueError(f"a lattice's points have 1 to {MAX_FEATURES} features, not {dimensions}")
     if points % 4:
         features = np.pad(features, ((0, 0), (0, 1)))
-    vertices, weights, neighbours = _build(features)
+    # The vertex before another along an axis has d more in that coordinate and 1 less in all others. From one vertex
+    # of a simplex to the next it is the other way round.
+    before = (dimensions + 1) * np.eye(dimensions + 1, dtype=np.int64) - 1
+    vertices, weights, neighbours = _build(features, _words(before[:dimensions]), _words(-before[:dimensions]))
     return Lattice(vertices[:points], weights[:points], neighbours)
 
 
@@ -63,6 +66,14 @@ _SHORT = np.uint64(0xFFFF)
 _HALF = np.uint64(32)
 _NUMBER = np.uint64(0xFFFFFFFF)
 _ZERO = np.uint64(0)
+
+
+def _words(coordinates: np.ndarray) -> np.ndarray:
+    """The two words of vertices with int64 coordinates [d, n]: uint64 [n, 2]."""
+    shorts = np.zeros((MAX_FEATURES, coordinates.shape[1]), np.uint64)
+    shorts[: len(coordinates)] = coordinates.astype(np.uint16)
+    shifts = np.arange(0, 64, 16, dtype=np.uint64)[:, None]
+    return np.stack([np.bitwise_or.reduce(shorts[:4] << shifts, axis=0), shorts[4]], 1)
 
 
 @njit
@@ -129,44 +140,42 @@ def _lift(features, start, count, nearest, rank, difference, lifted):
     up, inverse = np.float32(d + 1), np.float32(1) / np.float32(d + 1)
     zero, one = np.float32(0), np.float32(1)
     spread = np.float32(np.sqrt(2.0 / 3.0) * (d + 1))  # the standard deviation of the filter
-    total, rounds = lifted[d + 1], nearest[d + 1]
-    total[:count], rounds[:count] = zero, zero
+    total = rounds = d + 1  # rows of their own
+    for c in range(count):
+        lifted[total, c], nearest[rounds, c] = zero, zero
     for j in range(d, 0, -1):
-        feature, coordinate = features[j - 1, start : start + count], lifted[j]
         scale, factor = np.float32(1.0 / np.sqrt(np.float64((j + 1) * j)) * np.float64(spread)), np.float32(j)
         for c in range(count):
-            scaled = feature[c] * scale
-            coordinate[c] = total[c] - factor * scaled
-            total[c] += scaled
-    lifted[0, :count] = total[:count]
+            scaled = features[j - 1, start + c] * scale
+            lifted[j, c] = lifted[total, c] - factor * scaled
+            lifted[total, c] += scaled
+    for c in range(count):
+        lifted[0, c] = lifted[total, c]
     for i in range(d + 1):
-        coordinate, near, away, place = lifted[i], nearest[i], difference[i], rank[i]
         for c in range(count):
-            rounded = np.rint(inverse * coordinate[c])
-            near[c] = rounded * up
-            rounds[c] += rounded
-            away[c] = coordinate[c] - near[c]
-            place[c] = zero
+            rounded = np.rint(inverse * lifted[i, c])
+            nearest[i, c] = rounded * up
+            nearest[rounds, c] += rounded
+            difference[i, c] = lifted[i, c] - nearest[i, c]
+            rank[i, c] = zero
     for i in range(d):
         for j in range(i + 1, d + 1):
-            away, other, place, other_place = difference[i], difference[j], rank[i], rank[j]
             for c in range(count):
-                before = one if away[c] < other[c] else zero
-                place[c] += before
-                other_place[c] += one - before
+                before = one if difference[i, c] < difference[j, c] else zero
+                rank[i, c] += before
+                rank[j, c] += one - before
     for i in range(d + 1):  # back onto the hyperplane, where rounding has left it
-        coordinate, near, away, place = lifted[i], nearest[i], difference[i], rank[i]
         for c in range(count):
-            moved = place[c] + rounds[c]
+            moved = rank[i, c] + nearest[rounds, c]
             shift = up if moved < zero else (-up if moved >= up else zero)
-            place[c] = moved + shift
-            near[c] += shift
-            away[c] = (coordinate[c] - near[c]) * inverse
+            rank[i, c] = moved + shift
+            nearest[i, c] += shift
+            difference[i, c] = (lifted[i, c] - nearest[i, c]) * inverse
 
 
 @njit
-def _build(features):
-    """`Lattice`'s arrays."""
+def _build(features, before, after):
+    """`Lattice`'s arrays. before, after: words [d + 1, 2] to add to a vertex's for one that is a step away."""
     d, points = features.shape
     vertices, weights = np.empty((points, d + 1), np.uint32), np.empty((points, d + 1), np.float32)
     keys = np.empty((points * (d + 1) + 1, 2), np.uint64)
@@ -174,10 +183,6 @@ def _build(features):
     filled = 0
     lifted, nearest = np.empty((d + 2, CHUNK_POINTS), np.float32), np.empty((d + 2, CHUNK_POINTS), np.float32)
     rank, difference = np.empty((d + 1, CHUNK_POINTS), np.float32), np.empty((d + 1, CHUNK_POINTS), np.float32)
-    # From one vertex of a simplex to the next every coordinate grows by 1, but the one in turn falls by d.
-    step, steps = np.ones((d + 1, d + 1)) - (d + 1) * np.eye(d + 1), np.empty((d + 1, 2), np.uint64)
-    for i in range(d + 1):
-        steps[i, 0], steps[i, 1] = _pack(step, d, i)
     turn, ordered = np.zeros(d + 1, np.int64), np.zeros(d + 1, np.float32)
     last, numbers = np.zeros((d + 1, 2), np.uint64), np.zeros(d + 1, np.uint32)
     for start in range(0, points, CHUNK_POINTS):
@@ -204,18 +209,18 @@ def _build(features):
                     else:
                         numbers[r] = table[slot] & _NUMBER
                 vertices[p, r] = numbers[r]
-                first = _add_shorts(first, steps[turn[d - r], 0])
-                second = (second + steps[turn[d - r], 1]) & _SHORT
+                first = _add_shorts(first, after[turn[d - r], 0])
+                second = (second + after[turn[d - r], 1]) & _SHORT
             weights[p, 0] = ordered[d] + (np.float32(1) - ordered[0])
             for r in range(1, d + 1):
                 weights[p, r] = ordered[d - r] - ordered[d - r + 1]
     neighbours = np.zeros((d + 1, filled + 1, 2), np.uint32)
     for axis in range(d + 1):
-        first, second = _pack(-step, d, axis)
+        first, second = before[axis, 0], before[axis, 1]
         for v in range(1, filled + 1):
             slot, _ = _slot(table, keys, _add_shorts(keys[v, 0], first), (keys[v, 1] + second) & _SHORT)
-            before = table[slot] & _NUMBER
-            if before != _ZERO:
-                neighbours[axis, v, 0] = before
-                neighbours[axis, before, 1] = v
+            number = table[slot] & _NUMBER
+            if number != _ZERO:
+                neighbours[axis, v, 0] = number
+                neighbours[axis, number, 1] = v
     return vertices, weights, neighbours

@@ -93,7 +93,8 @@ def _iterate(log_scores, labels, gaussian, bilateral, iterations):
         for start in range(np.uint64(0), points, np.uint64(CHUNK_POINTS)):
             stop = min(start + np.uint64(CHUNK_POINTS), points)
             used = (stop - start) * width
-            chunk[:used] = log_scores[start * width : stop * width]
+            for i in range(used):
+                chunk[i] = log_scores[start * width + i]
             if iteration > 0:
                 _slice(near, gaussian, start, stop, width, labels, chunk)
                 _slice(far, bilateral, start, stop, width, labels, chunk)
@@ -103,7 +104,9 @@ def _iterate(log_scores, labels, gaussian, bilateral, iterations):
                 _splat(chunk, gaussian, start, stop, width, next_near)
                 _splat(chunk, bilateral, start, stop, width, next_far)
             else:
-                result[start:stop] = chunk[:used].reshape((stop - start, width))[:, :labels]
+                for p in range(start, stop):
+                    for k in range(labels):
+                        result[p, k] = chunk[(p - start) * width + np.uint64(k)]
         near, next_near, far, next_far = next_near, near, next_far, far
     return result
 
