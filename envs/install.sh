@@ -105,9 +105,7 @@ install_runtime() {
     install_locked $lock
     pip_install --no-deps --no-build-isolation --editable .
     # What most jobs import is compiled here, also where PYTHONDONTWRITEBYTECODE would let every job compile it again.
-    PYTHONDONTWRITEBYTECODE= .venv/bin/python -c "
-import jinja2, jsonschema, matplotlib.pyplot, mlflow.store.tracking.sqlalchemy_store, numba, pandas, pygments.formatters
-import scipy.sparse.linalg, snakemake.cli, timm, torch, wsgcn"
+    PYTHONDONTWRITEBYTECODE= .venv/bin/python envs/warm_up.py
 }
 
 install_dev() {

@@ -9,17 +9,17 @@ import torch
 from pair_losses import TERMS
 from PIL import Image
 
-from wsgcn.affinity import affinitynet
+from wsgcn.affinity import training_labels
 from wsgcn.affinity.affinitynet import (
     AffinityNet,
     affinity_features,
     build_affinitynet,
-    label_for_affinitynet,
     open_affinitynet,
     train_affinitynet,
 )
 from wsgcn.affinity.matrices import feature_affinity, resample_to_grid
 from wsgcn.affinity.pair_loss import pairwise_affinity_loss
+from wsgcn.affinity.training_labels import label_for_affinitynet
 from wsgcn.files import write_label
 from wsgcn.networks.backbone import normalise
 
@@ -50,7 +50,7 @@ def test_label_for_affinitynet_matches_naive_loop(rng, monkeypatch, crf_settings
         calls.append(arguments)
         return arguments[1]
 
-    monkeypatch.setattr(affinitynet, "dense_crf", unchanged_scores)
+    monkeypatch.setattr(training_labels, "dense_crf", unchanged_scores)
     cams = (rng.random((2, 12, 13)) ** 3).astype(np.float32)
     low, high = np.zeros((12, 13), int), np.zeros((12, 13), int)
     for y, x in np.ndindex(12, 13):
@@ -73,7 +73,7 @@ def test_label_combines_both_crfs(monkeypatch, crf_settings):
         alpha = round(math.log(scores[0, 0, 0], 0.5))
         return np.eye(3)[[winners[alpha]]].transpose(2, 0, 1)
 
-    monkeypatch.setattr(affinitynet, "dense_crf", crf)
+    monkeypatch.setattr(training_labels, "dense_crf", crf)
     label = label_for_affinitynet(np.zeros((1, 6, 3), np.uint8), cams, [4, 7], SETTINGS | {"crf": crf_settings})
     assert label.tolist() == [[4, 7, 255, 0, 0, 0]]
     np.testing.assert_array_equal(label, naive_label(cams, np.array([winners[2]]), np.array([winners[8]]), [4, 7]))

@@ -8,16 +8,16 @@ import torch
 from pair_losses import TERMS, naive_losses, values_of
 from PIL import Image
 
-from wsgcn.affinity import irnet
+from wsgcn.affinity import training_labels
 from wsgcn.affinity.irnet import (
     BoundaryNet,
     affinity_loss,
     boundary_and_features,
     build_boundary_net,
-    label_for_irnet,
     open_boundary_net,
     train_boundary,
 )
+from wsgcn.affinity.training_labels import label_for_irnet
 from wsgcn.files import write_label
 
 SIZES = [(64, 64), (50, 71), (33, 40)]
@@ -79,7 +79,7 @@ def test_label_for_irnet_matches_naive_loop(rng, monkeypatch, crf_settings):
         assert (certainty, crf) == (0.7, expected_crf)
         return np.eye(num_labels)[label].transpose(2, 0, 1)
 
-    monkeypatch.setattr(irnet, "dense_crf_labels", one_hot)
+    monkeypatch.setattr(training_labels, "dense_crf_labels", one_hot)
     cams = rng.random((2, 12, 13)).astype(np.float32) ** 3
     expected = np.full((12, 13), 255)
     for y, x in np.ndindex(12, 13):
@@ -96,7 +96,7 @@ def test_label_for_irnet_matches_naive_loop(rng, monkeypatch, crf_settings):
 def test_background_needs_both_crfs(monkeypatch, crf_settings):
     """A class by the CRF of the low score alone is 255; a class by that of the high score is that class."""
     winners = iter([[1, 0, 1, 0], [1, 1, 0, 0]])  # of the high score's CRF, then of the low one's
-    monkeypatch.setattr(irnet, "dense_crf_labels", lambda *_: np.eye(2)[[next(winners)]].transpose(2, 0, 1))
+    monkeypatch.setattr(training_labels, "dense_crf_labels", lambda *_: np.eye(2)[[next(winners)]].transpose(2, 0, 1))
     settings = SETTINGS | {"crf": crf_settings}
     label = label_for_irnet(np.zeros((1, 4, 3), np.uint8), np.zeros((1, 1, 4)), [7], settings)
     assert label.tolist() == [[7, 255, 7, 0]]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from configs import CONFIG
 
-from wsgcn.affinity.affinitynet import AffinityNet, affinity_features, label_for_affinitynet
-from wsgcn.affinity.irnet import BoundaryNet, boundary_and_features, label_for_irnet
+from wsgcn.affinity.affinitynet import AffinityNet, affinity_features
+from wsgcn.affinity.irnet import BoundaryNet, boundary_and_features
 from wsgcn.affinity.matrices import affinity_matrix_from, node_features
+from wsgcn.affinity.training_labels import label_for_affinitynet, label_for_irnet
 from wsgcn.cam.classifier import CamSettings, Classifier, class_activation_maps
 from wsgcn.data.augment import resize
 from wsgcn.files import IGNORE

@@ -16,9 +16,6 @@ from torch import nn
 from wsgcn.affinity.contract import AffinityOutput
 from wsgcn.affinity.matrices import feature_affinity
 from wsgcn.affinity.pair_loss import pairwise_affinity_loss
-from wsgcn.files import IGNORE
-from wsgcn.labels.crf import CrfSettings, dense_crf
-from wsgcn.labels.scores import scores_with_background
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
@@ -31,15 +28,6 @@ STRIDE_PIXELS = 8
 
 NUM_CHANNELS = (64, 128, 256)
 """To which each of the last three stages is reduced; 448 together."""
-
-
-@dataclass(frozen=True)
-class PsaLabelSettings:
-    """The `psa.labels` section: powers of the background scores for foreground (low) and for background (high)."""
-
-    alpha_low: float
-    alpha_high: float
-    crf: CrfSettings
 
 
 @dataclass(frozen=True)
@@ -62,23 +50,6 @@ class AffinityNetTrainingSettings:
 def feature_size(height: int, width: int) -> tuple[int, int]:
     """The grid of the features over an image: ceil(H/8), ceil(W/8)."""
     return -(-height // STRIDE_PIXELS), -(-width // STRIDE_PIXELS)
-
-
-def label_for_affinitynet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
-    """The certain foreground and the certain background, uint8 [H, W], 255 between the two [P, section 3.2].
-
-    image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of the classes `keys` (indices from 1); settings: the fields of
-    `PsaLabelSettings`. Two dense CRFs on the CAMs and the background (1 - max cam)^alpha: the one with much background
-    (alpha_low) gives the foreground, the one with little (alpha_high) the background.
-    """
-    section = from_section(PsaLabelSettings, settings)
-    low, high = (
-        dense_crf(image, scores_with_background(cams, alpha), section.crf).argmax(0)
-        for alpha in (section.alpha_low, section.alpha_high)
-    )
-    label = np.array([IGNORE, *keys], np.uint8)[low]
-    label[high == 0] = 0
-    return label
 
 
 class AffinityNet(nn.Module):

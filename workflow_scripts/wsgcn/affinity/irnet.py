@@ -15,26 +15,13 @@ from torch import nn
 
 from wsgcn.affinity.contract import AffinityOutput
 from wsgcn.affinity.pair_loss import pairwise_affinity_loss
-from wsgcn.files import IGNORE
 from wsgcn.graph.grid import grid_size, path_maximum
-from wsgcn.labels.crf import CrfSettings, dense_crf_labels
-from wsgcn.labels.scores import label_from_cams
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
-
-
-@dataclass(frozen=True)
-class IrnetLabelSettings:
-    """The `irnet.labels` section: background scores for foreground and for background, certainty of the CRF's input."""
-
-    foreground_score: float
-    background_score: float
-    certainty: float
-    crf: CrfSettings
 
 
 @dataclass(frozen=True)
@@ -48,26 +35,6 @@ class IrnetTrainingSettings:
     lr: float
     weight_decay: float
     radius: int
-
-
-def label_for_irnet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
-    """The certain foreground and the certain background, uint8 [H, W], 255 between the two [I, section 4.2].
-
-    image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of the classes `keys` (indices from 1); settings: the fields of
-    `IrnetLabelSettings`. A CAM argmax against a high background score, refined by a dense CRF, gives the certain
-    foreground; one against a low score gives the certain background.
-    """
-    section = from_section(IrnetLabelSettings, settings)
-
-    def refined(background_score: float) -> np.ndarray:
-        channels = label_from_cams(cams, range(1, len(keys) + 1), background_score)
-        scores = dense_crf_labels(image, channels, len(keys) + 1, section.certainty, section.crf)
-        return np.array([0, *keys], np.uint8)[scores.argmax(0)]
-
-    foreground, background = refined(section.foreground_score), refined(section.background_score)
-    label = np.where(foreground > 0, foreground, IGNORE)
-    label[(foreground == 0) & (background == 0)] = 0
-    return label.astype(np.uint8)
 
 
 def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:

@@ -42,7 +42,7 @@ AFFINITIES = {  # affinity
     "irnet": Affinity(
         "IRNet",
         "boundary",
-        "wsgcn.affinity.irnet:label_for_irnet",
+        "wsgcn.affinity.training_labels:label_for_irnet",
         "wsgcn.affinity.irnet:train_boundary",
         "wsgcn.affinity.irnet:open_boundary_net",
         boundary=True,
@@ -50,7 +50,7 @@ AFFINITIES = {  # affinity
     "psa": Affinity(
         "AffinityNet",
         "affinitynet",
-        "wsgcn.affinity.affinitynet:label_for_affinitynet",
+        "wsgcn.affinity.training_labels:label_for_affinitynet",
         "wsgcn.affinity.affinitynet:train_affinitynet",
         "wsgcn.affinity.affinitynet:open_affinitynet",
         ignores=("graph.features",),
