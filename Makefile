@@ -4,6 +4,7 @@
 
 PYTHON ?=
 TORCH ?=
+$(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set))
 CORES ?= all
 CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
@@ -36,8 +37,14 @@ ui: .venv/installed
 	@echo "Open http://127.0.0.1:5000 and choose a data set; its page links to the table of experiments."
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
 
+# The Python that was asked for last: another one makes .venv anew.
+VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])'
+.venv/python-%:
+	@mkdir -p .venv && rm -f .venv/python-* && touch $@
+
 # The stamps come last, so that an interrupted installation is continued.
-.venv/installed: envs/lock.txt envs/install.sh pyproject.toml $(TORCH:%=.venv/torch-%)
+.venv/installed: envs/lock.txt envs/install.sh pyproject.toml $(TORCH:%=.venv/torch-%) \
+		$(if $(PYTHON),.venv/python-$(or $(shell $(PYTHON) -c $(VERSION) 2>/dev/null),none))
 	@PYTHON="$(PYTHON)" envs/install.sh
 	@touch $@
 
@@ -45,7 +52,7 @@ ui: .venv/installed
 	@PYTHON="$(PYTHON)" envs/install.sh dev
 	@touch $@
 
-# Whoever changes to this PyTorch starts again, to be rid of CUDA. Later installations keep to it.
+# Switching to this PyTorch makes .venv anew, without CUDA. Later installations keep to it.
 .venv/torch-cpu:
 	rm -rf .venv
 	@mkdir .venv && touch $@
@@ -59,4 +66,4 @@ lock: .venv/installed-dev
 		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' envs/lock.txt) --output-file envs/lock-dev.txt
 
 clean:
-	rm -rf results/demo
+	rm -rf results/demo workflow_scripts/wsgcn/__pycache__/numba-*

@@ -113,7 +113,7 @@ install_dev() {
     log=.venv/pydensecrf.log
     pip_install --editable '.[pydensecrf]' >$log 2>&1 || true
     if ! .venv/bin/python -c 'import pydensecrf.densecrf' 2>>$log; then
-        echo "No pydensecrf: it needs Python 3.12 or older and a C++ compiler. Tests that compare with it are skipped."
+        echo "No pydensecrf ($log): it needs Python 3.11 or 3.12 and a C++ compiler. Comparisons with it are skipped."
     fi
 }
 

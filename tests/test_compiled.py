@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from wsgcn import compiled
 from wsgcn.compiled import PACKAGE, cache_folder, sources_hash
 
 COMPUTE = """
@@ -53,17 +52,24 @@ def test_a_read_only_installation_keeps_it_with_the_workflow(package, working):
     assert cache_folder(package).parent == working / ".snakemake"
 
 
-def test_without_a_workflow_it_is_the_users_or_temporary(package, working, tmp_path, monkeypatch):
+def test_without_a_workflow_it_is_among_the_users_caches_or_nowhere(package, working, tmp_path, monkeypatch):
     make_read_only(package)
     (working / ".snakemake").rmdir()
     assert cache_folder(package).parent == tmp_path / "home/.cache/wsgcn"
     shutil.rmtree(tmp_path / "home")
     (tmp_path / "home").write_text("")
-    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    assert cache_folder(package).parent == tmp_path / "temporary/wsgcn"
-    (tmp_path / "temporary").rename(tmp_path / "gone")
-    (tmp_path / "temporary").write_text("")
     assert cache_folder(package) is None
+
+    def homeless():
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder(package) is None
+
+
+def test_a_folder_that_the_user_chose_goes_first_and_is_named_alike(package, working, tmp_path):
+    found = cache_folder(package, str(tmp_path / "chosen"))
+    assert found == tmp_path / f"chosen/numba-{sources_hash(package)}" and found.is_dir()
 
 
 def test_the_hash_notices_a_change_of_what_is_compiled_alone(package):

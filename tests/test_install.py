@@ -19,7 +19,8 @@ RANGE = "needs 3.11 to 3.14"
 # An interpreter that says that it is of another version, lacks a module, and writes down what its pip is asked for.
 PYTHON = """#!/bin/sh
 case "$*" in
-"-m pip --version" | *import*mlflow*) exit 0 ;;
+"-m pip --version") exit 0 ;;
+"envs/warm_up.py") echo "warmed up" >>pip.log; exit 0 ;;
 "-m pip "*) echo "CC=${CC:-} $*" >>pip.log; exit 0 ;;
 "-m venv "*) mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit 0 ;;
 esac
@@ -137,13 +138,14 @@ def test_all_of_the_lock_is_installed_with_its_hashes_and_without_a_compiler(wit
     (locked,) = [line for line in lines if "lock.txt" in line]
     assert locked.startswith("CC=true pip install") and "--require-hashes" in locked and "--no-deps" in locked
     assert {"torch", "torchvision", "triton", "nvidia-cublas", "snakemake", "mlflow"} <= set(lines)
-    assert (with_uv / "pip.log").read_text().rstrip().endswith("--editable .")
+    project, warmed_up = (with_uv / "pip.log").read_text().splitlines()[-2:]
+    assert project.endswith("--editable .") and warmed_up == "warmed up"
 
 
 def test_without_uv_pip_gets_it_and_stands_in_for_it(clone):
     write_python(clone / "programs/python3", "3.13")
     assert install(clone).returncode == 0
-    uv, locked, project = (clone / "pip.log").read_text().splitlines()
+    uv, locked, project, _ = (clone / "pip.log").read_text().splitlines()
     assert uv.endswith("--require-hashes --only-binary :all: --requirement .venv/lock-uv.txt")
     assert re.match(r"uv==[\d.]+ \\\n +--hash=", (clone / ".venv/lock-uv.txt").read_text())
     assert (clone / ".venv/lock-uv.txt").read_text().count("==") == 1
@@ -168,7 +170,7 @@ def test_without_cuda_only_torch_is_not_of_the_lock(with_uv):
 
 def test_no_oracle_is_no_failure(with_uv):
     done = run(with_uv, "make", ".venv/installed-dev")
-    assert done.returncode == 0 and "No pydensecrf: " in done.stdout
+    assert done.returncode == 0 and "No pydensecrf (.venv/pydensecrf.log): " in done.stdout
     assert {"pytest", "ruff"} <= set(requested(with_uv))
     assert (with_uv / "pip.log").read_text().splitlines()[-1].endswith("--editable .[pydensecrf]")
 
@@ -194,3 +196,18 @@ def test_an_environment_stays_unless_another_python_is_asked_for(with_uv):
     write_python(with_uv / "programs/python3.12", "3.12")
     install(with_uv, PYTHON="python3.12")
     assert not (with_uv / ".venv/bin/plugin").exists()
+
+
+def test_make_notices_that_another_python_is_asked_for(with_uv):
+    for name in ("3.12", "3.13"):
+        write_python(with_uv / f"programs/python{name}", name)
+    for python, installs in (("", 1), ("", 0), ("python3.12", 1), ("python3.12", 0), ("python3.13", 1), ("", 0)):
+        assert run(with_uv, "make", f"PYTHON={python}", ".venv/installed").returncode == 0
+        assert (with_uv / "uv.log").exists() == installs, python
+        (with_uv / "uv.log").unlink(missing_ok=True)
+    done = run(with_uv, "make", "PYTHON=python3.99", ".venv/installed")
+    assert "python3.99 does not start: wsgcn needs" in done.stderr and not (with_uv / "uv.log").exists()
+
+
+def test_other_builds_of_torch_are_refused(with_uv):
+    assert "TORCH is cpu or not set" in run(with_uv, "make", "TORCH=gpu").stderr

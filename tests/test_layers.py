@@ -98,6 +98,16 @@ def test_reading_the_rules_imports_neither_torch_nor_mlflow():
     assert done.stdout.split() == []
 
 
+@pytest.mark.parametrize("module", ["labels.partial", "labels.pseudo", "affinity.training_labels"])
+def test_jobs_that_only_label_import_no_torch(module):
+    """It takes seconds, in each of many short jobs."""
+    code = (
+        f"import sys, wsgcn.{module}, wsgcn.workflow.method_jobs, wsgcn.labels.crf_numba; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def _imports_of_rules(text: str) -> list[ast.stmt]:
     start = text.index("from wsgcn")
     block = text[start : text.index("\n\n", start)]

@@ -6,7 +6,9 @@ Needs pydensecrf. Per image and setting: one CRF on a new image, and two that sh
 """
 
 import argparse
+import multiprocessing
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from test_crf_backends import SETTINGS
 from wsgcn.files import read_image
 from wsgcn.labels import crf_numba, crf_pydensecrf
 
+BOTH = (crf_pydensecrf, crf_numba)
 PAPERS = ("WSGCN", "IRNet", "AffinityNet")
 
 
@@ -27,22 +30,21 @@ def smooth_log_scores(rng, labels: int, size: tuple[int, int]) -> np.ndarray:
     return F.interpolate(fields, size, mode="bicubic")[0].log_softmax(0).clamp(-11.5, 0).float().flatten(1).numpy()
 
 
-def peak_bytes(call) -> int:
-    """By how much `call` raises the process's memory at most."""
-    Path("/proc/self/clear_refs").write_text("5")
+def peak_bytes(backend: str, files: Sequence[Path], labels: int, name: str, count: int) -> int:
+    """By how much some CRFs on each of the images in turn raise the memory of a new process at most."""
+    module = {"numba": crf_numba, "pydensecrf": crf_pydensecrf}[backend]
+    run(module, np.zeros((9, 9, 3), np.uint8), [np.zeros((labels, 81), np.float32)], name)  # loads what is compiled
+    images = [read_image(file) for file in files]
+    scores = [[smooth_log_scores(np.random.default_rng(0), labels, i.shape[:2])] * count for i in images]
     before = status("VmRSS")
-    call()
-    return status("VmHWM") - before
+    for image, each in zip(images, scores, strict=True):
+        run(module, image, each, name)
+    return max(0, status("VmHWM") - before)
 
 
 def status(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-
-
-def forget() -> None:
-    crf_numba._gaussian_kernel.cache_clear()
-    crf_numba._bilateral_kernel.cache_clear()
 
 
 def seconds(call) -> float:
@@ -78,35 +80,34 @@ def compare_bits(images, labels) -> tuple[int, int, float]:
 
 def compare_speed(images, repeats: int) -> None:
     rng = np.random.default_rng(0)
-    forget()
+    crf_numba.forget_kernels()
     first = smooth_log_scores(rng, 3, images[0].shape[:2])
     print(f"first call, compiling or from the cache: {seconds(lambda: run(crf_numba, images[0], [first])):.2f} s")
     for name in PAPERS:
         for labels in (2, 3, 4, 7, 21):
-            totals, peaks = np.zeros(4), np.zeros(4)
+            totals = np.zeros(4)
             for image in images:
                 pair = [smooth_log_scores(rng, labels, image.shape[:2]) for _ in range(2)]
-                calls = [
-                    partial(run, backend, image, scores, name)
-                    for scores in (pair[:1], pair)
-                    for backend in (crf_pydensecrf, crf_numba)
-                ]
-                totals += [fastest(call, repeats, forget) for call in calls]
-                for k, call in enumerate(calls):
-                    forget()
-                    peaks[k] = max(peaks[k], peak_bytes(call))
+                calls = [partial(run, module, image, scores, name) for scores in (pair[:1], pair) for module in BOTH]
+                totals += [fastest(call, repeats, crf_numba.forget_kernels) for call in calls]
             one, two = totals[0] / totals[1], totals[2] / totals[3]
             times = " ".join(f"{total / len(images):.3f}" for total in totals)
-            memory = " ".join(f"{peak / 1e6:.0f}" for peak in peaks)
-            print(
-                f"{name:12} {labels:2} labels: s/image {times}, {one:.2f} and {two:.2f} times as fast, MB {memory}",
-                flush=True,
-            )
+            print(f"{name:12} {labels:2} labels: s/image {times}, {one:.2f} and {two:.2f} times as fast", flush=True)
 
 
-def run(backend, image, scores, name: str = "IRNet") -> None:
+def compare_memory(files) -> None:
+    for name, labels in (("IRNet", 3), ("WSGCN", 3), ("WSGCN", 21)):
+        peaks = []
+        for count in (1, 2):
+            for backend in ("pydensecrf", "numba"):
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    peaks.append(pool.apply(peak_bytes, (backend, files, labels, name, count)))
+        print(f"{name:12} {labels:2} labels: peak MB {' '.join(f'{peak / 1e6:.0f}' for peak in peaks)}", flush=True)
+
+
+def run(module, image, scores, name: str = "IRNet") -> None:
     for each in scores:
-        backend.infer(image, each, SETTINGS[name])
+        module.infer(image, each, SETTINGS[name])
 
 
 if __name__ == "__main__":
@@ -116,7 +117,9 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     files = sorted(arguments.folder.rglob("*.jpg"))
-    chosen = [read_image(file) for file in files[:: max(1, len(files) // arguments.images)][: arguments.images]]
+    files = files[:: max(1, len(files) // arguments.images)][: arguments.images]
+    chosen = [read_image(file) for file in files]
     print(f"{len(chosen)} photographs; s/image and MB: one CRF by pydensecrf and by numba, two by each")
     compare_speed(chosen, arguments.repeats)
+    compare_memory(files[:4])
     print("bits: {} comparisons, {} equal, largest difference {}".format(*compare_bits(chosen[:4], range(1, 22))))

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from wsgcn.labels.lanes import add_half, divide, exponential, load, pack, spread, store, unpack
+from wsgcn.labels.lanes import add_half, broadcast, divide, exponential, load, pack, store, unpack
 
 FOUR = np.uint64(4)
 
@@ -57,7 +57,7 @@ def test_lanes_are_unpacked_in_the_order_in_which_they_were_packed():
     @numba.njit
     def turned(a):
         p, q, r, s = unpack(load(a, np.uint64(1)))
-        store(a, np.uint64(1), pack(s, r, q, p) + spread(np.float32(1)))
+        store(a, np.uint64(1), pack(s, r, q, p) + broadcast(np.float32(1)))
         return a
 
     np.testing.assert_array_equal(turned(np.arange(6, dtype=np.float32)), [0, 5, 4, 3, 2, 5])
@@ -74,3 +74,9 @@ def test_exponential_is_within_two_units_of_the_last_place():
 def test_exponential_of_very_negative_numbers_is_zero():
     x = np.array([-89, -1000, -3e38, -np.inf], np.float32)
     assert each(numba.njit(lambda a, b: exponential(a)))(x, x).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("array", [np.zeros(8), np.zeros((2, 4), np.float32), np.zeros(8, np.float32)[::2]], ids=str)
+def test_other_arrays_than_flat_float32_are_refused(array):
+    with pytest.raises(numba.errors.TypingError):
+        numba.njit(lambda a: unpack(load(a, np.uint64(0))))(array)

@@ -70,6 +70,20 @@ def test_other_numbers_of_features_are_refused(d):
         build_lattice(np.zeros((d, 4), np.float32))
 
 
+@pytest.mark.parametrize("wrong", [2**20, -(2**20), np.inf, np.nan])
+def test_features_that_are_too_large_are_refused(wrong):
+    features = np.zeros((2, 4), np.float32)
+    features[1, 2] = wrong
+    with pytest.raises(ValueError, match="a standard deviation is too small"):
+        build_lattice(features)
+
+
+def test_the_largest_features_lie_in_simplices_of_theirs(rng):
+    features = rng.uniform(-(2**20) + 1, 2**20 - 1, (5, 4000)).astype(np.float32)
+    vertices, _, neighbours = build_lattice(features)
+    assert vertices.min() >= 1 and vertices.max() < neighbours.shape[1]
+
+
 def test_features_are_places_and_colours_over_their_deviations(picture):
     features = bilateral_features(picture, 4, 8)
     assert features.dtype == np.float32 and features.shape == (5, 24 * 30)

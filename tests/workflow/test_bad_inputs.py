@@ -100,6 +100,8 @@ CASES = {
         "list with a wildcard of Snakemake": set_key("dataset.label", "{a}.txt"),
         "deviation too small for a CRF": set_key("pseudo.crf.gaussian_sxy", 1e-9),
         "unknown backend of the CRF": set_key("crf_backend", "cython"),
+        "no backend of the CRF": set_key("crf_backend", None),
+        "number for the backend of the CRF": set_key("crf_backend", 1),
         "seed too large for torch": set_key("seed", 2**64),
         "date for a number": set_key("refine.lr", date(2021, 1, 1)),
         "experiment that changes a common setting": set_key("experiments.mine", {"device": "cpu"}),

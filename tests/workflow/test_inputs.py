@@ -41,8 +41,14 @@ def test_a_crf_backend_that_is_not_installed_is_a_problem(config, tmp_path, monk
     monkeypatch.setattr("wsgcn.workflow.inputs.find_spec", lambda name: True)
     read_inputs(config, SCHEMA, tmp_path / "results")
     monkeypatch.setattr("wsgcn.workflow.inputs.find_spec", lambda name: None)
-    [found] = problems(config, tmp_path)
-    assert found == "crf_backend: pydensecrf is not installed: `.venv/bin/pip install -e .[pydensecrf]`, or take numba"
+    how = {
+        (3, 12): "`.venv/bin/pip install -e '.[pydensecrf]'`, with a C++ compiler",
+        (3, 13): "it needs Python 3.11 or 3.12",
+    }
+    for version, advice in how.items():
+        monkeypatch.setattr("wsgcn.workflow.inputs.sys.version_info", version)
+        [found] = problems(config, tmp_path)
+        assert found == f"crf_backend: pydensecrf is not installed: {advice}, or take numba"
 
 
 def test_missing_images_stop_all_or_are_left_out(config, tmp_path):

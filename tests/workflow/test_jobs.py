@@ -3,7 +3,9 @@
 import csv
 import errno
 import importlib.metadata
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +16,8 @@ import torch
 from wsgcn.files import Skipped, read_arrays, read_label, why_skipped, write_arrays, write_label, write_skipped
 from wsgcn.workflow.jobs import each_group, each_image, logged
 from wsgcn.workflow.provenance import source_hash
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_prints_go_to_the_log(tmp_path, capsys):
@@ -193,3 +197,23 @@ def test_torch_running_out_of_memory_is_not_skipped(tmp_path):
     with pytest.raises(RuntimeError, match="^image a: .*memory"):
         each_image(job_of(tmp_path, ["a"], "skip", **outputs(tmp_path, "a")), lambda k: torch.empty(10**15))
     assert not list(tmp_path.iterdir())
+
+
+def test_crfs_are_computed_by_the_backend_of_the_job(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr("wsgcn.workflow.jobs.use_backend", chosen.append)
+    job = job_of(tmp_path, ["a", "b"], labels=[])
+    each_image(job, lambda k: None)
+    assert chosen == []
+    job.resources["crf_backend"] = "pydensecrf"
+    each_image(job, lambda k: chosen.append(k))
+    assert chosen == ["pydensecrf", 0, 1]
+    assert next(csv.DictReader(job.output.seconds.open()))["crf"] == "pydensecrf"
+
+
+def test_every_rule_with_dense_crfs_says_which_backend_computes_them():
+    scripts = ("label_partial", "label_pseudo", "label_affinity", "predict_images")
+    rules = [text for path in (ROOT / "rules").glob("*.smk") for text in re.split(r"\n +rule:\n", path.read_text())]
+    for script in scripts:
+        [stated] = [text for text in rules if f"{script}.py" in text]
+        assert "**CRF," in stated, script

@@ -18,11 +18,12 @@ from wsgcn.workflow.provenance import (
 )
 
 
-def test_environment_tags_are_code_torch_and_device():
+def test_environment_tags_are_code_torch_device_and_crf():
     torch = importlib.metadata.version("torch")
     tags = {"code": source_hash(), "torch": torch}
     assert environment_tags(SimpleNamespace(resources={})) == tags
     assert environment_tags(SimpleNamespace(resources={"device": "cpu"})) == tags | {"device": "cpu"}
+    assert environment_tags(SimpleNamespace(resources={"crf_backend": "numba"})) == tags | {"crf": "numba"}
 
 
 def test_merge_tags_lists_all_values_of_the_jobs_of_a_stage(tmp_path):

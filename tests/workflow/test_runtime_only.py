@@ -53,6 +53,7 @@ def test_the_tools_of_the_tests_are_not_there(clone):
 def test_every_module_of_the_library_can_be_imported(clone):
     code = "import importlib, pkgutil, wsgcn\n"
     code += "names = [module.name for module in pkgutil.walk_packages(wsgcn.__path__, 'wsgcn.')]\n"
+    code += "names.remove('wsgcn.labels.crf_pydensecrf')\n"
     code += "for name in names: importlib.import_module(name)\nprint(len(names), wsgcn.__file__)"
     count, file = run(clone, f'.venv/bin/python -c "{code}"').split()
     assert int(count) > 80 and Path(file).is_relative_to(clone)

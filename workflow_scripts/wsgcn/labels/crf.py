@@ -27,9 +27,16 @@ _process = {"backend": DEFAULT_BACKEND}
 
 
 def use_backend(name: str) -> None:
-    """Have this process compute its CRFs with one of `BACKENDS`. Raises ValueError where there is none of that name."""
+    """Have this process compute its CRFs with one of `BACKENDS`, which is imported at once.
+
+    Raises ValueError where there is none of that name, ImportError where it is not installed.
+    """
     if name not in BACKENDS:
-        raise ValueError(f"{name} computes no CRF, but {' and '.join(BACKENDS)} do")
+        raise ValueError(f"unknown backend of CRFs {name}; choose {' or '.join(BACKENDS)}")
+    try:
+        importlib.import_module(BACKENDS[name])
+    except ImportError as error:
+        raise ImportError(f"the CRF's backend {name} cannot be imported: {error}") from error
     _process["backend"] = name
 
 
@@ -38,7 +45,7 @@ def dense_crf(image: np.ndarray, scores: np.ndarray, settings: CrfSettings) -> n
 
     image: uint8 RGB [H, W, 3]; scores: probabilities [L, H, W] up to a factor per pixel (they are divided by their sum
     and clipped at 1e-5). Returns float32 [L, H, W] that sums to one over L. Raises ValueError where shapes or dtypes do
-    not fit, FloatingPointError where scores are not finite. Further CRFs on the same image start faster.
+    not fit, FloatingPointError where scores or results are not finite. Further CRFs on the same image start faster.
     """
     _check(image, scores.shape[1:])
     if not np.isfinite(scores).all():
@@ -76,4 +83,7 @@ def _infer(image: np.ndarray, log_scores: np.ndarray, settings: CrfSettings) -> 
     """Probabilities float32 [L, H, W] from log scores float32 [L, H, W]."""
     backend = importlib.import_module(BACKENDS[_process["backend"]])
     flat = np.ascontiguousarray(log_scores.reshape(len(log_scores), -1))
-    return backend.infer(np.ascontiguousarray(image), flat, settings).reshape(log_scores.shape)
+    found = backend.infer(np.ascontiguousarray(image), flat, settings).reshape(log_scores.shape)
+    if not np.isfinite(found).all():
+        raise FloatingPointError("the CRF's probabilities are not finite; one of its weights is too large")
+    return found

@@ -4,7 +4,7 @@ The lattices depend on the image and the standard deviations alone. Those of the
 several CRFs on one image. So is the grid's, the same for all images of a size.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,23 +12,37 @@ from wsgcn.labels.crf import CrfSettings
 from wsgcn.labels.lattice import bilateral_features, build_lattice, gaussian_features
 from wsgcn.labels.mean_field import Kernel, build_kernel, mean_field
 
-
-@lru_cache(maxsize=1)
-def _gaussian_kernel(height: int, width: int, sxy: float) -> Kernel:
-    return build_kernel(build_lattice(gaussian_features(height, width, sxy)))
+_kept: dict[str, tuple[tuple, Kernel]] = {}
+"""The last Gaussian and the last bilateral kernel, each with what it was made from."""
 
 
-@lru_cache(maxsize=1)
-def _bilateral_kernel(pixels: bytes, height: int, width: int, sxy: float, srgb: float) -> Kernel:
-    image = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
-    return build_kernel(build_lattice(bilateral_features(image, sxy, srgb)))
+def forget_kernels() -> None:
+    """Give back the memory of the last image's kernels."""
+    _kept.clear()
+
+
+def _kernel(name: str, key: tuple, features: Callable[[], np.ndarray]) -> Kernel:
+    found, kernel = _kept.get(name, (None, None))
+    if kernel is None or found != key:
+        kernel = None
+        _kept.pop(name, None)  # first, so that two never take memory at once
+        kernel = build_kernel(build_lattice(features()))
+        _kept[name] = key, kernel
+    return kernel
 
 
 def infer(image: np.ndarray, log_scores: np.ndarray, settings: CrfSettings) -> np.ndarray:
     """Probabilities float32 [L, H·W] from log scores float32 [L, H·W] and an image, uint8 RGB [H, W, 3]."""
-    size, s = image.shape[:2], settings
-    gaussian = _gaussian_kernel(*size, s.gaussian_sxy)
-    bilateral = _bilateral_kernel(image.tobytes(), *size, s.bilateral_sxy, s.bilateral_srgb)
+    height, width = image.shape[:2]
+    s = settings
+    gaussian = _kernel(
+        "gaussian", (height, width, s.gaussian_sxy), lambda: gaussian_features(height, width, s.gaussian_sxy)
+    )
+    bilateral = _kernel(
+        "bilateral",
+        (image.tobytes(), height, width, s.bilateral_sxy, s.bilateral_srgb),
+        lambda: bilateral_features(image, s.bilateral_sxy, s.bilateral_srgb),
+    )
     return mean_field(
         log_scores,
         gaussian._replace(compatibility=np.float32(s.gaussian_compat)),

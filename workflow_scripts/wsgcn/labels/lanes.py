@@ -57,6 +57,10 @@ def _pointer(context, builder, kind, array, index):
     return builder.bitcast(first, _FLOATS.as_pointer())
 
 
+def _is_flat(array) -> bool:
+    return isinstance(array, types.Array) and (array.dtype, array.ndim, array.layout) == (types.float32, 1, "C")
+
+
 @intrinsic
 def load(typing, array, index):
     """The four elements of a float32 [N] from `index`, a uint64."""
@@ -66,7 +70,7 @@ def load(typing, array, index):
         found.align = FLOAT_BYTES
         return found
 
-    return LANES(array, types.uint64), build
+    return (LANES(array, types.uint64), build) if _is_flat(array) else None
 
 
 @intrinsic
@@ -74,14 +78,14 @@ def store(typing, array, index, lanes):
     """Write lanes into a float32 [N] from `index`, a uint64."""
 
     def build(context, builder, signature, arguments):
-        place = _pointer(context, builder, signature.args[0], *arguments[:2])
-        builder.store(arguments[2], place).align = FLOAT_BYTES
+        pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
+        builder.store(arguments[2], pointer).align = FLOAT_BYTES
         return context.get_dummy_value()
 
-    return types.void(array, types.uint64, LANES), build
+    return (types.void(array, types.uint64, LANES), build) if _is_flat(array) else None
 
 
-def _packed(builder, numbers):
+def _pack_lanes(builder, numbers):
     lanes = ir.Constant(_FLOATS, ir.Undefined)
     for k, number in enumerate(numbers):
         lanes = builder.insert_element(lanes, number, _lane(k))
@@ -89,16 +93,16 @@ def _packed(builder, numbers):
 
 
 @intrinsic
-def spread(typing, number):
+def broadcast(typing, number):
     """Lanes that all hold a float32."""
-    return LANES(types.float32), lambda context, builder, signature, numbers: _packed(builder, numbers * NUM_LANES)
+    return LANES(types.float32), lambda context, builder, signature, numbers: _pack_lanes(builder, numbers * NUM_LANES)
 
 
 @intrinsic
 def pack(typing, a, b, c, d):
     """Lanes that hold four float32."""
     kinds = [types.float32] * NUM_LANES
-    return LANES(*kinds), lambda context, builder, signature, numbers: _packed(builder, numbers)
+    return LANES(*kinds), lambda context, builder, signature, numbers: _pack_lanes(builder, numbers)
 
 
 @intrinsic

@@ -12,6 +12,8 @@ import numpy as np
 from wsgcn.compiled import njit
 
 MAX_FEATURES = 5
+MAX_FEATURE = 1 << 20
+"""Beyond it float32 cannot tell in which simplex a point lies."""
 CHUNK_POINTS = 256
 MIN_SLOTS = 1 << 14
 
@@ -43,12 +45,14 @@ def bilateral_features(image: np.ndarray, sxy: float, srgb: float) -> np.ndarray
 def build_lattice(features: np.ndarray) -> Lattice:
     """The lattice of points with features float32 [d, N], d at most 5.
 
-    A number of points that is no multiple of four is filled up with points whose features are zero, as in pydensecrf:
-    they have no values, but their vertices take part in blurring.
+    Raises ValueError where features are too large. A number of points that is no multiple of four is filled up with
+    points whose features are zero, as in pydensecrf: they have no values, but their vertices take part in blurring.
     """
     dimensions, points = features.shape
     if not 0 < dimensions <= MAX_FEATURES:
         raise ValueError(f"a lattice's points have 1 to {MAX_FEATURES} features, not {dimensions}")
+    if not np.abs(features).max(initial=0) < MAX_FEATURE:  # nor NaN
+        raise ValueError(f"a lattice's features must be below {MAX_FEATURE}; a standard deviation is too small")
     if points % 4:
         features = np.pad(features, ((0, 0), (0, 1)))
     # The vertex before another along an axis has d more in that coordinate and 1 less in all others. From one vertex
@@ -117,7 +121,7 @@ def _slot(table, keys, first, second):
 
 
 @njit
-def _doubled(table):
+def _grow(table):
     larger = np.zeros(2 * len(table), np.uint64)
     mask = np.uint64(len(larger) - 1)
     for entry in table:
@@ -139,12 +143,12 @@ def _lift(features, start, count, nearest, rank, difference, lifted):
     d = len(features)
     up, inverse = np.float32(d + 1), np.float32(1) / np.float32(d + 1)
     zero, one = np.float32(0), np.float32(1)
-    spread = np.float32(np.sqrt(2.0 / 3.0) * (d + 1))  # the standard deviation of the filter
+    deviation = np.float32(np.sqrt(2.0 / 3.0) * (d + 1))  # of the filter
     total = rounds = d + 1  # rows of their own
     for c in range(count):
         lifted[total, c], nearest[rounds, c] = zero, zero
     for j in range(d, 0, -1):
-        scale, factor = np.float32(1.0 / np.sqrt(np.float64((j + 1) * j)) * np.float64(spread)), np.float32(j)
+        scale, factor = np.float32(1.0 / np.sqrt(np.float64((j + 1) * j)) * np.float64(deviation)), np.float32(j)
         for c in range(count):
             scaled = features[j - 1, start + c] * scale
             lifted[j, c] = lifted[total, c] - factor * scaled
@@ -191,9 +195,9 @@ def _build(features, before, after):
         for c in range(count):
             p = start + c
             for i in range(d + 1):
-                place = np.uint64(rank[i, c])
-                turn[place] = i
-                ordered[place] = difference[i, c]
+                position = np.uint64(rank[i, c])
+                turn[position] = i
+                ordered[position] = difference[i, c]
             first, second = _pack(nearest, d, c)
             for r in range(d + 1):
                 if numbers[r] == 0 or last[r, 0] != first or last[r, 1] != second:  # else as for the last point
@@ -205,7 +209,7 @@ def _build(features, before, after):
                         table[slot] = mixed | np.uint64(filled)
                         numbers[r] = filled
                         if 2 * filled >= len(table):
-                            table = _doubled(table)
+                            table = _grow(table)
                     else:
                         numbers[r] = table[slot] & _NUMBER
                 vertices[p, r] = numbers[r]

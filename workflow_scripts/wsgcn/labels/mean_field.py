@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from wsgcn.compiled import njit
-from wsgcn.labels.lanes import NUM_LANES, add_half, divide, exponential, load, pack, spread, store, unpack
+from wsgcn.labels.lanes import NUM_LANES, add_half, broadcast, divide, exponential, load, pack, store, unpack
 from wsgcn.labels.lattice import Lattice
 
 CHUNK_POINTS = 128
 """Points that pass from slicing to splatting together: their values stay in a core's first cache."""
-MIN_EXACT_LABELS = 3
+MIN_SINGLE_PRECISION_LABELS = 3
 """With fewer labels pydensecrf rounds elsewhere: it slices (w · v) · alpha and blurs in double precision."""
 
 
@@ -82,32 +82,39 @@ def _iterate(log_scores, labels, gaussian, bilateral, iterations):
     width = np.uint64(len(log_scores)) // points
     result = np.empty((points, labels), np.float32)
     chunk = np.empty(np.uint64(CHUNK_POINTS) * width, np.float32)
-    near = np.zeros(np.uint64(gaussian.neighbours.shape[1]) * width, np.float32)
-    far = np.zeros(np.uint64(bilateral.neighbours.shape[1]) * width, np.float32)
-    next_near, next_far = np.zeros_like(near), np.zeros_like(far)
+    gaussian_values = np.zeros(np.uint64(gaussian.neighbours.shape[1]) * width, np.float32)
+    bilateral_values = np.zeros(np.uint64(bilateral.neighbours.shape[1]) * width, np.float32)
+    next_gaussian, next_bilateral = np.zeros_like(gaussian_values), np.zeros_like(bilateral_values)
     for iteration in range(iterations + 1):
         if iteration > 0:
-            near, next_near = _blur(near, next_near, gaussian.neighbours, width, labels)
-            far, next_far = _blur(far, next_far, bilateral.neighbours, width, labels)
-            next_near[:], next_far[:] = 0, 0
+            gaussian_values, next_gaussian = _blur(gaussian_values, next_gaussian, gaussian.neighbours, width, labels)
+            bilateral_values, next_bilateral = _blur(
+                bilateral_values, next_bilateral, bilateral.neighbours, width, labels
+            )
+            next_gaussian[:], next_bilateral[:] = 0, 0
         for start in range(np.uint64(0), points, np.uint64(CHUNK_POINTS)):
             stop = min(start + np.uint64(CHUNK_POINTS), points)
             used = (stop - start) * width
             for i in range(used):
                 chunk[i] = log_scores[start * width + i]
             if iteration > 0:
-                _slice(near, gaussian, start, stop, width, labels, chunk)
-                _slice(far, bilateral, start, stop, width, labels, chunk)
+                _slice(gaussian_values, gaussian, start, stop, width, labels, chunk)
+                _slice(bilateral_values, bilateral, start, stop, width, labels, chunk)
             for i in range(np.uint64(0), used, width):
                 _softmax(chunk, i, labels)
             if iteration < iterations:
-                _splat(chunk, gaussian, start, stop, width, next_near)
-                _splat(chunk, bilateral, start, stop, width, next_far)
+                _splat(chunk, gaussian, start, stop, width, next_gaussian)
+                _splat(chunk, bilateral, start, stop, width, next_bilateral)
             else:
                 for p in range(start, stop):
                     for k in range(labels):
                         result[p, k] = chunk[(p - start) * width + np.uint64(k)]
-        near, next_near, far, next_far = next_near, near, next_far, far
+        gaussian_values, next_gaussian, bilateral_values, next_bilateral = (
+            next_gaussian,
+            gaussian_values,
+            next_bilateral,
+            bilateral_values,
+        )
     return result
 
 
@@ -116,41 +123,41 @@ def _splat(chunk, kernel, start, stop, width, values):
     """Add the points' normalised values to their vertices."""
     corners = np.uint64(len(kernel.neighbours))
     for p in range(start, stop):
-        norm, first = spread(kernel.norm[p]), (p - start) * width
+        norm, first = broadcast(kernel.norm[p]), (p - start) * width
         for k in range(np.uint64(0), width, np.uint64(NUM_LANES)):
             value = load(chunk, first + k) * norm
             for j in range(p * corners, p * corners + corners):
                 i = np.uint64(kernel.vertices[j]) * width + k
-                store(values, i, load(values, i) + spread(kernel.weights[j]) * value)
+                store(values, i, load(values, i) + broadcast(kernel.weights[j]) * value)
 
 
 @njit
 def _slice(values, kernel, start, stop, width, labels, chunk):
     """Add the kernel's messages to the chunk."""
     corners = np.uint64(len(kernel.neighbours))
-    compatibility, alpha = spread(kernel.compatibility), spread(kernel.alpha)
+    compatibility, alpha = broadcast(kernel.compatibility), broadcast(kernel.alpha)
     for p in range(start, stop):
-        norm, first = spread(kernel.norm[p]), (p - start) * width
+        norm, first = broadcast(kernel.norm[p]), (p - start) * width
         for k in range(np.uint64(0), width, np.uint64(NUM_LANES)):
-            total = spread(np.float32(0))
+            total = broadcast(np.float32(0))
             for j in range(p * corners, p * corners + corners):
                 value = load(values, np.uint64(kernel.vertices[j]) * width + k)
-                if labels < MIN_EXACT_LABELS:
-                    total = total + spread(kernel.weights[j]) * value * alpha
+                if labels < MIN_SINGLE_PRECISION_LABELS:
+                    total = total + broadcast(kernel.weights[j]) * value * alpha
                 else:
-                    total = total + spread(kernel.weights[j] * kernel.alpha) * value
+                    total = total + broadcast(kernel.weights[j] * kernel.alpha) * value
             store(chunk, first + k, load(chunk, first + k) + compatibility * (total * norm))
 
 
 @njit
 def _blur(values, blurred, neighbours, width, labels):
     """Each vertex along each axis: its value plus half of both neighbours'. Returns the result and the other array."""
-    lanes, half = np.uint64(NUM_LANES), spread(np.float32(0.5))
+    lanes, half = np.uint64(NUM_LANES), broadcast(np.float32(0.5))
     for axis in range(len(neighbours)):
         around = neighbours[axis]
         for v in range(1, len(around)):
             a, b, i = np.uint64(around[v, 0]) * width, np.uint64(around[v, 1]) * width, np.uint64(v) * width
-            if labels < MIN_EXACT_LABELS:
+            if labels < MIN_SINGLE_PRECISION_LABELS:
                 store(blurred, i, add_half(load(values, i), load(values, a) + load(values, b)))
             elif width == lanes:
                 store(blurred, i, load(values, i) + half * (load(values, a) + load(values, b)))
@@ -173,9 +180,9 @@ def _softmax(values, first, labels):
     top = values[first]
     for i in range(first, first + np.uint64(labels)):
         top = max(top, values[i])
-    zero, tops, total = np.float32(0), spread(top), np.float32(0)
+    zero, tops, total = np.float32(0), broadcast(top), np.float32(0)
     if whole > 0:
-        sums, unpaired, step = (spread(zero), spread(zero)), spread(zero), np.uint64(NUM_LANES)
+        sums, unpaired, step = (broadcast(zero), broadcast(zero)), broadcast(zero), np.uint64(NUM_LANES)
         for k in range(np.uint64(0), whole, step):
             found = exponential(load(values, first + k) - tops)
             store(values, first + k, found)
@@ -193,6 +200,6 @@ def _softmax(values, first, labels):
         c = np.float32(math.exp(c)) if rest > 2 else zero
         total = total + a + b + c
         store(values, first + whole, pack(a, b, c, zero))
-    totals = spread(total)
+    totals = broadcast(total)
     for i in range(first, first + np.uint64(labels), np.uint64(NUM_LANES)):
         store(values, i, divide(load(values, i), totals))

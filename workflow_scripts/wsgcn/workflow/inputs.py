@@ -1,6 +1,7 @@
 """What the workflow reads before it plans: experiments and data. All problems are reported in one list."""
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from wsgcn.data.dataset import LISTS, Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
 from wsgcn.files import why_no_file, why_no_weights
-from wsgcn.labels.crf import DEFAULT_BACKEND
+from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_images, check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
@@ -45,7 +46,7 @@ def read_inputs(
         problems += str(error).splitlines()
         experiments = {} if any(map(NETWORK_PROBLEM.match, problems)) else {config["experiment"]: config}
     if any(map(DATA_PROBLEM.match, problems)):
-        raise ValueError(format_problems(problems + _weight_problems(config, experiments)))
+        raise ValueError(format_problems(problems + _weight_problems(config, experiments) + _crf_problems(config)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
     try:
         data = read_dataset(section, config["seed"], own)
@@ -97,12 +98,13 @@ def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> lis
 
 def _crf_problems(config: Mapping) -> list[str]:
     """A sentence if what is to compute the dense CRFs is not there."""
-    backend = config.get("crf_backend", DEFAULT_BACKEND)
-    if backend == DEFAULT_BACKEND or find_spec(backend):
-        return []
-    return [
-        f"crf_backend: {backend} is not installed: `.venv/bin/pip install -e .[{backend}]`, or take {DEFAULT_BACKEND}"
-    ]
+    backend = config.get("crf_backend")
+    if backend == DEFAULT_BACKEND or backend not in list(BACKENDS) or find_spec(backend):
+        return []  # the schema knows what else is wrong
+    how = f"`.venv/bin/pip install -e '.[{backend}]'`, with a C++ compiler"
+    if sys.version_info >= (3, 13):
+        how = "it needs Python 3.11 or 3.12"
+    return [f"crf_backend: {backend} is not installed: {how}, or take {DEFAULT_BACKEND}"]
 
 
 def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple[str, dict[str, Any], int]]:
