@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -266,7 +267,7 @@ def cam_problems(folder: Path) -> dict[str, str]:
     np.save(folder / "array.npy", np.zeros((2, 3)))
     np.save(folder / "other.npy", {1: np.zeros((3, 4), np.float32)}, allow_pickle=True)
     np.save(folder / "range.npy", {0: np.full((3, 4), 7, np.float32)}, allow_pickle=True)
-    np.save(folder / "code.npy", {0: Path("a")}, allow_pickle=True)
+    np.save(folder / "code.npy", {0: Fraction(1, 2)}, allow_pickle=True)
     found = {}
     for name, file in {
         "file that is missing": "none", "text": "text", "plain array": "array", "without the image's class": "other",
