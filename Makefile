@@ -4,7 +4,7 @@
 
 PYTHON ?=
 TORCH ?=
-$(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set))
+$(if $(filter-out cpu,$(TORCH)),$(error TORCH=$(TORCH) is unknown: TORCH=cpu takes PyTorch without CUDA, no TORCH the one with it))
 CORES ?= all
 CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.

@@ -210,4 +210,4 @@ def test_make_notices_that_another_python_is_asked_for(with_uv):
 
 
 def test_other_builds_of_torch_are_refused(with_uv):
-    assert "TORCH is cpu or not set" in run(with_uv, "make", "TORCH=gpu").stderr
+    assert "TORCH=gpu is unknown: TORCH=cpu takes" in run(with_uv, "make", "TORCH=gpu").stderr
