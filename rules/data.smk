@@ -1,4 +1,4 @@
-# The demo's drawing, and smaller copies of large images. The images of a user are checked before anything runs (see
+# The demo's drawing, and copies of images that are too large or hold 16 bits. The images of a user are checked before anything runs (see
 # onstart in the Snakefile).
 
 if READER.drawn:
@@ -29,7 +29,7 @@ if READER.drawn:
                 f"{SCRIPTS}/draw_demo.py"
 
 
-for job in PLAN.data_jobs("shrink", LARGE):
+for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image not in LARGE)]):
 
     rule:
         name:
@@ -45,8 +45,9 @@ for job in PLAN.data_jobs("shrink", LARGE):
         conda:
             ENVIRONMENT
         params:
+            **({"black_white": common_range(LEVELS.values())} if LEVELS and set(job.ids) & set(DEEP) else {}),
             longest=config["dataset"]["longest_side"],
         message:
-            f"smaller copies of {job.images}"
+            f"copies of {job.images}"
         script:
             f"{SCRIPTS}/shrink_images.py"

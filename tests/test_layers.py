@@ -19,9 +19,10 @@ MODULES = {
     for path in sorted(LIBRARY.rglob("*.py"))
     if path.name != "__init__.py"
 }
-GROUND = ("files", "text", "sections", "compiled")
+GROUND = ("depth", "files", "text", "sections", "compiled")
 FLOORS = [  # from the ground up; a wing imports itself and those of lower floors
-    GROUND,
+    ("depth",),
+    GROUND[1:],
     ("graph", "data"),
     ("labels", "networks"),
     ("cam", "affinity", "segmentation"),

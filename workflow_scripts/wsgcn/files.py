@@ -5,12 +5,14 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
+
+from wsgcn.depth import is_deep, read_deep, scale_to_8_bits
 
 IGNORE = 255
 """The label of unlabelled pixels (VOC's void)."""
@@ -93,22 +95,22 @@ def why_no_weights(weights: str | Path) -> str | None:
     return f"{weights} {'is neither wheel, hub, random nor a file' if why == 'does not exist' else why}"
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, black_white: tuple[int, int] | None = None) -> np.ndarray:
     """Read an image of any format that Pillow knows as uint8 RGB [H, W, 3], turned upright by its EXIF tag.
 
-    16 bits are scaled to 8. Raises ValueError, naming the file, where it is missing, truncated, not an image, or of a
-    type without a known value range.
+    black_white: the values of an image of 16 bits that become 0 and 255, see `depth.scale_to_8_bits`. Raises
+    ValueError, naming the file, where it is missing, truncated, not an image, or of a type without a known value range.
     """
     try:
         with Image.open(path) as image:
-            if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+            if is_deep(image):
+                pixels = scale_to_8_bits(read_deep(path, image), black_white)
+                return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+            if image.mode == "F" or image.mode.startswith("I"):
                 raise ValueError(
                     "signed, 32-bit or floating-point data have no known value range (expected 8- or 16-bit unsigned)"
                 )
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 255 instead of scaling them
-                upright = Image.fromarray((np.asarray(upright) >> 8).clip(0, 255).astype(np.uint8))
-            return np.array(upright.convert("RGB"))
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise ValueError(f"image {path} does not exist") from None
     except UNREADABLE as error:
@@ -116,7 +118,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_label(path: str | Path) -> np.ndarray:
-    """Read a label PNG (palette or 8-bit grey) as class indices, uint8 [H, W].
+    """Read a label PNG (palette or 8-bit grey) as class indices, uint8 [H, W], turned upright where EXIF says so.
 
     Raises ValueError, naming the file, where it is missing, broken, or of another mode: colours are not class indices.
     Raises Skipped where an earlier stage skipped the image.
@@ -125,7 +127,7 @@ def read_label(path: str | Path) -> np.ndarray:
         with Image.open(path) as image:
             mode = image.mode
             bits = _bits_per_pixel(image) if mode == "L" else 8
-            skipped, values = image.info.get(SKIPPED_KEY), np.array(image)
+            skipped, values = image.info.get(SKIPPED_KEY), np.array(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise ValueError(f"label {path} does not exist") from None
     except UNREADABLE as error:
@@ -201,6 +203,12 @@ def load_cache(path: str | Path) -> dict:
     except (OSError, ValueError):
         return {}
     return cache if isinstance(cache, dict) else {}
+
+
+def write_cache(path: str | Path, value: object) -> None:
+    """As `write_json`, but nothing happens in a folder that cannot be written: planning a read-only project works."""
+    with suppress(OSError):
+        write_json(path, value)
 
 
 def write_json(path: str | Path, value: object) -> None:
