@@ -3,6 +3,7 @@
 import csv
 import io
 import string
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from strategies import IDS
 
 from wsgcn.data.dataset import Dataset, DatasetError, batches
-from wsgcn.data.names import id_problem
+from wsgcn.data.names import INVISIBLE, appearance, clean_name, id_problem
+from wsgcn.data.readers.tags import NO_CLASS
 from wsgcn.workflow.inputs import read_dataset
 
 
@@ -40,6 +42,11 @@ CLASSES = st.text(string.ascii_letters + " -_äé猫", min_size=1, max_size=8).m
 
 @given(st.dictionaries(IDS.filter(lambda i: "." not in i), st.sets(CLASSES, min_size=1, max_size=4), min_size=1))
 def test_any_table_of_tags_is_read_as_written(folder, tags):
+    """Unless names look alike, or mean none."""
+    names = {name for own in tags.values() for name in own}
+    assume(names == {clean_name(name) for name in names if name.casefold() not in NO_CLASS})
+    assume(len(set(map(appearance, names))) == len(names))
+    assume(all(image == unicodedata.normalize("NFC", image).translate(INVISIBLE).strip() for image in tags))
     stream = io.StringIO()
     rows = [(f"{image}.jpg", "; ".join(sorted(names))) for image, names in tags.items()]
     csv.writer(stream).writerows([("image", "classes"), *rows])

@@ -1,12 +1,13 @@
 """The reader of PASCAL VOC devkits."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wsgcn.data.dataset import read_truth
+from wsgcn.data.dataset import DatasetError, read_truth
 from wsgcn.data.readers.voc import VOC_CLASSES
 from wsgcn.files import read_label, write_label
 from wsgcn.workflow.inputs import read_dataset
@@ -51,7 +52,7 @@ def test_all_classes(voc):
     assert data.train["a"].path == str(voc / "JPEGImages/a.jpg")
     assert data.train["a"].mask == str(voc / "SegmentationClass/a.png")
     assert data.evaluate["d"].mask is None
-    assert data.mask_values == (*range(21), *[255] * 235)
+    assert data.mask_values == (*range(21), *[-1] * 234, 255)
 
 
 def test_a_subset_renumbers_its_classes(voc):
@@ -61,7 +62,7 @@ def test_a_subset_renumbers_its_classes(voc):
     assert data.train["a"].classes == (1, 2) and data.train["c"].classes == (2,)
     assert list(data.evaluate) == ["c", "d"]
     assert data.mask_values[0] == 0
-    assert {v: k for v, k in enumerate(data.mask_values) if k not in (0, 255)} == {15: 1, 12: 2}
+    assert {v: k for v, k in enumerate(data.mask_values) if k not in (0, 255, -1)} == {15: 1, 12: 2}
 
 
 def test_images_without_a_class_of_the_subset_are_evaluated(voc):
@@ -128,3 +129,61 @@ def test_an_unknown_class_gets_a_suggestion(voc):
 def test_a_subset_that_no_training_image_shows_is_an_error(voc):
     with pytest.raises(ValueError, match="train"):
         read_voc(voc, classes=["sheep"])
+
+
+def rename_objects(voc, old, new):
+    for path in (voc / "Annotations").glob("*.xml"):
+        path.write_text(path.read_text().replace(f"<name>{old}</name>", f"<name>{new}</name>"))
+
+
+@pytest.mark.parametrize(
+    "name, sentence",
+    [
+        ("Dog", "unknown class Dog; did you mean dog?"),
+        ("DOG", "unknown class DOG; did you mean dog?"),
+        ("dоg", "unknown class dоg; did you mean dog?"),
+        ("dogs", "unknown class dogs; did you mean dog?; dataset.ignore leaves names out"),
+        ("pedestrian", "unknown class pedestrian; known are aeroplane,"),
+    ],
+)
+def test_names_that_are_no_class_are_refused_with_how_often_they_occur(name, sentence, voc):
+    rename_objects(voc, "dog", name)
+    with pytest.raises(DatasetError) as error:
+        read_voc(voc)
+    [found] = [problem for problem in error.value.problems if "unknown class" in problem]
+    assert sentence in found and found.startswith(f"{voc}/Annotations: ")
+    assert re.search(r"\d objects? in (image \w+|\d images, the first \w+): ", found)
+
+
+def test_names_can_be_left_out_on_purpose(voc):
+    rename_objects(voc, "dog", "pedestrian")
+    data = read_voc(voc, ignore=["pedestrian", "unused"])
+    assert "dataset.ignore: pedestrian is left out, in 2 images" in data.remarks
+    assert "dataset.ignore: unused is left out, in 0 images" in data.remarks
+    assert data.train["a"].classes == (15,) and "c" not in data.train
+    assert "dataset.train: image c, without any of the classes, left out" in data.remarks
+
+
+@pytest.mark.parametrize("value", [21, 128, 254])
+def test_masks_may_not_hold_values_of_no_class(value, voc):
+    values = read_voc(voc, classes=["dog"]).mask_values
+    write_label(voc / "SegmentationClass/a.png", np.array([[0, 12, value]], np.uint8))
+    with pytest.raises(ValueError, match=f"contains values of no class: {value}"):
+        read_truth(voc / "SegmentationClass/a.png", values)
+
+
+@pytest.mark.parametrize(
+    "line", ["a.jpg", "JPEGImages/a.jpg", "/JPEGImages/a.jpg", "C:\\voc\\JPEGImages\\a.jpg", " a "]
+)
+def test_lists_may_name_files(line, voc):
+    (voc / "ImageSets/Segmentation/train.txt").write_text(f"{line}\nb\n")
+    assert list(read_voc(voc).train) == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ["a  1", "a -1", "/JPEGImages/a.jpg /SegmentationClass/a.png", "a,1", "a\t0"])
+def test_lists_of_several_columns_are_refused_once(line, voc):
+    (voc / "ImageSets/Segmentation/train.txt").write_text(f"{line}\nb  1\nc\n")
+    with pytest.raises(DatasetError) as error:
+        read_voc(voc)
+    assert sum("2 of 3 lines have several columns" in problem for problem in error.value.problems) == 1
+    assert sum("train.txt" in problem for problem in error.value.problems) == 1

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def shorten(text: str) -> str:
@@ -33,3 +33,13 @@ def flatten(settings: Mapping, prefix: str = "") -> dict[str, object]:
 def metric_part(name: str) -> str:
     """A class's name as part of a metric's name: "/", "." and what MLflow does not accept become underscores."""
     return re.sub(r"[^\w\- ]", "_", name)
+
+
+def format_count(count: int, noun: str) -> str:
+    """A number with its noun: 1 image, 2 images."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def format_examples(names: Sequence[str], noun: str = "image") -> str:
+    """Who something is true of: `image a.png`, or `3 images, the first a.png`."""
+    return f"{noun} {names[0]}" if len(names) == 1 else f"{len(names)} {noun}s, the first {names[0]}"

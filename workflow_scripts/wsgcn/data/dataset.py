@@ -32,7 +32,8 @@ class Dataset:
 
     classes: foreground only; class k, from 1, is `classes[k - 1]`. mask_values: the class of each value 0..255 of a
     mask: 0 (background), 1..C, 255 (ignored) or -1 (not allowed). numbering: class names in the order in which files of
-    other methods count them from 0, such as the 20 of VOC where the data set is a subset of VOC.
+    other methods count them from 0, such as the 20 of VOC where the data set is a subset of VOC. remarks: what the
+    reader did that its user may not expect, a sentence each, for the start of a run.
     """
 
     classes: tuple[str, ...]
@@ -41,6 +42,7 @@ class Dataset:
     evaluate: dict[str, Image]
     mask_values: tuple[int, ...]
     numbering: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def images(self) -> dict[str, Image]:

@@ -1,10 +1,11 @@
-"""Names of images and classes: what file systems, Snakemake and MLflow accept."""
+"""Names of images and classes: what file systems, Snakemake and MLflow accept, and which of them look alike."""
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from wsgcn.text import metric_part
+from wsgcn.text import format_count, metric_part
 
 CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 """Characters that no name may contain: they break lines or change the direction of the text around them."""
@@ -15,8 +16,30 @@ FORBIDDEN = re.compile(rf"""[/\\{{}}*?:"<>|]|{CONTROL.pattern}""")
 MAX_ID_BYTES = 200
 """Longest image id; file systems allow 255 bytes per name, and the workflow adds a prefix and a suffix."""
 
+BLANKS = re.compile("[ \\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000]+")
+"""Blanks of any width, which a table cannot tell from each other."""
+
+INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff"))
+"""Characters that nobody sees and that no language needs in a name, for `str.translate`."""
+
+HOMOGLYPHS = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧο’‘‐‑‒–—−_-", "ABEKMHOPCTYXIJSaeopcyxijsABEZHIKMNOPTYXo''        "
+)
+"""Cyrillic and Greek letters that look like Latin ones; what stands between words becomes a blank."""
+
 Note = Callable[[str], None]
 """Takes one problem, a sentence, and returns None. Readers report all problems to it instead of raising the first."""
+
+
+def clean_name(name: str) -> str:
+    """A name without what nobody sees: composed letters (NFC), single plain blanks within, nothing of no width."""
+    return BLANKS.sub(" ", unicodedata.normalize("NFC", name).translate(INVISIBLE)).strip()
+
+
+def appearance(name: str) -> str:
+    """Equal for names that look alike, or differ only in case, width, or in what stands between words."""
+    plain = unicodedata.normalize("NFKC", clean_name(name)).translate(HOMOGLYPHS).casefold()
+    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
 
 
 def id_problem(identifier: str) -> str | None:
@@ -51,6 +74,20 @@ def check_class_names(classes: Sequence[str], where: str, note: Note) -> None:
         first = by_metric.setdefault(metric_part(name), name)
         if first != name:
             note(f"{where}: classes {first} and {name} have the same metric name, {metric_part(name)}")
+
+
+def check_appearance(counts: Mapping[str, int], where: str, note: Note) -> None:
+    """Report names that look alike. counts: the number of images of each; where: the start of each sentence."""
+    groups: dict[str, list[str]] = {}
+    for name in counts:
+        groups.setdefault(appearance(name), []).append(name)
+    for names in (names for names in groups.values() if len(names) > 1):
+        caseless = len({name.casefold() for name in names}) == 1
+        shown = [f"{name if caseless else ascii(name)[1:-1]} ({format_count(counts[name], 'image')})" for name in names]
+        note(
+            f"{where}: tags {' and '.join(shown)} look alike; write them the same way, "
+            "or list them in dataset.classes if they are several"
+        )
 
 
 def unknown_class(name: str, known: Sequence[str]) -> str:

@@ -22,8 +22,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     if unknown:
         return None
     root = results / "voc"
-    lists = {name: _images(root, settings[name], settings[f"demo_{settings[name]}"], seed) for name in LISTS}
-    return Dataset(demo.CLASSES, **lists, mask_values=mask_values(demo.CLASSES), numbering=demo.CLASSES)
+    train, label, evaluate = (_images(root, settings[n], settings[f"demo_{settings[n]}"], seed) for n in LISTS)
+    return Dataset(demo.CLASSES, train, label, evaluate, mask_values(demo.CLASSES), numbering=demo.CLASSES)
 
 
 def _images(root: Path, split: str, count: int, seed: int) -> dict[str, Image]:

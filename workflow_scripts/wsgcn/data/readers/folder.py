@@ -1,13 +1,17 @@
 """A folder of images with a labels.csv: columns `image` and `classes`, the classes of an image separated by `;`."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image, mask_values
-from wsgcn.data.lists import mask_path, read_list
-from wsgcn.data.names import Note, check_class_names, nearest_name, unknown_class
+from wsgcn.data.lists import read_list
+from wsgcn.data.names import Note, check_appearance, check_class_names, clean_name, nearest_name, unknown_class
+from wsgcn.data.neighbours import beside, match_masks
 from wsgcn.data.readers.table import Row, read_table
+from wsgcn.data.readers.tags import check_tags, split_tags
 from wsgcn.files import IGNORE
+from wsgcn.text import format_count, format_examples
 
 MAX_SUGGESTIONS = 20
 """Unknown images of a list that get a suggestion, which takes 0.1 s each among thousands of images."""
@@ -20,49 +24,102 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     root with the id or the file of one image per line. The classes are those of the config, or if it has none those of
     the table in alphabetical order. Problems go to `note`.
     """
-    root = Path(settings["root"])
+    root, separator = Path(settings["root"]), settings.get("separator", ";")
     table = root / "labels.csv"
-    rows = read_table(table, note)
+    rows = read_table(table, separator, note)
     if rows is None:
         return None
-    classes = tuple(settings["classes"]) or tuple(sorted({name for row in rows.values() for name in row.classes}))
-    check_class_names(classes, str(table), note)
+    declared, ignored = (list(map(clean_name, settings.get(key, ()))) for key in ("classes", "ignore"))
+    known = {*declared, *ignored}
+    named = {i: split_tags(row.cell, separator, known) for i, row in rows.items()}
+    tags = {i: tuple(name for name in names if name not in ignored) for i, names in named.items()}
+    broken = _check_tags(tags, rows, declared, separator, table, note)
+    classes = tuple(declared) or tuple(sorted({name for names in tags.values() for name in names}))
+    check_class_names([name for name in classes if name not in broken], str(table), note)
     if len(classes) >= IGNORE:
         note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
-    _check_tags(rows, classes, table, note)
-    images = {identifier: _image(root, identifier, row, classes) for identifier, row in rows.items()}
+    masks, others = match_masks(root / "masks", rows, note)
+    images = {i: Image(i, str(root / row.file), _indices(tags[i], classes), masks.get(i)) for i, row in rows.items()}
     lists = {name: _read_members(settings[name], root, rows, table, note) for name in LISTS}
-    for identifier in lists["train"] | lists["label"]:  # images to evaluate need no tags
-        if not rows[identifier].classes:
-            name = "train" if identifier in lists["train"] else "label"
-            note(f"{table}: image {rows[identifier].file} of list dataset.{name} has no class")
+    _check_tagged(tags, rows, lists, table, note)
     members = {name: {identifier: images[identifier] for identifier in ids} for name, ids in lists.items()}
-    return Dataset(classes, **members, mask_values=mask_values(classes), numbering=classes)
+    return Dataset(
+        classes,
+        **members,
+        mask_values=mask_values(classes),
+        numbering=classes,
+        remarks=(*_tag_remarks(rows, named, ignored, table), *_mask_remarks(root / "masks", masks, others)),
+    )
 
 
-def _image(root: Path, identifier: str, row: Row, classes: Sequence[str]) -> Image:
-    indices = {1 + classes.index(name) for name in row.classes if name in classes}
-    mask = mask_path(root / "masks" / f"{identifier}.png")
-    return Image(identifier, str(root / row.file), tuple(sorted(indices)), mask)
+def _check_tagged(
+    tags: Mapping[str, tuple[str, ...]], rows: Mapping[str, Row], lists: Mapping[str, Mapping], table: Path, note: Note
+) -> None:
+    """Report images to train on or to label without a class; images to evaluate need none."""
+    for name, others in (("train", ()), ("label", lists["train"])):
+        untagged = [rows[i].file for i in lists[name] if not tags[i] and i not in others]
+        if len(untagged) == 1:
+            note(f"{table}: image {untagged[0]} of list dataset.{name} has no class")
+        elif untagged:
+            note(f"{table}: {len(untagged)} images of list dataset.{name} have no class, the first {untagged[0]}")
 
 
-def _check_tags(rows: Mapping[str, Row], classes: Sequence[str], table: Path, note: Note) -> None:
-    """Report each tag that is not among the classes, once for all of its images."""
+def _indices(names: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(sorted({1 + classes.index(name) for name in names if name in classes}))
+
+
+def _check_tags(
+    tags: Mapping[str, tuple[str, ...]], rows: Mapping[str, Row], declared: list[str], separator: str, table: Path,
+    note: Note,
+) -> set[str]:  # fmt: skip
+    """Report tags that are no names, or that look alike, or are none of the declared classes; returns the first."""
     files_by_tag: dict[str, list[str]] = {}
-    for row in rows.values():
-        for name in set(row.classes) - set(classes):
-            files_by_tag.setdefault(name, []).append(row.file)
-    for name, files in sorted(files_by_tag.items()):
-        where = f"image {files[0]}" if len(files) == 1 else f"{len(files)} images, the first {files[0]}"
-        note(f"{table}: {where}: {unknown_class(name, classes)}")
+    for identifier, names in tags.items():
+        for name in names:
+            files_by_tag.setdefault(name, []).append(rows[identifier].file)
+    strange = {name: files for name, files in sorted(files_by_tag.items()) if name not in declared}
+    broken = check_tags(strange, separator, str(table), note)
+    if declared and not broken:
+        for name, files in strange.items():
+            note(f"{table}: {format_examples(files)}: {unknown_class(name, declared)}")
+    elif not declared:
+        check_appearance({name: len(files) for name, files in files_by_tag.items()}, str(table), note)
+    for name, count in Counter(declared).items():
+        if count > 1:
+            note(f"dataset.classes: {name} is listed twice")
+    return broken
+
+
+def _tag_remarks(
+    rows: Mapping[str, Row], named: Mapping[str, tuple[str, ...]], ignored: list[str], table: Path
+) -> list[str]:
+    """What was read as no class: words that mean none, and the names that the config ignores."""
+    words = Counter(clean_name(row.cell) for i, row in rows.items() if row.cell.strip() and not named[i])
+    dropped = Counter(name for names in named.values() for name in set(names) & set(ignored))
+    return [
+        *(f"{table}: {word!r} means no class, in {format_count(count, 'image')}" for word, count in words.items()),
+        *(f"dataset.ignore: {name} is left out, in {format_count(count, 'image')}" for name, count in dropped.items()),
+    ]
+
+
+def _mask_remarks(folder: Path, masks: Mapping[str, str], others: list[str]) -> list[str]:
+    """Masks that belong to no image, or a folder that may be meant for the one of the masks."""
+    if others:
+        example = next(iter(masks), "<image>")
+        return [
+            f"{folder}: {format_count(len(others), 'file')} of no image that labels.csv lists, the first {others[0]}; "
+            f"a mask is named {example}.png after its image"
+        ]
+    return [f"{folder} does not exist{hint}" for hint in [beside(folder)] if hint and not folder.exists()]
 
 
 def _read_members(list_name: str, root: Path, rows: Mapping[str, Row], table: Path, note: Note) -> dict[str, None]:
     """The ids of a list's images, in its order, without those that the table lacks, which are reported."""
     if list_name == "all":
         return dict.fromkeys(rows)
-    ids_by_file = {row.file: identifier for identifier, row in rows.items()}
-    names = read_list(root / list_name, note, ids_by_file)
+    ids = {row.file: identifier for identifier, row in rows.items()} | {i: i for i in rows}
+    by_cleaned = {clean_name(name): identifier for name, identifier in ids.items()}
+    names = read_list(root / list_name, note, lambda line: ids.get(line) or by_cleaned.get(clean_name(line)))
     for index, name in enumerate(name for name in names if name not in rows):
         suggestion = nearest_name(name, rows) if index < MAX_SUGGESTIONS else ""
         note(f"{root / list_name}: image {name} is not listed in {table}{suggestion}")

@@ -1,65 +1,105 @@
-"""A table of image tags: a CSV file with the columns `image` and `classes`, classes separated by `;`."""
+"""A table of image tags: a CSV file with the columns `image` and `classes`."""
 
 import csv
 import io
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from wsgcn.data.lists import read_text
-from wsgcn.data.names import Note, id_problem, pattern_problem
+from wsgcn.data.names import INVISIBLE, Note, clean_name, id_problem, pattern_problem
+from wsgcn.data.neighbours import beside
 from wsgcn.files import why_no_file
+
+COLUMNS = ("image", "classes")
+DELIMITERS = ",;\t|"
 
 
 class Row(NamedTuple):
-    """An image's file, relative to the data set's folder, and the names of its classes."""
+    """An image's file, relative to the data set's folder, and the cell that names its classes."""
 
     file: str
-    classes: tuple[str, ...]
+    cell: str
 
 
-def read_table(path: Path, note: Note) -> dict[str, Row] | None:
+def read_table(path: Path, separator: str, note: Note) -> dict[str, Row] | None:
     """The rows of a table by image id, the file's name without its extension; None where there are none.
 
-    Columns may have any order, and further ones are ignored. Problems, with their line, go to `note`.
+    Columns may have any order, and further ones are ignored. They are separated by commas, semicolons or tabs, as the
+    header shows. Where that is what separates classes, too, fields beyond the header are further classes. Problems,
+    with their line, go to `note`.
     """
     if why := why_no_file(path):
-        note(f"dataset.root: {path} {why}; a folder data set needs it")
+        note(f"dataset.root: {path} {why}; a folder data set needs it{beside(path) if why == 'does not exist' else ''}")
         return None
     text = read_text(path, note)
     if text is None:
         return None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    lines = io.StringIO(text, newline="")
+    if text[:5].lower() in [f"sep={mark}" for mark in DELIMITERS]:  # Excel's hint
+        lines.readline()
+    num_before = text[: lines.tell()].count("\n")
+    header, delimiter = _find_header(text[lines.tell() :])
+    reader = csv.DictReader(lines, header, delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: dict[str, Row] = {}
-    num_lines = 0
+    num_rows, last = 0, 1
     try:
-        header = reader.fieldnames or ()
-        if [header.count(name) for name in ("image", "classes")] != [1, 1]:
+        next(reader.reader, None)  # the header
+        if [header.count(name) for name in COLUMNS] != [1, 1]:
             note(
                 f"{path}: the header must name the columns image and classes, separated by a comma;"
                 f" it is {','.join(header) or 'empty'}"
             )
             return None
+        joins = separator if delimiter == separator and header[-1] == "classes" else None
         for fields in reader:
-            num_lines += 1
-            for problem in _add_row(fields, f"line {reader.line_num}", rows):
-                note(f"{path}: {problem}")
+            last = reader.line_num
+            extra = fields.pop(None, [])
+            if any(map(clean_name, filter(None, [*fields.values(), *extra]))):  # else Excel's empty line
+                num_rows += 1
+                line = f"line {num_before + reader.line_num}"
+                for problem in _add_row(fields, extra, joins, line, rows, separator):
+                    note(f"{path}: {problem}")
     except csv.Error as error:
-        note(f"{path}: line {reader.line_num} cannot be read: {error}")
+        note(f"{path}: line {num_before + last + 1} cannot be read: {_explain(error)}")
         return None
-    if not num_lines:
+    if not num_rows:
         note(f"{path}: lists no images")
     return rows or None
 
 
-def _add_row(fields: dict, line: str, rows: dict[str, Row]) -> Iterator[str]:
-    """Add a line's image to `rows` unless its name is wrong or taken; yield a sentence for each problem."""
-    file = (fields["image"] or "").strip()
+def _find_header(text: str) -> tuple[list[str], str]:
+    """The columns, in lower case without blanks, and what separates them; a comma where nothing separates both."""
+    line = text.splitlines()[0] if text else ""
+    for delimiter in DELIMITERS:
+        names = [clean_name(name).casefold() for name in next(csv.reader([line], delimiter=delimiter), [])]
+        if set(COLUMNS) <= set(names):
+            return names, delimiter
+    return next(csv.reader([line]), []), ","
+
+
+def _explain(error: csv.Error) -> str:
+    """What csv says, in words."""
+    if "unexpected end of data" in str(error):
+        return "a quotation mark is never closed"
+    return "text follows a closing quotation mark" if "expected after" in str(error) else str(error)
+
+
+def _add_row(
+    fields: dict, extra: Sequence[str], joins: str | None, line: str, rows: dict[str, Row], separator: str
+) -> Iterator[str]:
+    """Add a line's image to `rows` unless its name is wrong or taken; yield a sentence for each problem.
+
+    extra: fields beyond the header; joins: the separator by which they are further classes, None where they are wrong.
+    """
+    file = unicodedata.normalize("NFC", fields["image"] or "").translate(INVISIBLE).strip().replace("\\", "/")
     if not file:
         yield f"{line} has no image name"
         return
-    if None in fields:
-        yield f"{line} has more fields than the header; separate classes by ;"
+    if extra and not joins:
+        yield f"{line} has more fields than the header; separate classes by {separator}"
+    file = str(PurePosixPath(file))
     identifier = PurePosixPath(file).stem
     if problem := _file_problem(file):
         yield f"{line}: image {file} {problem}"
@@ -68,8 +108,7 @@ def _add_row(fields: dict, line: str, rows: dict[str, Row]) -> Iterator[str]:
     elif identifier in rows:
         yield f"images {rows[identifier].file} and {file} have the same name without extension, which must be unique"
     else:
-        names = [name.strip() for name in (fields["classes"] or "").split(";")]
-        rows[identifier] = Row(file, tuple(name for name in names if name))
+        rows[identifier] = Row(file, (joins or "").join([fields["classes"] or "", *(extra if joins else [])]))
 
 
 def _file_problem(file: str) -> str | None:

@@ -1,14 +1,17 @@
 """A PASCAL VOC devkit: JPEGImages, Annotations, SegmentationClass and ImageSets/Segmentation under one root."""
 
 import os
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image
-from wsgcn.data.lists import mask_path, read_list
-from wsgcn.data.names import Note, id_problem, unknown_class
+from wsgcn.data.lists import read_list
+from wsgcn.data.names import Note, appearance, clean_name, id_problem, unknown_class
+from wsgcn.data.neighbours import match_masks
+from wsgcn.data.readers.annotation import read_objects
 from wsgcn.files import IGNORE
+from wsgcn.text import format_count, format_examples
 
 VOC_CLASSES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
@@ -31,55 +34,81 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         if name not in VOC_CLASSES:
             note(f"dataset.classes: {unknown_class(name, VOC_CLASSES)}")
     classes = tuple(name for name in requested if name in VOC_CLASSES)
-    found: dict[str, Image | None] = {}
-    lists = {}
-    for name in LISTS:
-        path = root / "ImageSets/Segmentation" / f"{settings[name]}.txt"
-        for identifier in (ids := read_list(path, note)):
-            if identifier not in found:  # a problem of an image in several lists is reported once
-                found[identifier] = _read_image(root, identifier, classes, path, note)
-        lists[name] = {identifier: image for identifier in ids if (image := found[identifier])}
-        if name != "evaluate":  # an image without the classes teaches none of them and needs no label
-            tagged = {identifier: image for identifier, image in lists[name].items() if image.classes}
-            if lists[name] and not tagged:
-                note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
-            lists[name] = tagged
-    return Dataset(classes, **lists, mask_values=_mask_values(classes), numbering=tuple(VOC_CLASSES))
-
-
-def _read_image(root: Path, identifier: str, classes: Sequence[str], image_list: Path, note: Note) -> Image | None:
-    """An image of a list; None where its name or its annotation is wrong."""
-    if problem := id_problem(identifier):
-        note(f"image list {image_list}: image {identifier} {problem}")
-        return None
-    names = _annotated_classes(root / "Annotations" / f"{identifier}.xml", note)
-    if names is None:
-        return None
-    return Image(
-        identifier,
-        str(root / "JPEGImages" / f"{identifier}.jpg"),
-        tuple(sorted(1 + classes.index(name) for name in names & set(classes))),
-        mask_path(root / "SegmentationClass" / f"{identifier}.png"),
+    paths = {name: root / "ImageSets/Segmentation" / f"{settings[name]}.txt" for name in LISTS}
+    find = _id_finder(root)
+    ids = {name: read_list(path, note, find) for name, path in paths.items()}
+    objects = _read_annotations(
+        root / "Annotations", {i: paths[name] for name in reversed(LISTS) for i in ids[name]}, note
     )
+    ignored = list(map(clean_name, settings.get("ignore", ())))
+    _check_objects(objects, ignored, root / "Annotations", note)
+    masks, _ = match_masks(root / "SegmentationClass", objects, note)
+    images = {
+        i: Image(i, str(root / "JPEGImages" / f"{i}.jpg"), _indices(names, classes), masks.get(i))
+        for i, names in objects.items()
+    }
+    lists = {name: {i: images[i] for i in ids[name] if i in images} for name in LISTS}
+    remarks = [_left_out(name, objects) for name in ignored]
+    for name in ("train", "label"):  # an image without the classes teaches none of them and needs no label
+        tagged = {identifier: image for identifier, image in lists[name].items() if image.classes}
+        if lists[name] and not tagged:
+            note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
+        elif untagged := [identifier for identifier in lists[name] if identifier not in tagged]:
+            remarks.append(f"dataset.{name}: {format_examples(untagged)}, without any of the classes, left out")
+        lists[name] = tagged
+    values = _mask_values(classes)
+    return Dataset(classes, **lists, mask_values=values, numbering=tuple(VOC_CLASSES), remarks=tuple(remarks))
 
 
-def _annotated_classes(path: Path, note: Note) -> set[str] | None:
-    """The class names of the objects in an annotation; None where it cannot be read."""
-    try:
-        objects = ElementTree.parse(path).iterfind("object/name")
-        return {element.text.strip() for element in objects}  # type: ignore[union-attr]  # no text: an error as well
-    except FileNotFoundError:
-        note(f"annotation {path} does not exist")
-        return None
-    except (ElementTree.ParseError, AttributeError, ValueError, OSError) as error:
-        note(f"annotation {path} cannot be read: {error}")
-        return None
+def _id_finder(root: Path) -> Callable[[str], str | None]:
+    """Finds the id of an image or an annotation by its name in any composition of letters."""
+    folders = [folder for folder in (root / "JPEGImages", root / "Annotations") if folder.is_dir()]
+    ids = {os.path.splitext(file)[0] for folder in folders for file in os.listdir(folder)}
+    cleaned = {clean_name(identifier): identifier for identifier in ids}
+    return lambda name: name if name in ids else cleaned.get(clean_name(name))
+
+
+def _read_annotations(folder: Path, lists: Mapping[str, Path], note: Note) -> dict[str, list[str]]:
+    """The names of each image's objects, without the images whose name or annotation is wrong.
+
+    lists: the file that lists an image, by its id.
+    """
+    found = {}
+    for identifier, image_list in lists.items():
+        if problem := id_problem(identifier):
+            note(f"image list {image_list}: image {identifier} {problem}")
+            continue
+        try:
+            found[identifier] = read_objects(folder / f"{identifier}.xml")
+        except ValueError as error:
+            note(str(error))
+    return found
+
+
+def _check_objects(objects: Mapping[str, Sequence[str]], ignored: Sequence[str], folder: Path, note: Note) -> None:
+    """Report the names of objects that are neither classes of VOC nor left out by the config, each once."""
+    by_appearance = {appearance(name): name for name in VOC_CLASSES}
+    counts = Counter(name for names in objects.values() for name in names)
+    for name in sorted(counts.keys() - set(VOC_CLASSES) - set(ignored)):
+        images = [identifier for identifier, names in objects.items() if name in names]
+        meant = by_appearance.get(appearance(name))
+        problem = f"unknown class {name}; did you mean {meant}?" if meant else unknown_class(name, VOC_CLASSES)
+        way_out = "" if meant else "; dataset.ignore leaves names out"
+        note(f"{folder}: {format_count(counts[name], 'object')} in {format_examples(images)}: {problem}{way_out}")
+
+
+def _left_out(name: str, objects: Mapping[str, Sequence[str]]) -> str:
+    count = sum(name in names for names in objects.values())
+    return f"dataset.ignore: {name} is left out, in {format_count(count, 'image')}"
+
+
+def _indices(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sorted({1 + classes.index(name) for name in names if name in classes}))
 
 
 def _mask_values(classes: Sequence[str]) -> tuple[int, ...]:
-    """VOC's numbers of classes, 1..20, as indices into `classes`; all other values but 0 are ignored."""
-    values = [IGNORE] * 256
-    values[0] = 0
+    """VOC's numbers of classes, 1..20, as indices into `classes`, or ignored; others but 0 and 255 are not allowed."""
+    values = [0, *[IGNORE] * len(VOC_CLASSES), *[-1] * (IGNORE - 1 - len(VOC_CLASSES)), IGNORE]
     for index, name in enumerate(classes, start=1):
         values[1 + VOC_CLASSES.index(name)] = index
     return tuple(values)

@@ -1,0 +1,112 @@
+"""Cells of classes: separators, printed lists, words that mean none, and tags that are several in one.
+
+Run alone: `.venv/bin/python -m pytest tests/data/test_tags.py`.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsgcn.data.names import appearance, check_appearance, clean_name
+from wsgcn.data.readers.tags import SEPARATORS, check_tags, split_tags
+
+NAMES = ["leaf rust", "été", "can't"]
+LISTS = [
+    str(NAMES),
+    str(tuple(NAMES)),
+    json.dumps(NAMES),
+    json.dumps(NAMES, ensure_ascii=False),
+    str(np.array(NAMES)),
+    str(pd.Series([NAMES])[0]),
+    "{'leaf rust', 'été', \"can't\"}",
+    "[leaf rust, été, can't]",
+    pd.DataFrame({"classes": [NAMES]}).to_csv(index=False).splitlines()[1].strip('"').replace('""', '"'),
+]
+
+
+@pytest.mark.parametrize("cell", LISTS)
+def test_printed_lists_are_the_classes_that_they_list(cell):
+    assert split_tags(cell, ";") == tuple(NAMES)
+
+
+@pytest.mark.parametrize("separator", [";", "|", ",", "/", " + ", "\t"])
+def test_the_separator_is_a_setting(separator):
+    assert split_tags(f"leaf rust{separator}été{separator} leaf rust ", separator) == ("leaf rust", "été")
+
+
+@pytest.mark.parametrize(
+    "cell", "nan NaN None none NULL N/A #N/A <NA> [] () {} [None] ['nan'] [''] - –".split() + ["", " ; ", "\u200b"]
+)
+def test_words_that_mean_none_are_no_class(cell):
+    assert split_tags(cell, ";") == ()
+    assert split_tags(f"cat;{cell}", ";") in ((("cat",), (f"cat;{cell}",))) or cell[:1] in "[({"
+    assert split_tags("None;cat", ";", known=["None"]) == ("None", "cat")
+
+
+def problems(*tags, separator=";"):
+    found = []
+    broken = check_tags({tag: ["a.png"] for tag in tags}, separator, "labels.csv", found.append)
+    assert len(broken) == len(found)
+    return found
+
+
+@pytest.mark.parametrize("mark", [mark for mark in SEPARATORS if mark != ";"])
+def test_tags_with_another_separator_are_several(mark):
+    assert f"set dataset.separator to {json.dumps(mark, ensure_ascii=False)}" in problems(f"cat{mark}dog")[0]
+
+
+@pytest.mark.parametrize("mark", "/+&:\\")
+def test_marks_that_names_contain_separate_tags_that_occur_alone(mark):
+    assert not problems(f"cat{mark}dog", "cat")
+    assert len(problems(f"cat{mark}dog", "cat", "dog")) == 1
+
+
+@pytest.mark.parametrize(
+    "tag", ['"cat', 'cat"', "'cat'", "“cat”", "‘cat", "['cat'", "cat]", "(cat", "[cat]", "cat\ndog", "cat`"]
+)
+def test_remains_of_lists_and_quotation_marks_are_reported(tag):
+    assert len(problems(tag)) == 1
+
+
+@pytest.mark.parametrize(
+    "tag", ["can't", "leaf (dry)", "3-way", "50%", "a.b", "C++", "#1", "猫", "α-helix", "d'or", "trees'"]
+)
+def test_names_with_marks_of_their_own_are_classes(tag):
+    assert not problems(tag)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "e\u0301te\u0301",
+        "\u200bété",
+        "été\ufeff",
+        "\u00a0été",
+        "ét\u00adé",
+        " été\u2009",
+        "été\u3000",
+        "\u2060été\u200e",
+    ],
+)
+def test_what_nobody_sees_makes_no_class(name):
+    assert clean_name(name) == "été" and split_tags(f"x;{name}", ";") == ("x", "été")
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("cat", "Cat"), ("cat", "cаt"), ("cat", "ｃａｔ"), ("leaf-rust", "leaf rust"), ("leaf_rust", "leaf‑rust"),
+        ("ΒETA", "BETA"), ("straße", "STRASSE"), ("ﬁsh", "fish"), ("can't", "can’t"), ("ca\u200dt", "cat"),
+    ],
+)  # fmt: skip
+def test_names_that_look_alike_are_reported(first, second):
+    found = []
+    check_appearance({first: 1, second: 3, "other": 2}, "labels.csv", found.append)
+    assert len(found) == 1 and "look alike" in found[0] and "(1 image)" in found[0] and "(3 images)" in found[0]
+
+
+def test_names_that_differ_do_not_look_alike():
+    names = ["cat", "cats", "café", "cafe", "a1", "al", "rust", "trust", "猫", "犬"]
+    assert len(set(map(appearance, names))) == len(names)

@@ -1,0 +1,110 @@
+"""Files under names that differ from those asked for in ways that a table or another system loses.
+
+Letter case, the composition of letters (NFC and NFD), blanks, zero widths, and the extension of an image.
+"""
+
+import difflib
+import os
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+
+from wsgcn.data.names import Note, clean_name
+
+IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .webp .gif .jp2 .ppm .pgm .pnm .avif".split())
+"""In lower case: what is looked for in place of an image's extension."""
+
+MIN_SIMILARITY = 0.8
+"""How similar a name must be to be suggested (`difflib`): short names differ by one letter and mean something else."""
+
+MAX_SEARCHED_FILES = 50_000
+"""Files below a folder that are searched for one of the same name."""
+
+
+class Finder:
+    """Finds files by their names; it reads each folder once. taken: paths that are not suggested for others."""
+
+    def __init__(self, taken: Collection[str] = ()) -> None:
+        self._taken = {_key(os.path.basename(path)) for path in taken}
+        self._listing = lru_cache(maxsize=None)(_list_folder)
+        self._below = lru_cache(maxsize=None)(_list_tree)
+
+    def find(self, path: str) -> str | None:
+        """The one file of this name, or else of this name with another extension of images; None without one."""
+        folder, name = os.path.split(path)
+        files = self._listing(folder)
+        if same := [file for file in files if _key(file) == _key(name)]:
+            return os.path.join(folder, same[0]) if len(same) == 1 else None
+        stem = os.path.splitext(name)[0] if is_image(name) else name
+        others = [file for file in files if is_image(file) and _key(os.path.splitext(file)[0]) == _key(stem)]
+        return os.path.join(folder, others[0]) if len(others) == 1 else None
+
+    def where_else(self, path: str, root: str) -> str:
+        """The end of a sentence that names the file that may be meant, in this folder or below `root`, if any."""
+        folder, name = os.path.split(path)
+        files = self._listing(folder)
+        same = [file for file in files if _key(os.path.splitext(file)[0]) == _key(os.path.splitext(name)[0])]
+        if len(same) > 1:
+            return f"; beside it are {' and '.join(same)}"
+        if found := self._below(root).get(_key(name)):
+            return f"; did you mean {found}?"
+        return _suggest(name, [file for file in files if _key(file) not in self._taken])
+
+
+def is_image(file: str) -> bool:
+    """Whether a file has the extension of an image."""
+    return os.path.splitext(file)[1].lower() in IMAGE_EXTENSIONS
+
+
+def beside(path: str | Path) -> str:
+    """The end of a sentence that suggests a similar name in the folder of `path`; empty where none is similar."""
+    return _suggest(os.path.basename(path), _list_folder(os.path.dirname(path)))
+
+
+def _suggest(name: str, files: Collection[str]) -> str:
+    by_key = {_key(file): file for file in files if file != name}
+    similar = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=MIN_SIMILARITY)
+    return f"; did you mean {by_key[similar[0]]}?" if similar else ""
+
+
+def match_masks(folder: Path, ids: Collection[str], note: Note) -> tuple[dict[str, str], list[str]]:
+    """The masks in a folder, {image id: path}, and the names of its other image files, which belong to none of `ids`.
+
+    A mask is named `<id>.png`, in any letter case and composition. A folder that is there but cannot be read goes to
+    `note`.
+    """
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        note(f"the masks in {folder} cannot be read")
+    masks, others = {}, []
+    files = _list_folder(str(folder))
+    exact = {f"{identifier}.png": identifier for identifier in ids}
+    similar = {_key(name): identifier for name, identifier in exact.items()}
+    for file in sorted(files, key=lambda file: file not in exact):
+        identifier = exact.get(file) or similar.get(_key(file))
+        if identifier and identifier not in masks:
+            masks[identifier] = str(folder / file)
+        elif is_image(file):
+            others.append(file)
+    return masks, others
+
+
+def _list_folder(folder: str) -> list[str]:
+    """The names in a folder, sorted; none where it cannot be read."""
+    try:
+        return sorted(os.listdir(folder or "."))
+    except (OSError, ValueError):  # ValueError: a character that no path can contain
+        return []
+
+
+def _list_tree(root: str) -> dict[str, str]:
+    """Files at any depth below a folder, by their key."""
+    tree: dict[str, str] = {}
+    for folder, _, files in os.walk(root):
+        tree |= {_key(file): os.path.join(folder, file) for file in files}
+        if len(tree) > MAX_SEARCHED_FILES:
+            break
+    return tree
+
+
+def _key(name: str) -> str:
+    return clean_name(name).casefold()
