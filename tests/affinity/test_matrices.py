@@ -121,6 +121,15 @@ def test_written_and_read_output_is_equivalent(tmp_path, irnet_output, affinityn
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("what", ["boundary", "features"])
+def test_output_that_is_not_finite_is_an_error_in_words(what, bad, rng):
+    output = {what: rng.random((6, 7) if what == "boundary" else (4, 6, 7)).astype(np.float32)}
+    output[what][..., 2, 3] = bad
+    with pytest.raises(ValueError, match="of the affinity network are not finite"):
+        affinity_matrix_from(output, (6, 7), 3, 10)
+
+
 def test_walks_import_neither_timm_nor_pandas():
     """A batch job that needs no network starts without them."""
     modules = "sys, wsgcn.affinity.matrices, wsgcn.refinement.random_walk"

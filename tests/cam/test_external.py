@@ -47,6 +47,17 @@ def test_names_of_numpy_1_and_long_headers_are_read(tmp_path):
     assert (read_external_cams(path, SIZE, (3,), NUM_CLASSES)[1] == 0.5).all()
 
 
+@pytest.mark.parametrize("name", ["attn_highres", "highres"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_clip_es_style_is_read_and_coarsened(name, dtype, rng, tmp_path):
+    maps = rng.random((3, *SIZE)).astype(dtype)
+    path = save(tmp_path / "a.npy", {"keys": np.array([12, 3, 7]), name: maps})
+    cam, full = read_external_cams(path, SIZE, (3, 12), NUM_CLASSES)
+    expected = maps[[1, 0]].astype(np.float32)
+    np.testing.assert_array_equal(full, expected)
+    np.testing.assert_allclose(cam, slow_bilinear(expected, grid_size(*SIZE)), atol=1e-6)
+
+
 @pytest.mark.parametrize("number", [int, np.int64, np.uint8])
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_psa_style_is_read_and_coarsened(number, protocol, rng, tmp_path):

@@ -23,6 +23,22 @@ def test_confusion_by_hand():
     ]
 
 
+@pytest.mark.parametrize("beyond", [4, 100, 254])
+def test_a_class_beyond_the_last_is_an_error_wherever_it_stands(beyond):
+    """Counted, it would land in the row of the next class."""
+    for place in ((0, 0), (1, 4)):  # also where the truth is ignored
+        wrong = COMPLETE.copy()
+        wrong[place] = beyond
+        with pytest.raises(ValueError, match=f"the prediction holds class {beyond}, but there are only 3"):
+            confusion(TRUTH, wrong, 3)
+    wrong = TRUTH.copy()
+    wrong[0, 0] = beyond
+    with pytest.raises(ValueError, match=f"the truth holds class {beyond}"):
+        confusion(wrong, COMPLETE, 3)
+    with pytest.raises(ValueError, match="the prediction holds class 3"):
+        confusion(TRUTH, COMPLETE, 2)
+
+
 def test_miou_by_hand():
     counts = confusion(TRUTH, COMPLETE, 3)
     np.testing.assert_allclose(iou(counts), [3 / 4, 2 / 4, 1 / 3, np.nan])

@@ -17,7 +17,7 @@ def row(stage, split="train", miou=None, **values):
 TABLE = [
     row("activation maps", miou=0.5, seconds_per_image=2.3),
     row("partial label", coverage=0.625, precision=0.875),
-    row("DeepLab", "val", 0.9),
+    row("DeepLab", "val", 0.9, images=1, listed=3),
     row("refined label", miou=0.4567),
     row("CRF label", miou=0.5),
 ]
@@ -26,17 +26,17 @@ TABLE = [
 def test_format_table_is_aligned():
     lines = format_table(TABLE).split("\n")
     assert lines == [
-        "stage            on      mIoU  gain  coverage  s/image",
-        "activation maps  train  50.0%     –         –    2.300",
-        "partial label    train      –     –     62.5%        –",
-        "DeepLab          val    90.0%     –         –        –",
-        "refined label    train  45.7%  -4.3         –        –",
-        "CRF label        train  50.0%  +4.3         –        –",
+        "stage            on     images   mIoU  gain  coverage  s/image",
+        "activation maps  train      20  50.0%     –         –    2.300",
+        "partial label    train      20      –     –     62.5%        –",
+        "DeepLab          val    1 of 3  90.0%     –         –        –",
+        "refined label    train      20  45.7%  -4.3         –        –",
+        "CRF label        train      20  50.0%  +4.3         –        –",
     ]
 
 
 def test_format_table_without_rows_is_its_headings():
-    assert format_table([]) == "stage  on  mIoU  gain  coverage  s/image"
+    assert format_table([]) == "stage  on  images  mIoU  gain  coverage  s/image"
 
 
 def experiment(name, no_crf=None, miou=None, difference=None, low=None, high=None, segmentation=None):
@@ -91,7 +91,7 @@ def test_gain_leaves_out_labels_of_a_part_of_the_pixels():
         row("partial", miou=0.8, coverage=0.5),
         row("gcn", miou=0.5, coverage=1.0),
     ]
-    assert [line.split()[3] for line in format_table(table).splitlines()] == ["gain", "–", "–", "+10.0"]
+    assert [line.split()[4] for line in format_table(table).splitlines()] == ["gain", "–", "–", "+10.0"]
 
 
 @pytest.mark.parametrize(

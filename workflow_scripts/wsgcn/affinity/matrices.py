@@ -50,15 +50,23 @@ def affinity_matrix(boundary: np.ndarray, radius: int, beta: float) -> scipy.spa
     """Affinities a_ij^beta, a_ij = 1 - max of the boundary map on the line from i to j, for pairs nearer than radius.
 
     boundary: float [h, w] in 0..1. Returns the symmetric float32 matrix [N, N] with ones on its diagonal: about 66
-    entries per row at radius 5 (IRNet, Ahn et al., CVPR 2019, section 5.2).
+    entries per row at radius 5 (IRNet, Ahn et al., CVPR 2019, section 5.2). Raises ValueError where the map is
+    not finite.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(boundary, np.float32))
+    tensor = torch.from_numpy(_finite(boundary, "boundaries"))
 
     def affinity(dy: int, dx: int) -> np.ndarray:
         return (1 - path_maximum(tensor, dy, dx)).clamp(min=0).pow(beta).numpy()
 
     h, w = boundary.shape
     return stencil_matrix(h, w, neighbour_offsets(radius), affinity, diagonal=1)
+
+
+def _finite(values: np.ndarray, what: str) -> np.ndarray:
+    """The values as float32. Raises ValueError where one is not finite: a walk would end in a solver's own words."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"the {what} of the affinity network are not finite")
+    return np.ascontiguousarray(values, np.float32)
 
 
 def feature_affinity(features: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
@@ -78,9 +86,9 @@ def feature_affinity_matrix(features: np.ndarray, radius: int, beta: float) -> s
     """Affinities a_ij^beta, a_ij = exp(-mean |fi - fj|), for pairs nearer than radius.
 
     Source: AffinityNet (Ahn & Kwak, CVPR 2018, equation 4). features: float [D, h, w] on the graph's grid. Returns the
-    symmetric float32 matrix [N, N] with ones on its diagonal.
+    symmetric float32 matrix [N, N] with ones on its diagonal. Raises ValueError where features are not finite.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+    tensor = torch.from_numpy(_finite(features, "features"))
 
     def affinity(dy: int, dx: int) -> np.ndarray:
         return feature_affinity(tensor, dy, dx).pow(beta).numpy()

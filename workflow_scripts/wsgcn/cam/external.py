@@ -1,4 +1,4 @@
-"""External class activation maps: files of other methods, as IRNet's and PSA's released code write them."""
+"""External class activation maps: files of other methods, as the released codes of IRN, PSA and CLIP-ES write them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,9 @@ from wsgcn.cam.contract import CamInput, CamSource
 from wsgcn.cam.npy_reader import CallRecord, read_array, read_pickled_dict
 from wsgcn.graph.grid import grid_size
 
+FULL_SIZE = ("high_res", "attn_highres", "highres")
+"""The names of maps of the image's size: IRN's and, refined by attention or not, CLIP-ES's."""
+
 MAX_ROUNDING = 1e-3  # of a value beyond 0..1: one step of half precision above 1
 
 
@@ -22,7 +25,7 @@ def read_external_cams(
     num_classes: int,
     full_size: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Another method's maps of an image's own classes, in IRN's or PSA's style.
+    """Another method's maps of an image's own classes, in IRN's, CLIP-ES's or PSA's style.
 
     size: (H, W) at which the image is processed; keys: the file's numbers, from 0, of the classes wanted (at least
     one); num_classes: of the file's numbering; full_size: the image's own (H, W), which the file's is, where a smaller
@@ -65,12 +68,13 @@ def _select_maps(content: Mapping, size: tuple[int, ...], keys: Sequence[int], n
     if not irn:
         maps = list(content.values())
         return [np.stack([_checked_maps(maps[k], f"a map of class {numbers[k]}", size) for k in indices])]
-    shapes = {"cam": (len(numbers), None, None), "high_res": (len(numbers), *size)}
+    full = next((name for name in FULL_SIZE if content.get(name) is not None), FULL_SIZE[0])
+    shapes = {"cam": (len(numbers), None, None), full: (len(numbers), *size)}
     found = [
         _checked_maps(content[name], name, shapes[name], indices) for name in shapes if content.get(name) is not None
     ]
     if not found:
-        raise ValueError("holds neither cam nor high_res")
+        raise ValueError(f"holds neither cam nor {' nor '.join(FULL_SIZE)}")
     height, width = found[0].shape[1:]
     if abs(height * size[1] - width * size[0]) > max(size):  # more than a node from the image's proportions
         raise ValueError(f"holds cam of {height}×{width}, which is not the shape of its image, {size[0]}×{size[1]}")

@@ -10,10 +10,14 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.nda
 
     truth, prediction: int [H, W]. Rows are the truth's classes 0..C; columns are the prediction's classes 0..C, then
     pixels that the prediction leaves unlabelled (255). Pixels with 255 in the truth are left out. Raises ValueError
-    where sizes differ.
+    where sizes differ, or where either holds a class above C.
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}")
+    for name, labels in (("truth", truth), ("prediction", prediction)):
+        beyond = labels[(labels != IGNORE) & ((labels > classes) | (labels < 0))]
+        if beyond.size:
+            raise ValueError(f"the {name} holds class {beyond.max()}, but there are only {classes}")
     known = truth != IGNORE
     rows = truth[known].astype(np.int64)
     columns = np.where(prediction[known] == IGNORE, classes + 1, prediction[known]).astype(np.int64)

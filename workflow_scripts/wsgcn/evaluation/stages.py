@@ -42,7 +42,8 @@ def evaluate_stage(
     """Evaluate the label files of a stage: the content of its evaluation.json, and the counts of each masked image.
 
     paths: one label file per image; seconds: tables of seconds per image. The dict holds `stage`, `split`, `protocol`,
-    what `score_labels` returns, `seconds_per_image`, and where they apply `sweep` and `without_background`.
+    what `score_labels` returns, `listed` (the number of images of the list), `seconds_per_image`, and where they apply
+    `sweep` and `without_background`.
     """
     result: dict = {"stage": protocol.stage, "split": protocol.split, "protocol": protocol.protocol}
     if protocol.background_score is not None:
@@ -52,6 +53,7 @@ def evaluate_stage(
     result |= scores
     if protocol.stage == "partial":
         result["without_background"] = share_without_background(paths)
+    result["listed"] = len(truth.ids)
     if 0 < result["images"] < len(truth.ids):
         result["protocol"] += f", {result['images']} of {len(truth.ids)} images have masks"
     result["seconds_per_image"] = mean_seconds(seconds)

@@ -1,7 +1,7 @@
 """Evaluations and experiments as tables of text cells, and as aligned plain text for the terminal.
 
-An evaluation is a dict {"stage": str, "split": str, "protocol": str, "images": int, "miou", "coverage", "precision":
-float in 0..1 or None, "seconds_per_image": float or None, "iou": {class name: float in 0..1 or None}}, as
+An evaluation is a dict {"stage": str, "split": str, "protocol": str, "images": int, "listed": int, "miou", "coverage",
+"precision": float in 0..1 or None, "seconds_per_image": float or None, "iou": {class name: float in 0..1 or None}}, as
 `evaluation.stages.evaluate_stage` returns it. NaN counts as None; both are shown as an en dash.
 """
 
@@ -20,7 +20,7 @@ TEXT_COLUMNS = ("stage", "on", "protocol", "experiment")
 
 def format_table(evaluations: Sequence[Mapping]) -> str:
     """The stages as aligned plain text: a line of headings and one line per evaluation."""
-    return "\n".join(_align(("stage", "on", "mIoU", "gain", "coverage", "s/image"), stage_cells(evaluations)))
+    return "\n".join(_align(("stage", "on", "images", "mIoU", "gain", "coverage", "s/image"), stage_cells(evaluations)))
 
 
 def format_ablations(ablations: Ablations, dataset: str) -> str:
@@ -45,7 +45,7 @@ def stage_cells(evaluations: Sequence[Mapping]) -> list[dict[str, str]]:
             "stage": row["stage"],
             "on": row["split"],
             "protocol": row["protocol"],
-            "images": str(row["images"]),
+            "images": _format_images(row),
             "mIoU": format_number(row["miou"], ".1%"),
             "gain": format_number(gain, "+.1f"),
             "coverage": format_number(row["coverage"], ".1%"),
@@ -54,6 +54,12 @@ def stage_cells(evaluations: Sequence[Mapping]) -> list[dict[str, str]]:
         }
         for row, gain in zip(evaluations, _gains(evaluations), strict=True)
     ]
+
+
+def _format_images(row: Mapping) -> str:
+    """How many images were compared; "12 of 30" where only so many of the list's have masks."""
+    listed = row.get("listed", row["images"])  # evaluations of older versions do not say
+    return str(row["images"]) if row["images"] in (0, listed) else f"{row['images']} of {listed}"
 
 
 def is_known(value: float | None) -> TypeGuard[float]:
