@@ -9,9 +9,10 @@ LIBRARY = str(ROOT / "workflow_scripts")  # of this very checkout, here and in t
 sys.path.insert(0, LIBRARY)
 
 from snakemake.exceptions import WorkflowError
-from wsgcn.data.sizes import image_sizes, with_smaller_copies
+from wsgcn.data.grey_range import common_range, describe_range, grey_levels
+from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.evaluation.names import COMPARED_STAGES
-from wsgcn.workflow.check import check_networks, format_problems
+from wsgcn.workflow.check import check_networks, format_problems, format_remarks
 from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
@@ -29,7 +30,8 @@ from wsgcn.workflow.directives import (
     training_row,
 )
 from wsgcn.workflow.experiments import describe, further_pairs, merge_defaults, segmented_experiments
-from wsgcn.workflow.inputs import open_images, read_inputs
+from wsgcn.workflow.images import open_images
+from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.plan import Plan, benchmarked_experiment
@@ -38,7 +40,7 @@ from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, remove_parti
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, relevant_settings
 from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
-from wsgcn.workflow.start import class_counts, export_library, networks_to_train, short_trainings
+from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 
 export_library(LIBRARY)
 
@@ -57,10 +59,17 @@ except ValueError as error:
 
 RESULTS = f"results/{config['dataset']['name']}"
 READER = READERS[config["dataset"]["kind"]]
-DATA, LARGE = ORIGINALS, {}  # LARGE: the sizes of the images that smaller copies stand for
+DATA, LARGE, DEEP, LEVELS = ORIGINALS, {}, [], {}
+# LARGE: the sizes of the images that smaller copies stand for; DEEP: the ids of images of 16 bits, for which copies of
+# 8 bits stand; LEVELS: the values of each that become nearly black and white.
 if not READER.drawn:
-    sizes = image_sizes([image.path for image in ORIGINALS.images.values()], f"{RESULTS}/data/sizes.json")
-    DATA, LARGE = with_smaller_copies(ORIGINALS, sizes, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
+    facts = image_facts([image.path for image in ORIGINALS.images.values()], f"{RESULTS}/data/sizes.json")
+    DATA, LARGE, DEEP = with_copies(ORIGINALS, facts, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
+    deep_files = [ORIGINALS.images[image].path for image in DEEP]
+    percentiles = config["dataset"]["grey_percentiles"]
+    LEVELS = (
+        grey_levels(deep_files, percentiles, f"{RESULTS}/data/grey_levels.json", workflow.cores or 1) if DEEP else {}
+    )
 
 BASE = config["experiment"]
 CLASSES = list(DATA.classes)

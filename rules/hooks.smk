@@ -6,25 +6,26 @@ def before_first_job():
     lift_job_rate_limit()
     recover_from_crash()
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
-    check_inputs(running)
-    if READER.counts_classes:
-        print(class_counts(DATA), file=sys.stderr)
-    for sentence in short_trainings(PLAN, running):
-        print(sentence, file=sys.stderr)
+    remarks = check_inputs(running) + hard_classes(DATA) + short_trainings(PLAN, running)
+    print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
 
 
 def check_inputs(running):
-    """Open the images and masks that have changed since the last check, and build the networks to be trained."""
-    problems = []
+    """Open the images and masks that have changed since the last check, and build the networks to be trained.
+
+    Returns what is worth knowing of the data, a sentence each.
+    """
+    problems, remarks = [], list(ORIGINALS.remarks)
     if not READER.drawn:
-        for problem in MISSING.values():
-            print(f"left out: {problem}", file=sys.stderr)
-        problems, skipped = open_images(ORIGINALS, RESULTS, ALL_CORES, config["on_error"] == "skip")
-        for problem in skipped:
-            print(f"will be skipped: {problem}", file=sys.stderr)
+        opened = open_images(ORIGINALS, RESULTS, ALL_CORES, config["on_error"] == "skip")
+        problems += opened.problems
+        remarks += [f"left out: {problem}" for problem in MISSING.values()]
+        remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
+        remarks += opened.remarks + (describe_range(LEVELS, len(ORIGINALS.images)) if LEVELS else [])
     problems += check_networks(networks_to_train(PLAN, running), f"{RESULTS}/data/networks.json")
     if problems:
-        raise WorkflowError(format_problems(problems))
+        raise WorkflowError(format_problems(problems, remarks))
+    return remarks
 
 
 def recover_from_crash():

@@ -18,10 +18,12 @@ import yaml
 from PIL import Image
 
 from wsgcn.cam.external import read_external_cams
+from wsgcn.depth import ORIENTATION
 from wsgcn.files import read_image, write_label
 from wsgcn.networks.backbone import build_backbone
 from wsgcn.workflow.check import format_problems
-from wsgcn.workflow.inputs import open_images, read_inputs
+from wsgcn.workflow.images import open_images
+from wsgcn.workflow.inputs import read_inputs
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
@@ -65,6 +67,17 @@ def remove(name: str) -> Callable:
 
 def truncate(name: str) -> Callable:
     return lambda config, root: (root / name).write_bytes((root / name).read_bytes()[:200])
+
+
+def turn(name: str, orientation: int) -> Callable:
+    """Change the data: let EXIF turn an image."""
+
+    def change(config: dict, root: Path) -> None:
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        Image.open(root / name).save(root / name, exif=exif)
+
+    return change
 
 
 def write_list(text: str) -> Callable:
@@ -127,9 +140,28 @@ CASES = {
         ),
         "other columns": write("labels.csv", "file,tags\na.png,cat\n"),
         "a column listed twice": write("labels.csv", "image,classes,classes\na.png,cat,dog\n"),
-        "separated by semicolons": write("labels.csv", "image;classes\na.png;cat\n"),
         "another encoding (Latin-1)": write("labels.csv", "image,classes\na.png,café\n".encode("latin-1")),
-        "another encoding (UTF-16)": write("labels.csv", "image,classes\na.png,cat\n".encode("utf-16")),
+        "another encoding (UTF-16 without its mark)": write(
+            "labels.csv", "image,classes\na.png,cat\n".encode("utf-16-le")
+        ),
+        "an Excel workbook": write("labels.csv", b"PK\x03\x04" + bytes(range(128, 200))),
+        "the table in another letter case": combine(
+            remove("labels.csv"), write("Labels.csv", f"image,classes\n{ROWS}")
+        ),
+        "quotation mark that is never closed": write_table('a.png,"cat\nb.png,dog\n'),
+        "quotation mark that is closed lines later": write_table('a.png,"cat\nb.png,dog"\n'),
+        "text after a quotation mark": write_table('a.png,"cat" dog\n'),
+        "separated by semicolons, classes by commas": write("labels.csv", "image;classes\na.png;cat,dog\n"),
+        "classes separated by bars": write_table("a.png,cat|dog\nb.png,dog\n"),
+        "classes separated by commas, quoted": write_table('a.png,"cat,dog"\nb.png,dog\n'),
+        "classes separated by slashes": write_table("a.png,cat/dog\nb.png,dog\nc.png,cat\n"),
+        "classes separated by line breaks": write_table('a.png,"cat\ndog"\nb.png,dog\n'),
+        "a broken list": write_table("a.png,['cat\nb.png,dog\n"),
+        "a quotation mark within a tag": write_table("a.png,“cat”\nb.png,dog\n"),
+        "tags that differ in case": write_table("a.png,Cat\nb.png,cat\n"),
+        "tags that differ in what stands between words": write_table("a.png,leaf-rust\nb.png,leaf rust\n"),
+        "tags with letters of another script": write_table("a.png,cat\nb.png,c\u0430t\n"),
+        "words that mean none": write_table("a.png,nan\nb.png,None\nc.png,[]\n"),
         "a control character": write("labels.csv", b"image,classes\na.png,c\0at\nb.png,dog\n"),
         "no rows": write_table(""),
         "row without an image": write_table("a.png,cat\n,dog\n"),
@@ -151,6 +183,8 @@ CASES = {
         "list that is missing": set_key("dataset.train", "none.txt"),
         "empty list": write_list("\n"),
         "list with an image that is not in the table": write_list("a\nbb\n"),
+        "list of two columns": write_list("a 1\nb -1\n"),
+        "list of images and masks": write_list("a.png,masks/a.png\nb.png,masks/b.png\n"),
         "list with an image twice": write_list("a\na\n"),
         "list with an image and its file": write_list("a\na.png\n"),
         "list whose name is too long for a file": set_key("dataset.train", f"{'x' * 300}/a.txt"),
@@ -170,6 +204,21 @@ CASES = {
         "mask in RGB": lambda config, root: Image.new("RGB", (16, 12)).save(root / "masks/a.png"),
         "black and white masks": combine(
             *(write_mask(f"{name}.png", np.resize([0, 255], (12, 16)).astype(np.uint8)) for name in "ab")
+        ),
+        "black and white masks, one of them empty": combine(
+            write_mask("a.png", np.resize([0, 255], (12, 16)).astype(np.uint8)),
+            write_mask("b.png", np.zeros((12, 16), np.uint8)),
+        ),
+        "masks of another numbering": combine(
+            write_table("a.png,cat\nb.png,dog\n"),
+            write_mask("a.png", np.full((12, 16), 2, np.uint8)),
+            write_mask("b.png", np.full((12, 16), 1, np.uint8)),
+        ),
+        "mask of an image that EXIF turns": combine(
+            turn("a.png", 6), write_mask("a.png", np.zeros((12, 16), np.uint8))
+        ),
+        "image in another folder": combine(
+            remove("a.png"), write_image("masks/a.png", np.zeros((12, 16), np.uint8), "PNG")
         ),
         "several problems": combine(
             write_table("a.png,cat\nb.png,dgo\nc.png,\n"),
@@ -228,9 +277,9 @@ def start(root: Path, change: Callable) -> str | None:
     try:
         _, data, _ = read_inputs(config, SCHEMA, root / "results")
     except ValueError as error:
-        return str(error)
-    wrong, _ = open_images(data, root / "results", 1, config["on_error"] == "skip")
-    return format_problems(wrong) if wrong else None
+        return str(error).partition("\n\n")[0]  # what follows is worth knowing, but no problem
+    opened = open_images(data, root / "results", 1, config["on_error"] == "skip")
+    return format_problems(opened.problems) if opened.problems else None
 
 
 def backbone_problems(folder: Path) -> dict[str, str]:
@@ -336,7 +385,7 @@ def test_images_of_all_kinds_are_accepted(kind, root):
     (root / "labels.csv").write_text(f"image,classes\n{ROWS}{file},cat\n")
     assert start(root, lambda config, root: None) is None
     pixels = read_image(root / file)
-    if kind.startswith("16 bits"):  # neither clipped nor dark
+    if kind.startswith("16 bits"):  # neither clipped nor dark: 8 bits in the upper half
         np.testing.assert_allclose(pixels[..., 0], np.asarray(Image.open(root / "a.png").convert("L")), atol=1)
     assert pixels.shape == (*image.size[::-1], 3) and pixels.dtype == np.uint8
 

@@ -9,6 +9,7 @@ import timm
 import torch
 from PIL import Image
 
+from wsgcn.depth import ORIENTATION
 from wsgcn.files import IGNORE, read_json, write_label, write_skipped
 from wsgcn.networks import backbone
 from wsgcn.workflow import check
@@ -35,7 +36,8 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    assert inspect(image, None, VALUES) == inspect(image, fitting, VALUES) == Inspection()
+    assert inspect(image, None, VALUES) == Inspection()
+    assert inspect(image, fitting, VALUES) == Inspection(values=[0])
     assert inspect(image, small, VALUES) == Inspection(mask=f"mask {small} is 5×3, but its image is 5×4")
     assert inspect(image, unknown, VALUES) == Inspection(mask=f"mask {unknown} contains values of no class: 7")
     assert inspect(image, coloured, VALUES).mask.startswith(f"label {coloured} has mode RGB")
@@ -43,32 +45,42 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     assert inspect(missing, None, VALUES) == Inspection(image=f"image {missing} does not exist")
 
 
-BLACK_AND_WHITE = "masks contain only 0 and 255, and 255 is ignored; write classes as 1, 2, …"
-
-
 def test_problems_are_reported_together_until_they_are_fixed(tmp_path, image):
     broken, missing, cache = str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), tmp_path / "checked.json"
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = [(image, None), (broken, None), (missing, None)]
     for _ in range(2):
-        image_problems, mask_problems = check_images(files, VALUES, cache, threads=2)
-        assert list(image_problems) == [broken, missing] and not mask_problems
-        assert image_problems[missing] == f"image {missing} does not exist"
+        found = check_images(files, VALUES, cache, threads=2)
+        assert [path for path in found if found[path].image] == [broken, missing]
+        assert found[missing].image == f"image {missing} does not exist"
     Image.new("L", (3, 3)).save(broken)
-    assert check_images(files[:2], VALUES, cache) == ({}, [])
+    assert check_images(files[:2], VALUES, cache) == {image: Inspection(), broken: Inspection()}
 
 
-def test_masks_that_are_all_black_and_white_are_refused(tmp_path, image):
-    binary = mask(tmp_path / "binary.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
-    other = mask(tmp_path / "other.png", np.tile([0, 1, 0, 0, 0], (4, 1)))
-    Image.new("RGB", (5, 4)).save(tmp_path / "second.png")
-    second, cache = str(tmp_path / "second.png"), tmp_path / "checked.json"
+def test_what_a_mask_contains_is_remembered(tmp_path, image):
+    label, cache = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 1, 1, 1], (4, 1))), tmp_path / "checked.json"
     for _ in range(2):
-        found = check_images([(image, binary), (second, binary)], VALUES, cache)
-        assert found == ({}, [f"all 2 {BLACK_AND_WHITE}"])
-    assert check_images([(image, binary), (second, other)], VALUES, cache) == ({}, [])
-    ignoring_all = (0, *[IGNORE] * 255)  # a mask of classes outside the subset is not such a mask
-    assert check_images([(second, other)], ignoring_all, cache) == ({}, [])
+        assert check_images([(image, label)], VALUES, cache) == {image: Inspection(values=[0, 1, IGNORE])}
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "PNG"])
+def test_frames_are_counted(form, tmp_path):
+    path = str(tmp_path / "a")
+    frames = [Image.new("L", (5, 4), value) for value in (0, 100, 200)]
+    frames[0].save(path, format=form, save_all=True, append_images=frames[1:])
+    assert inspect(path, None, VALUES).frames == 3
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6])
+def test_a_mask_of_the_image_as_it_is_stored_is_named_as_such(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.jpg", exif=exif)
+    found = inspect(str(tmp_path / "a.jpg"), mask(tmp_path / "a.png", np.zeros((4, 5))), VALUES)
+    if orientation == 6:
+        assert found.mask.endswith("is 5×4, but its image is 4×5, as EXIF turns it (orientation 6)")
+    else:
+        assert found == Inspection(values=[0], orientation=orientation)
 
 
 def test_only_changed_files_are_opened_again(tmp_path, image, monkeypatch):
@@ -91,27 +103,24 @@ def test_only_changed_files_are_opened_again(tmp_path, image, monkeypatch):
     assert opened[3:] == [image]
 
 
-@pytest.mark.parametrize("found", ["", "[1, 2]", "{", '{"IMAGE": ["an older form"]}', '{"IMAGE": {"mark": MARK}}'])
+@pytest.mark.parametrize(
+    "found",
+    [
+        "",
+        "[1, 2]",
+        "{",
+        '{"IMAGE": ["an older form"]}',
+        '{"IMAGE": {"mark": MARK}}',
+        '{"IMAGE": {"mark": MARK, "found": {"x": 1}}}',
+    ],
+)
 def test_an_unreadable_cache_is_ignored(tmp_path, image, found):
     cache = tmp_path / "checked.json"
     check_images([(image, None)], VALUES, cache)
     fingerprint = json.dumps(read_json(cache)[image]["mark"])
     cache.write_text(found.replace("IMAGE", image).replace("MARK", fingerprint))
     check_images([(image, None)], VALUES, cache)
-    assert read_json(cache)[image].keys() == {"mark", "black and white"}
-
-
-def test_black_and_white_masks_are_reported_beside_other_problems(tmp_path, image):
-    """Also beside a broken image or mask, and after these are fixed."""
-    binary = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 0, 0, 0], (4, 1)))
-    other, cache = str(tmp_path / "second.png"), tmp_path / "checked.json"
-    (tmp_path / "second.png").write_text("no image")
-    for files in ([(image, binary), (other, None)], [(image, binary), (other, binary)]):
-        for _ in range(2):
-            image_problems, mask_problems = check_images(files, VALUES, cache)
-            assert list(image_problems) == [other] and mask_problems == [f"all 1 {BLACK_AND_WHITE}"]
-    Image.new("RGB", (5, 4)).save(other)
-    assert check_images(files, VALUES, cache) == ({}, [f"all 2 {BLACK_AND_WHITE}"])
+    assert read_json(cache)[image].keys() == {"mark", "found"}
 
 
 def test_a_skipped_label_is_not_a_mask(tmp_path, image):

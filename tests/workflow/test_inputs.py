@@ -6,7 +6,8 @@ from configs import SCHEMA, config_with
 from PIL import Image
 
 from wsgcn.files import write_label
-from wsgcn.workflow.inputs import open_images, read_inputs
+from wsgcn.workflow.images import open_images
+from wsgcn.workflow.inputs import read_inputs
 
 LONG = "x" * 300  # more than file systems take
 
@@ -26,7 +27,7 @@ def config(tmp_path):
 def problems(config, tmp_path):
     with pytest.raises(ValueError) as caught:
         read_inputs(config, SCHEMA, tmp_path / "results")
-    lines = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+    lines = str(caught.value).replace(f"{tmp_path}/", "").partition("\n\n")[0].splitlines()
     return lines[1:] if lines[0] == f"{len(lines) - 1} problems:" else lines
 
 
@@ -59,7 +60,7 @@ def test_missing_images_stop_all_or_are_left_out(config, tmp_path):
     config["on_error"] = "skip"
     _, data, missing = read_inputs(config, SCHEMA, tmp_path / "results")
     assert list(data.images) == ["a", "b"] and missing == {"c": f"image {tmp_path}/c.png does not exist"}
-    wrong, skipped = open_images(data, tmp_path / "results", 1, skips=True)
+    wrong, skipped, _ = open_images(data, tmp_path / "results", 1, skips=True)
     assert not wrong and len(skipped) == 1 and "b.png cannot be read" in skipped[0]
 
 
@@ -156,7 +157,7 @@ def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.png").write_text("no image")
     _, data, _ = read_inputs(config, SCHEMA, tmp_path / "results")
-    wrong, skipped = open_images(data, tmp_path / "results", 1, skips=True)
+    wrong, skipped, _ = open_images(data, tmp_path / "results", 1, skips=True)
     assert wrong == [line.replace("exists", "can be read") for line in lost] and len(skipped) == 3
 
 

@@ -3,11 +3,14 @@
 import os
 from dataclasses import replace
 
+import pytest
 from configs import CONFIG
 from plans import BASE, dataset, plan
 
+from wsgcn.data.dataset import Dataset, Image
+from wsgcn.text import printable
 from wsgcn.workflow.stages import CAM_SOURCES
-from wsgcn.workflow.start import class_counts, export_library, networks_to_train, short_trainings
+from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 
 PSA = {"wsgcn-p": {"affinity": "psa", "psa": {"training": {"epochs": 1000}}}}
 FILES = ("classifier/model.pt", "irnet/boundary.pt", "psa/affinitynet.pt", f"segmentation/{BASE}/model.pt")
@@ -30,7 +33,42 @@ def test_short_trainings_are_reported_with_their_steps():
 
 
 def test_classes_are_counted_over_all_lists():
-    assert class_counts(dataset()) == "classes: cat (5 images), dog (0 images)"
+    assert describe_classes(dataset()).splitlines() == [
+        "classes by number of images, of 5 in all:",
+        "       5  cat",
+        "       0  dog",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a, b (3 images)", "\u202etac", "猫, dog", "x\ny", "12", "x" * 90])
+def test_the_line_of_a_class_is_readable_whatever_it_is_called(name):
+    images = {"a": Image("a", "a.png", (1,), None)}
+    _, line, other = describe_classes(Dataset((name, "cat"), images, {}, {}, (0,), ())).splitlines()
+    assert line == f"       1  {printable(name)}" and other == "       0  cat"
+
+
+NO = "no image shows these classes, so they cannot be learnt"
+EVERY = "every image shows these classes, so nothing tells them from their background"
+FEW = "fewer than 5 images show these classes, too few to learn from"
+
+
+def tagged(*tags):
+    images = {str(k): Image(str(k), f"{k}.png", own, None) for k, own in enumerate(tags)}
+    return Dataset(("cat", "dog", "owl"), images, {}, {}, (0,), ())
+
+
+@pytest.mark.parametrize(
+    "tags, sentences",
+    [
+        ([(1,)] * 5 + [(2, 3)] * 5, []),
+        ([(1, 2)] * 5 + [(1,)] * 5, [f"{NO}: owl", f"{EVERY}: cat"]),
+        ([(1, 2)] * 4 + [(1,)] * 5 + [(3,)] * 9, [f"{FEW}: dog (4)"]),
+        ([(1,)], [f"{NO}: dog, owl", f"{EVERY}: cat"]),
+        ([(1, 2, 3)] * 9, [f"{EVERY}: cat, dog, owl"]),
+    ],
+)  # fmt: skip
+def test_classes_that_cannot_be_learnt_are_named(tags, sentences):
+    assert hard_classes(tagged(*tags)) == [f"dataset.train: {sentence}" for sentence in sentences]
 
 
 def test_jobs_import_the_library_beside_the_rules(monkeypatch):

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from wsgcn.data.dataset import read_truth
-from wsgcn.files import IGNORE, Skipped, load_cache, read_image, read_label, write_json
+from wsgcn.depth import orientation_of
+from wsgcn.files import UNREADABLE, Skipped, load_cache, read_image, read_label, write_cache
 from wsgcn.text import printable
 
 Files = Sequence[tuple[str, str | None]]
@@ -26,19 +28,21 @@ MAX_PROBLEMS_SHOWN = 50
 class Inspection(NamedTuple):
     """The result of opening an image and its mask.
 
-    image, mask: a sentence where it cannot be used; black_and_white: whether the mask contains only 0 and 255, as other
-    tools write masks of one class.
+    image, mask: a sentence where it cannot be used; values: those that the mask contains, None without one; frames: how
+    many pictures the image's file holds; orientation: EXIF's, 1 where the image is stored upright.
     """
 
     image: str | None = None
     mask: str | None = None
-    black_and_white: bool = False
+    values: list[int] | None = None
+    frames: int = 1
+    orientation: int = 1
 
 
 def check_images(
     files: Files, mask_values: tuple[int, ...], cache_file: str | Path, threads: int = 1
-) -> tuple[dict[str, str], list[str]]:
-    """Problems of images, {path: a sentence}, and of masks, one sentence each: missing, broken, wrong sizes or values.
+) -> dict[str, Inspection]:
+    """The inspection of each image and its mask, by the image's path: missing, broken, of wrong sizes or values.
 
     mask_values: as in `Dataset`. Images and masks without a problem are cached in `cache_file`; only those that have
     changed since are opened.
@@ -48,26 +52,24 @@ def check_images(
         image: [_fingerprint(image), mask, mask and _fingerprint(mask), mask and list(mask_values)]
         for image, mask in files
     }
-    entries = {image: cache[image] for image, own in fingerprints.items() if cache.get(image) in _entries(own)}
-    changed = [pair for pair in files if pair[0] not in entries]
+    looked_up = ((image, _known(cache.get(image), own)) for image, own in fingerprints.items())
+    known = {image: found for image, found in looked_up if found}
+    changed = [pair for pair in files if pair[0] not in known]
     inspections = dict(zip((image for image, _ in changed), _inspect_all(changed, mask_values, threads), strict=True))
-    good = {image: found for image, found in inspections.items() if not (found.image or found.mask)}
-    entries |= {image: _entries(fingerprints[image])[found.black_and_white] for image, found in good.items()}
     if changed:
         unchanged = {image: entry for image, entry in cache.items() if image not in inspections}
-        write_json(cache_file, unchanged | entries)
-    mask_problems = [found.mask for found in inspections.values() if found.mask]
-    masked = [image for image, mask in files if mask and image in entries]
-    if masked and all(entries[image]["black and white"] for image in masked):
-        mask_problems.append(
-            f"all {len(masked)} masks contain only 0 and 255, and 255 is ignored; write classes as 1, 2, …"
-        )
-    return {image: found.image for image, found in inspections.items() if found.image}, mask_problems
+        good = {image: found for image, found in inspections.items() if not (found.image or found.mask)}
+        entries = {image: {"mark": fingerprints[image], "found": own._asdict()} for image, own in good.items()}
+        write_cache(cache_file, unchanged | entries)
+    return {image: (known | inspections)[image] for image, _ in files}
 
 
-def _entries(fingerprint: list) -> list[dict]:
-    """The two cache entries that a good image can have, by whether its mask is black and white."""
-    return [{"mark": fingerprint, "black and white": black_and_white} for black_and_white in (False, True)]
+def _known(entry: object, fingerprint: list) -> Inspection | None:
+    """The inspection that a cache's entry holds; None where it is of another file or of another version."""
+    if not isinstance(entry, dict) or entry.get("mark") != fingerprint or not isinstance(entry.get("found"), dict):
+        return None
+    found = entry["found"]
+    return Inspection(**found) if found.keys() <= set(Inspection._fields) else None
 
 
 def _inspect_all(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Inspection]:
@@ -80,19 +82,25 @@ def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspec
     """Open an image and its mask, if it has one."""
     try:
         height, width = read_image(path).shape[:2]
+        with Image.open(path) as image:
+            found = Inspection(frames=getattr(image, "n_frames", 1), orientation=orientation_of(image))
     except ValueError as error:
         return Inspection(image=str(error))
+    except UNREADABLE as error:  # in a later frame
+        return Inspection(image=f"image {path} cannot be read: {error}")
     if mask is None:
-        return Inspection()
+        return found
     try:
-        truth, values = read_truth(mask, mask_values), set(np.unique(read_label(mask)))
+        truth, values = read_truth(mask, mask_values), np.unique(read_label(mask)).tolist()
     except ValueError as error:
         return Inspection(mask=str(error))
     except Skipped as error:
         return Inspection(mask=f"mask {mask} is not a mask but a note why its image was skipped: {error}")
     if truth.shape != (height, width):
-        return Inspection(mask=f"mask {mask} is {truth.shape[1]}×{truth.shape[0]}, but its image is {width}×{height}")
-    return Inspection(black_and_white=values == {0, IGNORE})
+        turned = f", as EXIF turns it (orientation {found.orientation})" if found.orientation > 1 else ""
+        size = f"{truth.shape[1]}×{truth.shape[0]}"
+        return Inspection(mask=f"mask {mask} is {size}, but its image is {width}×{height}{turned}")
+    return found._replace(values=values)
 
 
 def check_networks(backbones: Iterable[tuple[str, Mapping, int]], cache_file: str | Path) -> list[str]:
@@ -122,17 +130,28 @@ def check_networks(backbones: Iterable[tuple[str, Mapping, int]], cache_file: st
         except ValueError as error:
             problems[f"{prefix}{error}"] = None
     if not problems:
-        write_json(cache_file, cache | fingerprints)
+        write_cache(cache_file, cache | fingerprints)
     return list(problems)
 
 
-def format_problems(problems: Sequence[str]) -> str:
-    """One problem as it is, several as a list with their number, long lists cut after MAX_PROBLEMS_SHOWN."""
+def format_problems(problems: Sequence[str], remarks: Sequence[str] = ()) -> str:
+    """One problem as it is, several as a list with their number, long lists cut after MAX_PROBLEMS_SHOWN.
+
+    remarks: what else is worth knowing of the data, listed below the problems.
+    """
     lines = [printable(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
-    if len(problems) == 1:
-        return lines[0]
-    more = [f"and {len(problems) - MAX_PROBLEMS_SHOWN} more"] if len(problems) > MAX_PROBLEMS_SHOWN else []
-    return "\n".join([f"{len(problems)} problems:", *lines, *more])
+    if len(problems) > 1:
+        lines.insert(0, f"{len(problems)} problems:")
+    if len(problems) > MAX_PROBLEMS_SHOWN:
+        lines.append(f"and {len(problems) - MAX_PROBLEMS_SHOWN} more")
+    return "\n".join([*lines, *format_remarks(remarks)])
+
+
+def format_remarks(remarks: Sequence[str]) -> list[str]:
+    """A heading and a line per remark; nothing without any."""
+    shown = [f"- {printable(remark)}" for remark in remarks[:MAX_PROBLEMS_SHOWN]]
+    more = [f"- and {len(remarks) - MAX_PROBLEMS_SHOWN} more"] if len(remarks) > MAX_PROBLEMS_SHOWN else []
+    return ["", "worth knowing of the data:", *shown, *more] if shown else []
 
 
 def _fingerprint(path: str) -> list[int]:

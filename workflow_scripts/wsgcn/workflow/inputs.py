@@ -2,19 +2,21 @@
 
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from wsgcn.data.dataset import LISTS, Dataset, DatasetError
+from wsgcn.data.dataset import Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
-from wsgcn.workflow.check import check_images, check_networks, format_problems
+from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
+from wsgcn.workflow.images import empty_lists, find_images, open_images
 from wsgcn.workflow.rows import load
+from wsgcn.workflow.settings import expand_home
 from wsgcn.workflow.sharing import backbone_of, value_of
 from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of, trainings_of
 
@@ -37,9 +39,11 @@ def read_inputs(
     The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder that
     holds the data set's. If anything is wrong, images, masks and networks are checked at once, not only when something
     is to be computed. Raises ValueError with a sentence for each problem. Where settings are wrong, only the base's
-    networks are checked, and none if its own settings are.
+    networks are checked, and none if its own settings are. Expands `~` in the config's paths, in place.
     """
-    problems, data, missing = [], None, {}
+    problems: list[str] = []
+    data, missing = None, dict[str, str]()
+    expand_home(config)
     try:
         experiments = read_experiments(config, schema)
     except ValueError as error:
@@ -48,46 +52,30 @@ def read_inputs(
     if any(map(DATA_PROBLEM.match, problems)):
         raise ValueError(format_problems(problems + _weight_problems(config, experiments) + _crf_problems(config)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
+    drawn = READERS[section["kind"]].drawn  # such a data set has its images later
     try:
         data = read_dataset(section, config["seed"], own)
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
     problems += _weight_problems(config, experiments) + _crf_problems(config)
     if data:
-        if not READERS[section["kind"]].drawn:  # a drawn data set has its images later
-            images = data.images.values()
-            missing = {image.id: f"image {image.path} {why}" for image in images if (why := why_no_file(image.path))}
-        problems += _empty_lists(data, missing, "exists") if skips else missing.values()
+        if not drawn:
+            data, missing, doubled = find_images(data, section["root"])
+            problems += doubled
+        problems += empty_lists(data, missing, "exists") if skips else missing.values()
         problems += _class_problems(data) + _cam_problems(
             experiments.values(), data.without(missing) if skips else data
         )
     if problems or data is None:
-        if data and not READERS[section["kind"]].drawn:
-            problems += open_images(data.without(missing), own, threads, skips)[0]
+        remarks: Sequence[str] = ()
+        if data and not drawn:
+            opened = open_images(data.without(missing), own, threads, skips)
+            problems, remarks = problems + opened.problems, (*data.remarks, *opened.remarks)
         networks = _networks(config, experiments)  # of the hub's, which are slow to download, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
-        raise ValueError(format_problems(list(dict.fromkeys(problems))))
+        raise ValueError(format_problems(list(dict.fromkeys(problems)), remarks))
     return experiments, data.without(missing), missing
-
-
-def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> tuple[list[str], list[str]]:
-    """Open every image and mask that has changed since the last check, which is cached in the folder `own`.
-
-    Returns a sentence for each that is wrong, and, with `skips`, for each image that the workflow goes on without.
-    """
-    files = [(image.path, image.mask) for image in data.images.values()]
-    of_images, of_masks = check_images(files, data.mask_values, Path(own) / "data/checked.json", threads)
-    if not skips:
-        return [*of_images.values(), *of_masks], []
-    broken = [image.id for image in data.images.values() if image.path in of_images]
-    return _empty_lists(data, broken, "can be read") + of_masks, list(of_images.values())
-
-
-def _empty_lists(data: Dataset, lost: Iterable[str], what: str) -> list[str]:
-    """A sentence for each list of which all images are lost."""
-    lists, lost = {name: getattr(data, name).keys() for name in LISTS}, set(lost)
-    return [f"dataset.{name}: none of its images {what}" for name, ids in lists.items() if ids and ids <= lost]
 
 
 def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:

@@ -146,14 +146,12 @@ class SegmentationNetwork:
 class Reader:
     """A layout of data sets: `read(settings, seed, results, note)` returns a `Dataset`.
 
-    drawn: whether the workflow draws the images itself; counts_classes: whether the start lists the classes, since each
-    new tag is a class of its own.
+    drawn: whether the workflow draws the images itself.
     """
 
     title: str
     read: str
     drawn: bool = False
-    counts_classes: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ PROBLEMS = {  # by the schema's keyword; jsonschema words the others
 }
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 YAML_WORDS = yaml.SafeLoader.bool_values | {"null": None}
+PATH_KEYS = ("root", "folder", "weights")
 MAX_NUMBER = sys.float_info.max
 MAX_DIGITS = 400  # MAX_NUMBER has 309
 
@@ -110,6 +112,15 @@ def numbers_from_text(config: dict, schema: str | Path) -> None:
             if VALIDATOR({"type": error.validator_value}).is_valid(value):
                 *sections, last = error.absolute_path
                 functools.reduce(lambda section, key: section[key], sections, config)[last] = value
+
+
+def expand_home(config: dict) -> None:
+    """Replace `~` in paths, in place, by the user's home: Snakemake and Python take it for a folder's name."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            expand_home(value)
+        elif key in PATH_KEYS and isinstance(value, str) and value.startswith("~"):
+            config[key] = os.path.expanduser(value)
 
 
 def _parse_text(text: str) -> object:

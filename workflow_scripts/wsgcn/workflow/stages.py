@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from wsgcn.workflow.rows import Affinity, CamSource, Reader, Refiner, SegmentationNetwork, Stage, Training, keys_of
 
 READERS = {  # dataset.kind
-    "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True, counts_classes=False),
-    "voc": Reader("a PASCAL VOC devkit", "wsgcn.data.readers.voc:read", counts_classes=False),
+    "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
+    "voc": Reader("a PASCAL VOC devkit", "wsgcn.data.readers.voc:read"),
     "folder": Reader("a folder with a labels.csv", "wsgcn.data.readers.folder:read"),
 }
 

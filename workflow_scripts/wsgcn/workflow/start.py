@@ -2,14 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from wsgcn.data.dataset import Dataset
+from wsgcn.data.dataset import Dataset, Image
 from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
+from wsgcn.text import printable
 from wsgcn.workflow.directives import training_row
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.sharing import backbone_of, value_of
 from wsgcn.workflow.stages import trainings_of
+
+MIN_IMAGES_PER_CLASS = 5
+"""Classes that fewer images to train on show are reported."""
 
 
 def export_library(folder: str) -> None:
@@ -48,7 +52,31 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
     return found
 
 
-def class_counts(data: Dataset) -> str:
-    """The classes with how many images show each: a misspelt tag is a class of its own."""
-    shown = Counter(data.classes[index - 1] for image in data.images.values() for index in image.classes)
-    return f"classes: {', '.join(f'{name} ({shown[name]} images)' for name in data.classes)}"
+def describe_classes(data: Dataset) -> str:
+    """The classes with how many images show each, one per line: a misspelt tag is a class of its own."""
+    counts = _images_by_class(data.images.values())
+    rows = [f"{counts[index]:8}  {printable(name)}" for index, name in enumerate(data.classes, start=1)]
+    return "\n".join([f"classes by number of images, of {len(data.images)} in all:", *rows])
+
+
+def hard_classes(data: Dataset) -> list[str]:
+    """A sentence for each kind of classes that the images to train on cannot teach, which names them."""
+    counts, total = _images_by_class(data.train.values()), len(data.train)
+    kinds = {"none": [], "all": [], "few": []}  # type: dict[str, list[str]]
+    for index, name in enumerate(data.classes, start=1):
+        shown = counts[index]
+        kind = "none" if not shown else "all" if shown == total else "few" if shown < MIN_IMAGES_PER_CLASS else ""
+        kinds.get(kind, []).append(f"{name} ({shown})" if kind == "few" else name)
+    return [
+        f"dataset.train: {sentence}: {', '.join(names)}"
+        for names, sentence in (
+            (kinds["none"], "no image shows these classes, so they cannot be learnt"),
+            (kinds["all"], "every image shows these classes, so nothing tells them from their background"),
+            (kinds["few"], f"fewer than {MIN_IMAGES_PER_CLASS} images show these classes, too few to learn from"),
+        )
+        if names
+    ]
+
+
+def _images_by_class(images: Iterable[Image]) -> Counter[int]:
+    return Counter(index for image in images for index in image.classes)
