@@ -33,9 +33,13 @@ lint: .venv/installed-dev
 	.venv/bin/mypy
 	.venv/bin/snakemake --lint
 
+ui: export MLFLOW_BACKEND_STORE_URI = $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
+ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
+ui: export MLFLOW_DISABLE_TELEMETRY = true
 ui: .venv/installed
 	@echo "Open http://127.0.0.1:5000 and choose a data set; its page links to the table of experiments."
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false .venv/bin/mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///results/mlflow.db)
+	@.venv/bin/python -m wsgcn.tracking.location "$$MLFLOW_BACKEND_STORE_URI"
+	@.venv/bin/mlflow ui
 
 # The Python that was asked for last: another one makes .venv anew.
 VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])'

@@ -1,5 +1,6 @@
 # What every stage needs: the checked config, the data set, the plan of what this run is asked for.
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 from wsgcn.data.grey_range import common_range, describe_range, grey_levels
 from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.evaluation.names import COMPARED_STAGES
+from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
 from wsgcn.workflow.directives import (
     boundary_files,
@@ -36,17 +38,27 @@ from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.plan import Plan, benchmarked_experiment
 from wsgcn.workflow.provenance import configured_device
-from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, remove_partial_files
+from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, relevant_settings
 from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
+from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr, why_not_writable
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 
 export_library(LIBRARY)
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 IS_MODULE = not workflow.modifier.is_main_snakefile()
-if workflow.is_main_process and not IS_MODULE:
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # its thread ended one job in fifty
+try:
+    TRACKING_URI = read_address(os.environ)
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+if not workflow.is_main_process:
+    read_names(SNAKEMAKE)
+elif IS_MODULE:
+    name_workflow(SNAKEMAKE)
+else:
     acquire_workflow_lock(SNAKEMAKE)
 if IS_MODULE:  # its config may name only what it changes
     config = merge_defaults(config, ROOT / "config.yaml")
@@ -86,7 +98,11 @@ CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
-REQUEST = Request(everything=True) if IS_MODULE else read_request(sys.argv)
+REQUEST = read_request(sys.argv)
+if workflow.is_main_process and not REQUEST.plans_only and set(REQUEST.words) != {"labels"}:
+    recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
+if IS_MODULE:
+    REQUEST = Request(everything=True)
 PLAN = Plan(
     EXPERIMENTS,
     DATA,

@@ -4,10 +4,22 @@
 def before_first_job():
     """Clean up after a crash, then report what is wrong with images, masks and networks before hours are spent."""
     lift_job_rate_limit()
+    if problem := why_not_writable(Path(RESULTS)):
+        raise WorkflowError(problem)
     recover_from_crash()
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+    check_store(running)
     remarks = check_inputs(running) + hard_classes(DATA) + short_trainings(PLAN, running)
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
+
+
+def check_store(running):
+    """Where this run logs to MLflow, make sure that it can, and wait for a server that is away."""
+    if any(path.startswith(f"{RESULTS}/mlflow/") for path in running):
+        try:
+            open_address(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
+        except ValueError as error:
+            raise WorkflowError(format_problems(str(error).splitlines())) from None
 
 
 def check_inputs(running):

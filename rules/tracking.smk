@@ -1,8 +1,5 @@
 # The MLflow runs: a parent per experiment, a child per stage that it computes.
 
-import os
-
-TRACKING_URI = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///results/mlflow.db")
 STORE = f"{RESULTS}/mlflow/store.json"
 UI_ADDRESS = "$MLFLOW_TRACKING_URI" if TRACKING_URI.startswith("http") else "http://127.0.0.1:5000"
 UI_COMMAND = ".venv/bin/mlflow ui --backend-store-uri "
@@ -19,12 +16,14 @@ rule store:
         STORE,
     log:
         f"{RESULTS}/logs/store.log",
+    priority: 100  # a store that cannot be made ends the run before hours of training
+    localrule: True  # which sees the environment that names the store
     conda:
         ENVIRONMENT
     params:
         uri=TRACKING_URI,
         name=config["dataset"]["name"],
-        artifacts="results/mlartifacts",
+        artifacts=str(artifact_folder(TRACKING_URI) or ""),
     message:
         "creating the MLflow store"
     script:

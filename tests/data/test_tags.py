@@ -103,7 +103,7 @@ def test_what_nobody_sees_makes_no_class(name):
 )  # fmt: skip
 def test_names_that_look_alike_are_reported(first, second):
     found = []
-    check_appearance({first: 1, second: 3, "other": 2}, "labels.csv", found.append)
+    assert check_appearance({first: 1, second: 3, "other": 2}, "labels.csv", found.append) == {first}
     assert len(found) == 1 and "look alike" in found[0] and "(1 image)" in found[0] and "(3 images)" in found[0]
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import yaml
@@ -33,8 +34,13 @@ def test_a_folder_of_photos(tmp_path):
     Image.fromarray(pixels).resize((300, 200)).save(root / "large.jpg")
     Image.new("CMYK", (30, 20)).save(root / "print.tif")
     Image.new("L", (1, 1)).save(root / "dot.png")
+    with Image.open(root / "my cät.png") as first:
+        deep = np.asarray(first).astype(np.uint16) << 4
+    deep[0, 0], deep[:3, 1:20] = 0, 4095
+    Image.fromarray((deep >> 4).astype(np.uint8)).save(root / "my cät.png")
+    (root / "deep.png").write_bytes(imagecodecs.png_encode(deep))
     (root / "broken.jpg").write_bytes((root / "large.jpg").read_bytes()[:5000])  # too large as well
-    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "broken.jpg")]
+    rows += [f"{file},{classes[0]}" for file in ("large.jpg", "print.tif", "dot.png", "deep.png", "broken.jpg")]
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     root.chmod(0o555)  # root may write nevertheless, so compare times:
     before = [(path.name, path.stat().st_mtime_ns) for path in [root, *sorted(root.iterdir())]]
@@ -50,13 +56,17 @@ def test_a_folder_of_photos(tmp_path):
     results = tmp_path / "results/mine"
     assert "will be skipped: image my photos/broken.jpg cannot be read" in output
     tags = sum(row.rsplit(",", 1)[1].count(";") + 1 for row in rows[1:])
-    shown = dict(re.findall(r"(\w+) \((\d+) images\)", re.search("^classes: (.*)$", output, re.MULTILINE)[1]))
-    assert list(shown) == sorted(shown) and sum(map(int, shown.values())) == tags
-    assert "classifier: 1 epochs over 10 images are 2 steps of 4 images; a network hardly learns" in output
+    lines = re.search(r"^classes by number of images, of 11 in all:\n((?: +\d+  \w+\n)+)", output, re.MULTILINE)[1]
+    shown = {name: int(count) for count, name in map(str.split, lines.splitlines())}
+    assert list(shown) == sorted(shown) and sum(shown.values()) == tags
+    assert "1 of 11 images hold 16 bits: their values 0 to 4095 become 0 to 255" in output
+    with Image.open(root / "my cät.png") as first, Image.open(results / "data/images/deep.png") as copy:
+        assert copy.mode == "RGB" and np.abs(np.asarray(copy).astype(int) - np.asarray(first)).max() <= 1
+    assert "classifier: 1 epochs over 11 images are 2 steps of 4 images; a network hardly learns" in output
 
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
     assert labels.keys() >= set(NAMES) and not list(tmp_path.rglob("ran"))
-    assert len(labels) == 10 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
+    assert len(labels) == 11 and {name for name, path in labels.items() if why_skipped(path)} == {"broken"}
     assert read_label(labels["dot"]).shape == (1, 1) and read_label(labels["print"]).shape == (20, 30)
     assert read_label(labels["large"]).shape == (200, 300)
     assert read_label(results / "partial/large.png").shape == (17, 25)  # of 67 x 100 pixels

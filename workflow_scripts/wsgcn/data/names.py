@@ -76,8 +76,12 @@ def check_class_names(classes: Sequence[str], where: str, note: Note) -> None:
             note(f"{where}: classes {first} and {name} have the same metric name, {metric_part(name)}")
 
 
-def check_appearance(counts: Mapping[str, int], where: str, note: Note) -> None:
-    """Report names that look alike. counts: the number of images of each; where: the start of each sentence."""
+def check_appearance(counts: Mapping[str, int], where: str, note: Note) -> set[str]:
+    """Report names that look alike; returns all of them but the most frequent.
+
+    counts: the number of images of each; where: the start of each sentence.
+    """
+    doubtful: set[str] = set()
     groups: dict[str, list[str]] = {}
     for name in counts:
         groups.setdefault(appearance(name), []).append(name)
@@ -88,6 +92,8 @@ def check_appearance(counts: Mapping[str, int], where: str, note: Note) -> None:
             f"{where}: tags {' and '.join(shown)} look alike; write them the same way, "
             "or list them in dataset.classes if they are several"
         )
+        doubtful |= set(names) - {max(names, key=lambda name: counts[name])}
+    return doubtful
 
 
 def unknown_class(name: str, known: Sequence[str]) -> str:

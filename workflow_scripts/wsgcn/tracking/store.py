@@ -12,17 +12,19 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from wsgcn.files import atomic_write
+from wsgcn.tracking.address import store_file
 
 
 def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
     """The id of the MLflow experiment `name` in the store at `uri`; creates both where they are missing.
 
     artifacts: the folder for files of a sqlite store; a tracking server decides for itself. Several processes may call
-    this at once. A sqlite store appears whole or not at all, because MLflow cannot repair one that was half created.
+    this at once. An experiment that was deleted is restored. A sqlite store appears whole or not at all, because MLflow
+    cannot repair one that was half created.
     """
-    if not _is_file(uri):
+    store = store_file(uri)
+    if not store:
         return _find_or_create(MlflowClient(uri), name, None)
-    store = _path(uri)
     store.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{store}.lock", "w") as lock:
         with suppress(OSError):  # a file system without locks
@@ -35,7 +37,8 @@ def ensure_experiment(uri: str, name: str, artifacts: str) -> str:
 
 def is_gone(uri: str) -> bool:
     """Whether the store is a file that has been deleted; a client would create an empty one."""
-    return _is_file(uri) and not _path(uri).is_file()
+    store = store_file(uri)
+    return store is not None and not store.is_file()
 
 
 def workflow_tags() -> dict[str, str]:
@@ -49,6 +52,8 @@ def workflow_tags() -> dict[str, str]:
 
 def _find_or_create(client: MlflowClient, name: str, artifacts: str | None) -> str:
     if experiment := client.get_experiment_by_name(name):
+        if experiment.lifecycle_stage == "deleted":  # its name stays taken
+            client.restore_experiment(experiment.experiment_id)
         return experiment.experiment_id
     try:
         return client.create_experiment(name, artifact_location=artifacts)
@@ -56,11 +61,3 @@ def _find_or_create(client: MlflowClient, name: str, artifacts: str | None) -> s
         if experiment := client.get_experiment_by_name(name):  # another process was faster
             return experiment.experiment_id
         raise
-
-
-def _is_file(uri: str) -> bool:
-    return uri.startswith("sqlite:///")
-
-
-def _path(uri: str) -> Path:
-    return Path(uri.removeprefix("sqlite:///"))

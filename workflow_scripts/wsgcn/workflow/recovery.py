@@ -26,16 +26,35 @@ def acquire_workflow_lock(folder: Path) -> None:
     Where jobs of a crashed workflow still run, their process ids are printed to stderr, since Snakemake only says that
     the folder is locked. Does nothing on a file system without locks.
 
-    Sets WSGCN_WORKFLOW and WSGCN_FOLDER, which name this workflow and its folder in the tags of MLflow runs, and
-    PID_VARIABLE in the environment of this process's jobs.
+    Calls `name_workflow`, and sets PID_VARIABLE in the environment of this process's jobs.
     """
-    folder.mkdir(exist_ok=True)
-    name = folder_name(folder, shared="MLFLOW_TRACKING_URI" in os.environ)
-    os.environ |= {"WSGCN_WORKFLOW": uuid.uuid4().hex, "WSGCN_FOLDER": name, PID_VARIABLE: str(os.getpid())}
+    name_workflow(folder)
+    os.environ[PID_VARIABLE] = str(os.getpid())
     keep_lock(folder, if_alone=lambda: _set_locks_aside(folder))
     if orphans := _orphaned_jobs(folder):
         ids = " ".join(map(str, orphans))
         print(f"jobs of a crashed workflow still run in this folder: wait for them, or kill {ids}", file=sys.stderr)
+
+
+def name_workflow(folder: Path) -> None:
+    """Set WSGCN_WORKFLOW and WSGCN_FOLDER, which name this workflow and its folder in the tags of MLflow runs.
+
+    They are kept in Snakemake's `folder`, for jobs that start without this process's environment.
+    """
+    folder.mkdir(exist_ok=True)
+    name = folder_name(folder, shared=bool(os.environ.get("MLFLOW_TRACKING_URI")))
+    workflow = uuid.uuid4().hex
+    os.environ |= {"WSGCN_WORKFLOW": workflow, "WSGCN_FOLDER": name}
+    with atomic_write(folder / "workflow") as path:
+        path.write_text(workflow)
+
+
+def read_names(folder: Path) -> None:
+    """In a job without the environment of its workflow, as queues start them, set what `name_workflow` does."""
+    for variable, file in (("WSGCN_FOLDER", "name"), ("WSGCN_WORKFLOW", "workflow")):
+        words = (folder / file).read_text(errors="replace").split() if (folder / file).is_file() else []
+        if words:
+            os.environ.setdefault(variable, words[0])
 
 
 def folder_name(folder: Path, shared: bool) -> str:

@@ -23,15 +23,22 @@ RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
 LISTING_OPTIONS = ("list_rules", "list_target_rules")
 """Options that print rules of any experiment."""
 
+PLANNING_OPTIONS = (
+    "dryrun lint report summary detailed_summary dag rulegraph filegraph d3dag archive unlock touch "
+    "list_changes list_input_changes list_params_changes list_code_changes list_untracked delete_all_output"
+).split()
+"""Options with which Snakemake computes nothing."""
+
 
 @dataclass(frozen=True)
 class Request:
     """The names of rules and files that a run is asked for, none for the default target; the only rules that a job of
-    it may run, None where it is no job; whether every rule is to be stated."""
+    it may run, None where it is no job; whether every rule is to be stated; whether it only plans, as `-n` does."""
 
     words: tuple[str, ...] = ()
     allowed: frozenset[str] | None = None
     everything: bool = False
+    plans_only: bool = False
 
 
 def read_request(argv: Sequence[str]) -> Request:
@@ -50,6 +57,7 @@ def read_request(argv: Sequence[str]) -> Request:
         tuple(words),
         frozenset(allowed) if allowed else None,
         any(getattr(options, name, None) for name in LISTING_OPTIONS),
+        any(getattr(options, name, None) for name in (*LISTING_OPTIONS, *PLANNING_OPTIONS)),
     )
 
 

@@ -34,8 +34,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     named = {i: split_tags(row.cell, separator, known) for i, row in rows.items()}
     tags = {i: tuple(name for name in names if name not in ignored) for i, names in named.items()}
     broken = _check_tags(tags, rows, declared, separator, table, note)
-    classes = tuple(declared) or tuple(sorted({name for names in tags.values() for name in names}))
-    check_class_names([name for name in classes if name not in broken], str(table), note)
+    classes = tuple(declared) or tuple(sorted({name for names in tags.values() for name in names} - broken))
+    check_class_names(classes, str(table), note)
     if len(classes) >= IGNORE:
         note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
     masks, others = match_masks(root / "masks", rows, note)
@@ -72,7 +72,7 @@ def _check_tags(
     tags: Mapping[str, tuple[str, ...]], rows: Mapping[str, Row], declared: list[str], separator: str, table: Path,
     note: Note,
 ) -> set[str]:  # fmt: skip
-    """Report tags that are no names, or that look alike, or are none of the declared classes; returns the first."""
+    """Report tags that are no names, or that look alike, or are none of the declared classes; returns the first two."""
     files_by_tag: dict[str, list[str]] = {}
     for identifier, names in tags.items():
         for name in names:
@@ -83,7 +83,8 @@ def _check_tags(
         for name, files in strange.items():
             note(f"{table}: {format_examples(files)}: {unknown_class(name, declared)}")
     elif not declared:
-        check_appearance({name: len(files) for name, files in files_by_tag.items()}, str(table), note)
+        counts = {name: len(files) for name, files in files_by_tag.items()}
+        broken |= check_appearance(counts, str(table), note)
     for name, count in Counter(declared).items():
         if count > 1:
             note(f"dataset.classes: {name} is listed twice")
