@@ -152,12 +152,20 @@ class Interface:
         )
 
 
-@contextmanager
-def served(uri: str, folder: Path) -> Iterator[tuple[str, Callable[[], bool]]]:
-    """Serve the store at `uri`: yields the address and a function that returns whether it answers; logs to `folder`."""
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+@contextmanager
+def served(uri: str, folder: Path, port: int = 0) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """Serve the store at `uri`: yields the address and a function that returns whether it answers; logs to `folder`.
+
+    port: 0 for any that is free.
+    """
+    port = port or free_port()
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--workers", "1"]
     with (folder / "server.log").open("wb") as output:
         server = subprocess.Popen(

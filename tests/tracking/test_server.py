@@ -3,13 +3,13 @@
 Run alone: `.venv/bin/python -m pytest tests/tracking/test_server.py`.
 """
 
-import socket
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from interface import free_port
 
 from wsgcn.tracking.server import wait_for_server, why_away
 
@@ -30,11 +30,6 @@ def serving(code, seen=None, port=0):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return server.getsockname()[1]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql", "mysql+pymysql"])
