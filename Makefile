@@ -1,4 +1,5 @@
-# `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests.
+# `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests;
+# `make proofs` those that take minutes each.
 # CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores. PYTHON=python3.13 names the Python
 # of .venv, TORCH=cpu takes the smaller PyTorch that has no CUDA.
 
@@ -10,13 +11,16 @@ CONFIG ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run test coverage lint bench ui lock clean
+.PHONY: run test proofs coverage lint bench ui lock clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/installed-dev lint
 	.venv/bin/python -m pytest
+
+proofs: .venv/installed-dev
+	.venv/bin/python -m pytest -m proof
 
 coverage: .venv/installed-dev
 	.venv/bin/coverage erase

@@ -1,5 +1,6 @@
 """A clone of the workflow, small enough to run in a test."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import yaml
+
+from wsgcn.compiled import sources_hash
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,13 +38,27 @@ def shrink(section: dict) -> dict:
     return {key: shrink(value) if isinstance(value, dict) else SMALL.get(key, value) for key, value in section.items()}
 
 
+COMPILED = shutil.ignore_patterns("numba-*")
+
+
+def share_compiled(folder: Path) -> None:
+    """Give a clone what numba has compiled for this checkout, whose folders it names after where the sources are."""
+    package = Path("workflow_scripts/wsgcn")
+    code = package / "__pycache__" / f"numba-{sources_hash(ROOT / package)}"
+    for own in (ROOT / code).glob("*_*"):
+        sources = folder.absolute() / package / own.name.rpartition("_")[0]
+        name = f"{sources.name}_{hashlib.sha1(str(sources).encode()).hexdigest()}"
+        shutil.copytree(own, folder / code / name)
+
+
 def copy_workflow(folder: Path) -> None:
     """The project as a clone has it: what a run computes stays in `folder`."""
     folder.mkdir(exist_ok=True)
+    share_compiled(folder)
     for name in ("Snakefile", "rules", "workflow_scripts", "profiles", "envs"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, folder / name)
+        copy(source, folder / name, **({"ignore": COMPILED, "dirs_exist_ok": True} if source.is_dir() else {}))
 
 
 def snakemake(folder: Path, *arguments: str, uri: str | None = None) -> str:

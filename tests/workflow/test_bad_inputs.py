@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 from wsgcn.cam.external import read_external_cams
+from wsgcn.data.dataset import Dataset
 from wsgcn.depth import ORIENTATION
 from wsgcn.files import read_image, write_label
 from wsgcn.networks.backbone import build_backbone
@@ -69,6 +70,25 @@ def truncate(name: str) -> Callable:
     return lambda config, root: (root / name).write_bytes((root / name).read_bytes()[:200])
 
 
+def rename(old: str, new: str) -> Callable:
+    return lambda config, root: (root / old).rename(root / new)
+
+
+def evaluate_alone(name: str) -> Callable:
+    """Change the lists: all other images are to train on and to label, this one is only evaluated."""
+
+    def change(config: dict, root: Path) -> None:
+        (root / "rest.txt").write_text("\n".join(n for n in "ab" if n != name) + "\n")
+        config["dataset"] |= {"train": "rest.txt", "label": "rest.txt"}
+
+    return change
+
+
+def write_frames(name: str) -> Callable:
+    frames = [Image.new("RGB", (16, 12), colour) for colour in ("red", "blue")]
+    return lambda config, root: frames[0].save(root / name, save_all=True, append_images=frames[1:])
+
+
 def turn(name: str, orientation: int) -> Callable:
     """Change the data: let EXIF turn an image."""
 
@@ -93,6 +113,7 @@ def combine(*changes: Callable) -> Callable:
 
 
 GOOD_NAMES = ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
+CAT = np.ones((12, 16), np.uint8)
 ROWS = "a.png,cat\nb.png,dog;cat\n"
 CASES = {
     "Settings": {
@@ -245,6 +266,44 @@ CASES = {
     },
 }
 
+ACCEPTED = {  # what is read, and which sentence the start's list has
+    "tag that is left out on purpose": combine(
+        set_key("dataset.ignore", ["dog"]), write_table("a.png,cat\nb.png,cat;dog\n")
+    ),
+    "word that means none": combine(write_table("a.png,cat\nb.png,None\n"), evaluate_alone("b")),
+    "list that means none": combine(write_table("a.png,cat\nb.png,[]\n"), evaluate_alone("b")),
+    "image in another letter case": rename("a.png", "A.PNG"),
+    "image with another extension": rename("a.png", "a.tiff"),
+    "image with blanks of another kind": combine(
+        write_table("a b.png,cat\nb.png,dog\n"), rename("a.png", "a\u00a0b.png")
+    ),
+    "image whose letters are decomposed": combine(
+        write_table("é.png,cat\nb.png,dog\n"), rename("a.png", "e\u0301.png")
+    ),
+    "image of several frames": write_frames("a.png"),
+    "image that EXIF turns, with a mask": combine(turn("a.png", 3), *(write_mask(f"{n}.png", CAT) for n in "ab")),
+    "masks of some images": write_mask("a.png", CAT),
+    "masks of no image": combine(*(write_mask(f"{n}.png", CAT) for n in ("a", "b", "b_mask"))),
+    "folder of masks under another name": lambda config, root: (root / "masks").rename(root / "mask"),
+    "masks that disagree with tags": combine(*(write_mask(f"{n}.png", CAT) for n in "ab")),
+}
+SILENT = {  # read as meant
+    "separated by semicolons": write("labels.csv", 'image;classes\na.png;cat\nb.png;"dog;cat"\n'),
+    "separated by semicolons, classes as well": write("labels.csv", "image;classes\na.png;cat\nb.png;dog;cat\n"),
+    "separated by tabs": write("labels.csv", "image\tclasses\na.png\tcat\nb.png\tdog;cat\n"),
+    "Excel's hint": write("labels.csv", "sep=;\nimage;classes\na.png;cat\nb.png;dog;cat\n;\n;\n"),
+    "UTF-16": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-16")),
+    "UTF-16, big end first": write("labels.csv", f"\ufeffimage,classes\n{ROWS}".encode("utf-16-be")),
+    "UTF-32": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-32")),
+    "UTF-8 with a mark": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-8-sig")),
+    "old line ends": write("labels.csv", f"image,classes\n{ROWS}".replace("\n", "\r")),
+    "another case of the header": write("labels.csv", f" Image ,\u00a0CLASSES\n{ROWS}"),
+    "lists": write_table("a.png,['cat']\nb.png,\"['dog', 'cat']\"\n"),
+    "blanks after commas": write_table('a.png, cat\nb.png, "dog;cat"\n'),
+    "paths of Windows": write_table(".\\a.png,cat\n.\\b.png,dog;cat\n"),
+    "another separator": combine(set_key("dataset.separator", "|"), write_table("a.png,cat\nb.png,dog|cat\n")),
+}
+
 GOOD_IMAGES = {
     "grey": lambda image: image.convert("L"),
     "16 bits": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8),
@@ -269,11 +328,25 @@ def root(tmp_path):
     return tmp_path
 
 
-def start(root: Path, change: Callable) -> str | None:
-    """Run the checks before the first job, networks excepted; the message if they fail."""
+def remarks(root: Path, change: Callable) -> tuple[Dataset, list[str]]:
+    """The data set, and what the start says of one that is in order."""
+    config = configured(root, change)
+    _, data, _ = read_inputs(config, SCHEMA, root / "results")
+    opened = open_images(data, root / "results", 1, skips=False)
+    assert not opened.problems
+    return data, [*data.remarks, *opened.remarks]
+
+
+def configured(root: Path, change: Callable) -> dict:
     config = copy.deepcopy(yaml.safe_load((ROOT / "config.yaml").read_text()))
     config["dataset"] |= {"kind": "folder", "root": str(root)} | LISTS
     change(config, root)
+    return config
+
+
+def start(root: Path, change: Callable) -> str | None:
+    """Run the checks before the first job, networks excepted; the message if they fail."""
+    config = configured(root, change)
     try:
         _, data, _ = read_inputs(config, SCHEMA, root / "results")
     except ValueError as error:
@@ -364,6 +437,20 @@ def check_row(rows: dict, section: str, name: str, message: str, root: Path) -> 
 @pytest.mark.parametrize("section, name", [(section, name) for section, cases in CASES.items() for name in cases])
 def test_messages_before_the_first_job(section, name, root, rows):
     check_row(rows, section, name, start(root, CASES[section][name]), root)
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_is_read_otherwise_is_said(name, root, rows):
+    data, said = remarks(root, ACCEPTED[name])
+    assert said and data.train
+    check_row(rows, "Accepted, and said at the start", name, "\n".join(said), root)
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_tables_of_many_makes_are_read_as_meant(name, root):
+    data, said = remarks(root, SILENT[name])
+    assert not said and data.classes == ("cat", "dog")
+    assert {image.id: image.classes for image in data.train.values()} == {"a": (1,), "b": (1, 2)}
 
 
 def test_messages_about_networks(rows, tmp_path):

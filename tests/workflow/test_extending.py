@@ -82,6 +82,7 @@ def added_name(folder: Path, table: str) -> str:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.proof
 def test_methods_run_through_the_whole_workflow(tmp_path):
     """All but the reader, each as an experiment of its own, with all that follows."""
     copy_workflow(tmp_path)
@@ -107,6 +108,7 @@ def test_methods_run_through_the_whole_workflow(tmp_path):
     assert "Nothing to be done" in snakemake(tmp_path, *experiments, "--dry-run")
 
 
+@pytest.mark.proof
 def test_a_reader_runs_through_the_whole_workflow(tmp_path):
     """The layout of the recipe: a folder per class."""
     (name,) = [name for name, blocks in RECIPES.items() if table_of(blocks) == "READERS"]

@@ -65,8 +65,9 @@ def _find_lost(store: Mapping[str, str], runs: Iterable[str]) -> LostRuns:
 
 def why_not_writable(folder: Path) -> str | None:
     """Why nothing can be written in a folder, as a sentence; None where it can, or can be made."""
-    if folder.is_symlink() and not folder.exists():
-        return f"{folder} is a link to {folder.readlink()}, which does not exist"
+    for part in (folder, *folder.parents):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link to {part.readlink()}, which does not exist"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
