@@ -3,6 +3,8 @@
 Run alone: `.venv/bin/python -m pytest tests/data/test_mask_tags.py`.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from wsgcn.data.dataset import Dataset, Image, mask_values
@@ -73,6 +75,12 @@ def test_a_few_disagreements_are_reported_not_refused():
 def test_images_to_evaluate_need_no_tags():
     data, masked = dataset([((), [0, 1]), ((), [0, 2]), ((1,), [0, 1])])
     assert mask_problems(masked) == mask_remarks(data, masked) == []
+
+
+def test_a_list_without_any_of_the_masks_is_named():
+    data, masked = dataset([*GOOD, ((1,), None)])
+    data = replace(data, label={"i0": data.train["i0"]}, evaluate={"i3": data.train["i3"]})
+    assert mask_remarks(data, masked) == ["dataset.evaluate: 0 of 1 images have a mask; only these are evaluated"]
 
 
 @pytest.mark.parametrize("masked_count", [1, 2])

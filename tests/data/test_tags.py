@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsgcn.data.names import appearance, check_appearance, clean_name
+from wsgcn.data.names import appearance, check_appearance, check_class_names, clean_name
 from wsgcn.data.readers.tags import SEPARATORS, check_tags, split_tags
 
 NAMES = ["leaf rust", "été", "can't"]
@@ -99,12 +99,20 @@ def test_what_nobody_sees_makes_no_class(name):
     [
         ("cat", "Cat"), ("cat", "cаt"), ("cat", "ｃａｔ"), ("leaf-rust", "leaf rust"), ("leaf_rust", "leaf‑rust"),
         ("ΒETA", "BETA"), ("straße", "STRASSE"), ("ﬁsh", "fish"), ("can't", "can’t"), ("ca\u200dt", "cat"),
+        ("cat.", "cat"),
     ],
 )  # fmt: skip
 def test_names_that_look_alike_are_reported(first, second):
     found = []
     assert check_appearance({first: 1, second: 3, "other": 2}, "labels.csv", found.append) == {first}
     assert len(found) == 1 and "look alike" in found[0] and "(1 image)" in found[0] and "(3 images)" in found[0]
+
+
+@pytest.mark.parametrize("name", ["background", "Background", "BACKGROUND.", "__background__", "back\u200dground"])
+def test_the_background_is_no_class_however_it_is_written(name):
+    found = []
+    check_class_names([name, "cat"], "labels.csv", found.append)
+    assert found == [f"labels.csv: class {name} is reserved for value 0 of the masks and must not be a tag"]
 
 
 def test_names_that_differ_do_not_look_alike():

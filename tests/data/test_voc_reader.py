@@ -131,6 +131,13 @@ def test_a_subset_that_no_training_image_shows_is_an_error(voc):
         read_voc(voc, classes=["sheep"])
 
 
+@pytest.mark.parametrize("depth", ["VOC2012", "VOCdevkit/VOC2012"])
+def test_the_root_of_a_devkit_is_suggested(depth, tmp_path):
+    (tmp_path / depth / "JPEGImages").mkdir(parents=True)
+    with pytest.raises(ValueError, match=f"not a VOC devkit root; did you mean {tmp_path}/{depth}\\?"):
+        read_voc(tmp_path)
+
+
 def rename_objects(voc, old, new):
     for path in (voc / "Annotations").glob("*.xml"):
         path.write_text(path.read_text().replace(f"<name>{old}</name>", f"<name>{new}</name>"))

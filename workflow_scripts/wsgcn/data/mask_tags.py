@@ -83,7 +83,7 @@ def mask_remarks(data: Dataset, images: Sequence[MaskedImage]) -> list[str]:
     some = [
         f"dataset.{name}: {found} of {count} images have a mask; only these are evaluated"
         for name, (found, count) in counts.items()
-        if 0 < found < count and name != "train"
+        if found < count and name != "train" and any(image.mask for image in data.images.values())
     ]
     tagged = [image for image in images if image.tags]
     lacking = Counter(name for image in tagged for name in image.tags - image.shown)

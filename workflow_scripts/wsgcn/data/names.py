@@ -37,9 +37,10 @@ def clean_name(name: str) -> str:
 
 
 def appearance(name: str) -> str:
-    """Equal for names that look alike, or differ only in case, width, or in what stands between words."""
+    """Equal for names that look alike, or differ only in case, width, or in marks between words and at the ends."""
     plain = unicodedata.normalize("NFKC", clean_name(name)).translate(HOMOGLYPHS).casefold()
-    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
+    words = " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
+    return words.strip(" .:!*") or words
 
 
 def id_problem(identifier: str) -> str | None:
@@ -63,8 +64,8 @@ def check_class_names(classes: Sequence[str], where: str, note: Note) -> None:
 
     where: the file that lists the classes, the start of each sentence.
     """
-    if "background" in classes:
-        note(f"{where}: class background is reserved for value 0 of the masks and must not be a tag")
+    for name in (name for name in classes if appearance(name) == "background"):
+        note(f"{where}: class {name} is reserved for value 0 of the masks and must not be a tag")
     by_metric: dict[str, str] = {}
     for name in classes:
         if CONTROL.search(name):

@@ -27,7 +27,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     """
     root = Path(settings["root"])
     if not os.path.isdir(root / "JPEGImages"):
-        note(f"dataset.root: {root} has no readable JPEGImages folder, so it is not a VOC devkit root")
+        inside = sorted(path.parent for depth in ("*", "*/*") for path in root.glob(f"{depth}/JPEGImages"))
+        meant = f"; did you mean {inside[0]}?" if inside else ""
+        note(f"dataset.root: {root} has no readable JPEGImages folder, so it is not a VOC devkit root{meant}")
         return None
     requested = settings["classes"] or VOC_CLASSES
     for name in requested:
