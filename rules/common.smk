@@ -13,7 +13,9 @@ from snakemake.exceptions import WorkflowError
 from wsgcn.data.grey_range import common_range, describe_range, grey_levels
 from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.evaluation.names import COMPARED_STAGES
+from wsgcn.files import read_json
 from wsgcn.tracking.address import artifact_folder, read_address
+from wsgcn.tracking.server import why_away
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
 from wsgcn.workflow.directives import (
     boundary_files,

@@ -6,9 +6,9 @@ def before_first_job():
     lift_job_rate_limit()
     if problem := why_not_writable(Path(RESULTS)):
         raise WorkflowError(problem)
-    recover_from_crash()
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
-    check_store(running)
+    check_store(running)  # first, so that a server that is away is said at once
+    recover_from_crash()
     remarks = check_inputs(running) + hard_classes(DATA) + short_trainings(PLAN, running)
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
 
@@ -44,26 +44,31 @@ def recover_from_crash():
     """Remove the half-written files of a workflow that was killed here, and mark its open MLflow runs as killed."""
     if crashed(SNAKEMAKE):
         for path in Path("results").glob("*/mlflow/store.json"):
-            from wsgcn.files import read_json
-            from wsgcn.tracking.runs import end_runs, workflow_tags  # which takes seconds
-
-            try:
-                end_runs(read_json(path), "KILLED", folder=workflow_tags()["folder"])
-            except Exception as error:  # a server that is away need not keep this workflow from running
-                print(f"the killed runs of {path} could not be marked as such: {error}", file=sys.stderr)
+            end_runs_of(path, "KILLED", "folder")
         remove_partial_files(SNAKEMAKE, Path("results"))
 
 
 def end_failed_runs():
     """Mark the MLflow runs of this workflow that did not end as failed."""
     if Path(STORE).is_file():
-        from wsgcn.files import read_json
-        from wsgcn.tracking.runs import end_runs, workflow_tags
+        end_runs_of(STORE, "FAILED", "workflow")
 
-        try:
-            end_runs(read_json(STORE), "FAILED", workflow=workflow_tags()["workflow"])
-        except Exception as error:  # which must not hide why the workflow failed
-            print(f"the MLflow runs of this workflow could not be marked as failed: {error}", file=sys.stderr)
+
+def end_runs_of(store, status, tag):
+    """Set the status of the runs in a store that have this folder's, or this workflow's, tag and seem to run.
+
+    Where that fails a sentence says so: a server that is away must neither keep a workflow from running nor hide why it
+    failed.
+    """
+    from wsgcn.tracking.runs import end_runs, workflow_tags  # imports MLflow, which takes seconds
+
+    try:
+        named = read_json(store)
+        if why := why_away(named["uri"]):
+            raise ConnectionError(why)
+        end_runs(named, status, **{tag: workflow_tags()[tag]})
+    except Exception as error:
+        to_stderr(f"the runs that {store} names could not be marked as {status}: {error}")
 
 
 def lift_job_rate_limit():

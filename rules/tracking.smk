@@ -2,13 +2,9 @@
 
 STORE = f"{RESULTS}/mlflow/store.json"
 UI_ADDRESS = "$MLFLOW_TRACKING_URI" if TRACKING_URI.startswith("http") else "http://127.0.0.1:5000"
-UI_COMMAND = ".venv/bin/mlflow ui --backend-store-uri "
-if TRACKING_URI.startswith("sqlite:"):
-    UI_COMMAND += TRACKING_URI
-elif TRACKING_URI.startswith("http"):
+UI_COMMAND = f".venv/bin/mlflow ui --backend-store-uri {TRACKING_URI}"
+if TRACKING_URI.startswith("http"):
     UI_COMMAND = "open $MLFLOW_TRACKING_URI"
-else:
-    UI_COMMAND += "$MLFLOW_TRACKING_URI"  # by its name: it may hold a password
 
 
 rule store:
