@@ -56,12 +56,13 @@ try:
     TRACKING_URI = read_address(os.environ)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+REQUEST, IS_ALONE = read_request(sys.argv), IS_MODULE
 if not workflow.is_main_process:
     read_names(SNAKEMAKE)
 elif IS_MODULE:
-    name_workflow(SNAKEMAKE)
+    name_workflow(SNAKEMAKE, keep=not REQUEST.plans_only)
 else:
-    acquire_workflow_lock(SNAKEMAKE)
+    IS_ALONE = acquire_workflow_lock(SNAKEMAKE, REQUEST.plans_only)
 if IS_MODULE:  # its config may name only what it changes
     config = merge_defaults(config, ROOT / "config.yaml")
 
@@ -85,6 +86,7 @@ if not READER.drawn:
         grey_levels(deep_files, percentiles, f"{RESULTS}/data/grey_levels.json", workflow.cores or 1) if DEEP else {}
     )
 
+BLACK_WHITE = common_range(LEVELS.values()) if LEVELS else None
 BASE = config["experiment"]
 CLASSES = list(DATA.classes)
 PAIRS = [(name, BASE) for name in EXPERIMENTS if name != BASE] + further_pairs(config)
@@ -100,8 +102,7 @@ CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
-REQUEST = read_request(sys.argv)
-if workflow.is_main_process and not REQUEST.plans_only and set(REQUEST.words) != {"labels"}:
+if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
 if IS_MODULE:
     REQUEST = Request(everything=True)

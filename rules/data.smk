@@ -1,5 +1,5 @@
-# The demo's drawing, and copies of images that are too large or hold 16 bits. The images of a user are checked before anything runs (see
-# onstart in the Snakefile).
+# The demo's drawing, and copies of images that are too large or hold 16 bits. The images of a user are checked before
+# anything runs (see onstart in the Snakefile).
 
 if READER.drawn:
 
@@ -45,7 +45,7 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
         conda:
             ENVIRONMENT
         params:
-            **({"black_white": common_range(LEVELS.values())} if LEVELS and set(job.ids) & set(DEEP) else {}),
+            **({"black_white": BLACK_WHITE} if BLACK_WHITE and not set(DEEP).isdisjoint(job.ids) else {}),
             longest=config["dataset"]["longest_side"],
         message:
             f"copies of {job.images}"

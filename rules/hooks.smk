@@ -9,7 +9,7 @@ def before_first_job():
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
     check_store(running)  # first, so that a server that is away is said at once
     recover_from_crash()
-    remarks = check_inputs(running) + hard_classes(DATA) + short_trainings(PLAN, running)
+    remarks = short_trainings(PLAN, running) + hard_classes(DATA) + check_inputs(running)  # long lists last
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
 
 
@@ -31,9 +31,9 @@ def check_inputs(running):
     if not READER.drawn:
         opened = open_images(ORIGINALS, RESULTS, ALL_CORES, config["on_error"] == "skip")
         problems += opened.problems
-        remarks += [f"left out: {problem}" for problem in MISSING.values()]
-        remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
         remarks += opened.remarks + (describe_range(LEVELS, len(ORIGINALS.images)) if LEVELS else [])
+        remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
+        remarks += [f"left out: {problem}" for problem in MISSING.values()]
     problems += check_networks(networks_to_train(PLAN, running), f"{RESULTS}/data/networks.json")
     if problems:
         raise WorkflowError(format_problems(problems, remarks))

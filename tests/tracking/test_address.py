@@ -22,7 +22,7 @@ def test_an_empty_variable_is_none(environment):
     "uri",
     [
         "http://127.0.0.1:5000", "https://mlflow.example.org/team", "sqlite:///results/mlflow.db", "sqlite:////shared/x.db",
-        "postgresql://me@db.example.org/mlflow", "postgresql+psycopg://db/mlflow", "mysql+pymysql://me@db:3306/mlflow",
+        "postgresql://me@db.example.org/mlflow", "postgresql:///db?host=/run", "postgresql+psycopg://db/mlflow", "mysql+pymysql://me@db:3306/mlflow",
     ],
 )  # fmt: skip
 def test_addresses_are_taken_as_they_are(uri):
@@ -62,6 +62,12 @@ def test_mlflow_s_own_variables_come_first():
         ("mssql+pyodbc://me:s3cret@db/mlflow", "own settings"),
         ("postgresql://db/mlflow?user=me&password=s3cret", "in its query"),
         ("https://host/?token=s3cret", "in its query"),
+        ("https://host/?access_token=s3cret", "in its query"),
+        ("https://host/?api_key=s3cret", "in its query"),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Ds3cret", "in its query"),
+        ("http://me:12/s3cret@host", "after its host"),
+        ("http://me:12#s3cret@host", "after its host"),
+        ("http://me:se/cret-s3cret@host", "not an address"),
     ],
 )
 def test_the_password_of_a_database_is_refused_and_not_repeated(uri, hint):

@@ -120,6 +120,9 @@ def test_a_store_outside_keeps_files_that_lie_elsewhere(project, tmp_path):
     shutil.copy(project / "results/mlflow.db", shared)
     assert follow_store(f"sqlite:///{shared}") == []
     (tmp_path / "shared/mlartifacts").mkdir()
+    (tmp_path / "first/results/mlartifacts").mkdir(parents=True)
+    assert follow_store(f"sqlite:///{shared}") == []  # another project's files, which are where they were
+    shutil.rmtree(tmp_path / "first")
     assert follow_store(f"sqlite:///{shared}") != []
 
 
@@ -138,7 +141,7 @@ def test_what_was_deleted_is_restored_and_said(what, project):
     assert python(RECOVER, project) == []
     python(DELETE, project, *([run_of(project, "refine")] if what == "run" else []))
     [said] = python(RECOVER, project)
-    assert said.endswith("restored: 1 runs" if what == "run" else "restored: the data set's experiment, with its runs")
+    assert said.endswith("restored: 1 run" if what == "run" else "restored: the data set's experiment, with its runs")
     assert python(SHOW, project) == SHOWN and python(RECOVER, project) == []
 
 
@@ -149,9 +152,7 @@ def test_what_was_deleted_for_good_is_logged_again(project):
         project,
         run_of(project, "refine"),
     )
-    assert python(RECOVER, project) == [
-        "MLflow no longer has the runs of 1 files in results/tiny/mlflow: they are logged again"
-    ]
+    assert python(RECOVER, project) == ["MLflow no longer has what 1 file in results/tiny/mlflow named: logged again"]
     assert sorted(path.name for path in project.glob("results/tiny/mlflow/*")) == ["pseudo.json", "store.json"]
     python(forget + "s.execute('DELETE FROM experiments WHERE experiment_id = 1'); s.commit()", project)
     python(RECOVER, project)

@@ -6,7 +6,7 @@ Imports no MLflow, since planning reads it.
 from collections.abc import Iterator, MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT_URI = "sqlite:///results/mlflow.db"
@@ -16,7 +16,7 @@ DRIVERS = {  # the module that MLflow needs by default, what installs it, the po
     "mysql": ("MySQLdb", "mysqlclient", 3306),
     "mssql": ("pyodbc", "pyodbc", 1433),
 }
-SECRETS = ("password", "passwd", "pwd", "token", "secret")
+SECRETS = ("password", "passwd", "pwd=", "token=", "secret", "key=")
 
 
 def read_address(environment: MutableMapping[str, str]) -> str:
@@ -37,7 +37,7 @@ def read_address(environment: MutableMapping[str, str]) -> str:
     elif scheme in DRIVERS and parts.password is not None:
         own = {"postgresql": "PGPASSWORD or ~/.pgpass", "mysql": "~/.my.cnf"}.get(scheme, "the driver's own settings")
         raise ValueError(f"{VARIABLE} holds a password, which would be written to files and logs; use {own} instead")
-    if any(key.lower() in SECRETS for key in parse_qs(parts.query)):
+    if any(word in unquote(parts.query).lower() for word in SECRETS):
         raise ValueError(
             f"{VARIABLE} holds a password or a token in its query, which would be written to files and logs"
         )
@@ -49,10 +49,12 @@ def _split(uri: str) -> SplitResult:
     try:
         parts = urlsplit(uri)
         parts.port  # noqa: B018 - raises where it is no number
-    except ValueError as error:
-        raise ValueError(f"{VARIABLE} is not an address: {str(error).partition(':')[0]}") from None
+    except ValueError:  # whose words may repeat a part of a password
+        raise ValueError(f"{VARIABLE} is not an address; a / or # in a password is written %2F or %23") from None
     scheme = parts.scheme.partition("+")[0]
-    if scheme in ("http", "https", *DRIVERS) and parts.hostname:
+    if "@" in parts.path + parts.fragment and scheme in ("http", "https", *DRIVERS):
+        raise ValueError(f"{VARIABLE} has an @ after its host; a / or # in a password is written %2F or %23")
+    if (scheme in ("http", "https", *DRIVERS) and parts.hostname) or (scheme in DRIVERS and parts.query):
         return parts
     if scheme == "sqlite" and uri.startswith("sqlite:///") and len(uri) > len("sqlite:///"):
         return parts

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from wsgcn.tracking.address import artifact_folder, store_file
 
@@ -23,7 +26,8 @@ LOCATIONS = {
 def follow_store(uri: str) -> list[str]:
     """Point an sqlite store's addresses of files, where they are ours, to the folder beside it; what they were.
 
-    Leaves alone what is not in a folder of that name, and a store outside of the project whose files lie elsewhere.
+    Leaves alone what is not in a folder of that name, and a store outside of the project whose files are where it says.
+    Raises sqlite3.Error where the file is no database.
     """
     file, folder = store_file(uri), artifact_folder(uri)
     if not file or not folder or not file.is_file():
@@ -35,7 +39,7 @@ def follow_store(uri: str) -> list[str]:
             return []
         found = [location for (location,) in store.execute("SELECT DISTINCT artifact_location FROM experiments")]
         strange = [old for old in found if old and old != own and old.endswith(f"/{folder.name}")]
-        strange = [old for old in strange if not file.is_absolute() or folder.is_dir()]
+        strange = [old for old in strange if not file.is_absolute() or (folder.is_dir() and not _exists(old))]
         for old in strange:
             for table, columns in LOCATIONS.items():
                 known = {row[1] for row in store.execute(f"PRAGMA table_info({table})")} if table in tables else set()
@@ -46,6 +50,11 @@ def follow_store(uri: str) -> list[str]:
                         (own, len(old) + 1, old, len(old) + 1, f"{old}/"),
                     )
     return strange
+
+
+def _exists(location: str) -> bool:
+    """Whether the folder is there that an address of files names."""
+    return Path(url2pathname(urlsplit(location).path)).is_dir()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,16 @@ from wsgcn.tracking.tracker import MAX_RUNS_FOUND
 
 
 def find_lost_on_server(store: Mapping[str, str], runs: Iterable[str]) -> LostRuns:
-    """As `location.find_lost`, of a store on a server. store: `uri` and `experiment_id`, as in store.json."""
+    """As `location.find_lost`, of a store on a server. store: `uri` and `experiment_id`, as in store.json.
+
+    Raises MlflowException where the server cannot say.
+    """
     client, experiment = MlflowClient(store["uri"]), store["experiment_id"]
     try:
         stage = client.get_experiment(experiment).lifecycle_stage
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # a server in trouble has lost nothing
+            raise
         return classify(None, dict.fromkeys(runs))
     found = client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=MAX_RUNS_FOUND)
     stages = {run.info.run_id: run.info.lifecycle_stage for run in found}

@@ -1,6 +1,7 @@
 """Whether the server of an MLflow store answers, and waiting until it does. Imports no MLflow."""
 
 import base64
+import http.client
 import os
 import socket
 import ssl
@@ -41,29 +42,24 @@ def why_away(uri: str) -> str | None:
     if parts.scheme in ("http", "https"):
         return _why_no_answer(uri)
     scheme = parts.scheme.partition("+")[0]
-    if scheme not in DRIVERS:
+    if scheme not in DRIVERS or not parts.hostname:  # a file, or a socket
         return None
     try:
         socket.create_connection((parts.hostname, parts.port or DRIVERS[scheme][2]), TIMEOUT_S).close()
     except OSError as error:
-        return _words(error)
+        return _reason(error)
     return None
 
 
 def _why_no_answer(uri: str) -> str | None:
     request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1")
-    own_login = bool(os.environ.get("MLFLOW_TRACKING_AUTH") or os.environ.get("MLFLOW_TRACKING_AWS_SIGV4"))
-    if credentials := _credentials():
-        request.add_header("Authorization", credentials)
-    context = None
-    if uri.startswith("https:"):
-        context = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None)
-        if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true"):
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if header := _authorization():
+        request.add_header("Authorization", header)
     try:
+        context = _tls_context() if uri.startswith("https:") else None
         urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context).close()
     except urllib.error.HTTPError as error:
-        if error.code in REFUSED and not own_login:
+        if error.code in REFUSED and not _has_other_login():
             raise ValueError(
                 f"the MLflow server {uri} refuses the credentials ({error.code}): set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
@@ -71,12 +67,30 @@ def _why_no_answer(uri: str) -> str | None:
         if error.code == 404:
             raise ValueError(f"{uri} answers, but is no MLflow server (404)") from None
         return f"{error.code} {error.reason}" if error.code >= 500 else None
-    except (OSError, ValueError) as error:  # ValueError: an answer that is not HTTP
-        return _words(error)
+    except http.client.HTTPException:
+        raise ValueError(f"{uri} answers, but not as an MLflow server does") from None
+    except (OSError, ValueError) as error:
+        if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
+            raise ValueError(f"the certificate of the MLflow server {uri} is not trusted: {_reason(error)}") from None
+        return _reason(error)
     return None
 
 
-def _credentials() -> str | None:
+def _tls_context() -> ssl.SSLContext:
+    """As MLflow checks certificates. Raises ValueError where the file of certificates cannot be read."""
+    variables = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    path = next(filter(None, map(os.environ.get, variables)), None)
+    try:
+        folder = path if path and os.path.isdir(path) else None
+        context = ssl.create_default_context(cafile=None if folder else path, capath=folder)
+    except OSError as error:
+        raise ValueError(f"the certificates {path} cannot be read: {error.strerror}") from None
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _authorization() -> str | None:
     """The header that MLflow sends by its variables."""
     user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
     if user and password:
@@ -85,6 +99,14 @@ def _credentials() -> str | None:
     return f"Bearer {token}" if token else None
 
 
-def _words(error: Exception) -> str:
+def _has_other_login() -> bool:
+    """Whether MLflow may know credentials that are not in the variables read here."""
+    plugins = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH", "NETRC")
+    files = ("~/.mlflow/credentials", "~/.netrc")
+    return any(map(os.environ.get, plugins)) or any(os.path.exists(os.path.expanduser(file)) for file in files)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in the system's words."""
     reason = getattr(error, "reason", error)
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

@@ -15,10 +15,11 @@ from wsgcn.files import atomic_write
 PID_VARIABLE = "WSGCN_SNAKEMAKE_PID"
 """The environment variable of a job that contains the process id of its Snakemake."""
 
+_names: dict[int, str] = {}  # of the workflow, by process
 _locks: list[TextIO] = []  # open files whose lock shows other processes that this one is alive
 
 
-def acquire_workflow_lock(folder: Path) -> None:
+def acquire_workflow_lock(folder: Path, plans_only: bool = False) -> bool:
     """Hold a lock in Snakemake's `folder` while this process lives, and set aside the locks of a crashed workflow.
 
     Snakemake's own locks outlive a killed process, and Snakemake then refuses to start. The operating system releases
@@ -26,27 +27,32 @@ def acquire_workflow_lock(folder: Path) -> None:
     Where jobs of a crashed workflow still run, their process ids are printed to stderr, since Snakemake only says that
     the folder is locked. Does nothing on a file system without locks.
 
-    Calls `name_workflow`, and sets PID_VARIABLE in the environment of this process's jobs.
+    Calls `name_workflow`, and sets PID_VARIABLE in the environment of this process's jobs. Returns whether no other
+    workflow is alive in the folder. plans_only: whether this process starts no jobs, as with `-n`.
     """
-    name_workflow(folder)
+    folder.mkdir(exist_ok=True)
+    alone = keep_lock(folder, if_alone=lambda: _set_locks_aside(folder))
+    name_workflow(folder, keep=alone and not plans_only)
     os.environ[PID_VARIABLE] = str(os.getpid())
-    keep_lock(folder, if_alone=lambda: _set_locks_aside(folder))
     if orphans := _orphaned_jobs(folder):
         ids = " ".join(map(str, orphans))
         print(f"jobs of a crashed workflow still run in this folder: wait for them, or kill {ids}", file=sys.stderr)
+    return alone
 
 
-def name_workflow(folder: Path) -> None:
+def name_workflow(folder: Path, keep: bool = True) -> None:
     """Set WSGCN_WORKFLOW and WSGCN_FOLDER, which name this workflow and its folder in the tags of MLflow runs.
 
-    They are kept in Snakemake's `folder`, for jobs that start without this process's environment.
+    keep: whether they are written to Snakemake's `folder`, for jobs that start without this process's environment. A
+    process that uses several modules has one name.
     """
     folder.mkdir(exist_ok=True)
     name = folder_name(folder, shared=bool(os.environ.get("MLFLOW_TRACKING_URI")))
-    workflow = uuid.uuid4().hex
+    workflow = _names.setdefault(os.getpid(), uuid.uuid4().hex)
     os.environ |= {"WSGCN_WORKFLOW": workflow, "WSGCN_FOLDER": name}
-    with atomic_write(folder / "workflow") as path:
-        path.write_text(workflow)
+    if keep:
+        with atomic_write(folder / "workflow") as path:
+            path.write_text(workflow)
 
 
 def read_names(folder: Path) -> None:
@@ -74,10 +80,14 @@ def folder_name(folder: Path, shared: bool) -> str:
     return name
 
 
-def keep_lock(folder: Path, if_alone: Callable[[], None] | None = None) -> None:
-    """Share the workflow's lock while this process lives; call `if_alone` first where no other process holds it."""
+def keep_lock(folder: Path, if_alone: Callable[[], None] | None = None) -> bool:
+    """Share the workflow's lock while this process lives; call `if_alone` first where no other process holds it.
+
+    Returns whether that was so; also where the file system has no locks.
+    """
+    alone = True
     if not folder.is_dir():
-        return
+        return alone
     stream = open(folder / "alive", "w")  # noqa: SIM115
     try:
         if if_alone:
@@ -85,12 +95,13 @@ def keep_lock(folder: Path, if_alone: Callable[[], None] | None = None) -> None:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if_alone()
             except BlockingIOError:  # another workflow is alive in this folder
-                pass
+                alone = False
         fcntl.flock(stream, fcntl.LOCK_SH)
     except OSError:
         stream.close()
-        return
+        return alone
     _locks.append(stream)
+    return alone
 
 
 def _set_locks_aside(folder: Path) -> None:

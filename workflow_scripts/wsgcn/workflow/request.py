@@ -24,8 +24,10 @@ LISTING_OPTIONS = ("list_rules", "list_target_rules")
 """Options that print rules of any experiment."""
 
 PLANNING_OPTIONS = (
-    "dryrun lint report summary detailed_summary dag rulegraph filegraph d3dag archive unlock touch "
-    "list_changes list_input_changes list_params_changes list_code_changes list_untracked delete_all_output"
+    "dryrun lint report summary detailed_summary dag rulegraph filegraph d3dag archive unlock touch containerize "
+    "list_changes list_input_changes list_params_changes list_untracked list_conda_envs delete_all_output "
+    "delete_temp_output cleanup_metadata cleanup_shadow conda_create_envs_only conda_cleanup_envs conda_cleanup_pkgs "
+    "container_cleanup_images print_compilation export_cwl generate_unit_tests deploy_sources"
 ).split()
 """Options with which Snakemake computes nothing."""
 
@@ -39,6 +41,17 @@ class Request:
     allowed: frozenset[str] | None = None
     everything: bool = False
     plans_only: bool = False
+
+    @property
+    def needs_store(self) -> bool:
+        """Whether the run computes something that is logged to MLflow, as far as its words tell."""
+        return not self.plans_only and not all(map(_is_not_logged, self.words or ("all",)))
+
+
+def _is_not_logged(word: str) -> bool:
+    """Whether a word is the labels, or a file that no job logs."""
+    logged = {"mlflow", "report", "summary", "ablations"}
+    return word == "labels" or ("/" in word and logged.isdisjoint(word.split("/")))
 
 
 def read_request(argv: Sequence[str]) -> Request:

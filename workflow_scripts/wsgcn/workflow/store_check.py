@@ -1,13 +1,15 @@
 """The MLflow store is checked first: where it is, whether it answers, what was deleted in its interface."""
 
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wsgcn.files import load_cache
+from wsgcn.text import format_count, shorten
 from wsgcn.tracking.address import store_file, store_problems
 from wsgcn.tracking.location import LostRuns, find_lost, follow_store
-from wsgcn.tracking.server import wait_for_server, why_away
+from wsgcn.tracking.server import wait_for_server
 
 
 def open_address(uri: str, folder: Path, report: Callable[[str], None]) -> None:
@@ -22,37 +24,43 @@ def open_address(uri: str, folder: Path, report: Callable[[str], None]) -> None:
     if problems:
         raise ValueError("\n".join(problems))
     wait_for_server(uri, report)
-    if moved := follow_store(uri):
+    try:
+        moved = follow_store(uri)
+    except sqlite3.Error as error:
+        raise ValueError(f"{file} is no database of MLflow: {error}") from None
+    if moved:
         report(f"the MLflow store has moved with its files, which were in {', '.join(moved)}")
 
 
 def recover_runs(uri: str, folder: Path, report: Callable[[str], None]) -> None:
     """Restore the runs that were deleted in MLflow's interface, but that the files in a folder name.
 
-    Of runs that were deleted for good the files are deleted, too, so that they are logged again. Does nothing where the
-    store is new, another one, or away.
+    Of runs that were deleted for good the files are deleted, too, so that they are logged again. Waits for a server.
+    Does nothing where the store is new or another one, and says so where the store cannot be asked.
     """
     store = load_cache(folder / "store.json")
     file = store_file(uri)
-    if store.get("uri") != uri or (file and not file.is_file()) or why_away(uri):
+    if store.get("uri") != uri or (file and not file.is_file()):
         return
     files = {path: load_cache(path).get("run_id") for path in sorted(folder.rglob("*.json"))}
-    runs = [run for run in files.values() if run]
-    lost = _find_lost(store, runs)
-    if lost.experiment == "gone":
-        lost_files = list(files)
-    else:
-        lost_files = [path for path, run in files.items() if run in lost.gone]
-    if lost.experiment == "deleted" or (lost.deleted and lost.experiment != "gone"):
-        from wsgcn.tracking.repair import restore
+    try:
+        wait_for_server(uri, report)
+        lost = _find_lost(store, [run for run in files.values() if run])
+        if lost.experiment == "deleted" or (lost.deleted and not lost.experiment):
+            from wsgcn.tracking.repair import restore  # imports MLflow, which takes seconds
 
-        restore(store, lost)
-        what = "the data set's experiment, with its runs" if lost.experiment else f"{len(lost.deleted)} runs"
-        report(f"deleted in MLflow, but still in use here, so restored: {what}")
-    for path in lost_files:
+            restore(store, lost)
+            what = "the data set's experiment, with its runs"
+            what = what if lost.experiment else format_count(len(lost.deleted), "run")
+            report(f"deleted in MLflow, but still in use here, so restored: {what}")
+    except Exception as error:  # of SQLite, MLflow or the network; what follows from it is said where it is met
+        report(f"MLflow was not asked for deleted runs: {shorten(str(error))}")
+        return
+    gone = [path for path, run in files.items() if lost.experiment == "gone" or run in lost.gone]
+    for path in gone:
         path.unlink(missing_ok=True)
-    if lost_files:
-        report(f"MLflow no longer has the runs of {len(lost_files)} files in {folder}: they are logged again")
+    if gone:
+        report(f"MLflow no longer has what {format_count(len(gone), 'file')} in {folder} named: logged again")
 
 
 def _find_lost(store: Mapping[str, str], runs: Iterable[str]) -> LostRuns:
