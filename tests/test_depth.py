@@ -105,9 +105,30 @@ def test_a_label_is_turned_upright_as_well(tmp_path, rng):
     assert np.array_equal(read_label(tmp_path / "a.png"), np.rot90(label, -1))
 
 
+@pytest.mark.parametrize("planar", [False, True])
+def test_planes_and_pixels_of_a_tiff_are_read_alike(planar, rng, tmp_path):
+    pixels = picture((5, 7, 3), 12, rng)
+    stored = np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if planar else pixels
+    options = {"planarconfig": "separate"} if planar else {}
+    (tmp_path / "a.tif").write_bytes(imagecodecs.tiff_encode(stored, photometric="rgb", **options))
+    with Image.open(tmp_path / "a.tif") as image:
+        assert is_deep(image)
+    assert np.abs(read_image(tmp_path / "a.tif").astype(int) - scale_to_8_bits(pixels)).max() == 0
+
+
+@pytest.mark.parametrize("maxval, shift", [(65535, 0), (4095, 0)])
+def test_colours_of_other_formats_are_refused_not_cut(maxval, shift, rng, tmp_path):
+    pixels = picture((5, 7, 3), 12, rng)
+    (tmp_path / "a.ppm").write_bytes(b"P6\n7 5\n%d\n" % maxval + pixels.astype(">u2").tobytes())
+    (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0))
+    for kind in ("ppm", "jp2"):
+        with pytest.raises(ValueError, match="with over 8 bits per channel are not supported"):
+            read_image(tmp_path / f"a.{kind}")
+
+
 def test_other_formats_of_16_bits_are_refused(tmp_path):
     header = (474).to_bytes(2, "big") + bytes([0, 2]) + (3).to_bytes(2, "big")  # SGI, two bytes per channel
     sizes = b"".join(n.to_bytes(2, "big") for n in (7, 5, 3)) + bytes(8) + bytes(492)
     (tmp_path / "a.sgi").write_bytes(header + sizes + bytes(2 * 7 * 5 * 3))
-    with pytest.raises(ValueError, match="SGI of 16 bits per channel is not supported"):
+    with pytest.raises(ValueError, match="colours of SGI with over 8 bits per channel are not supported"):
         read_image(tmp_path / "a.sgi")

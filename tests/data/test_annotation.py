@@ -34,7 +34,12 @@ def test_objects_are_read_whatever_surrounds_them(text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["<annotation/>", "<annotation><folder/><filename>a.jpg</filename><size/></annotation>"]
+    "text",
+    [
+        "<annotation/>",
+        "<annotation><weather>fog</weather></annotation>",
+        "<annotation><folder/><filename>a.jpg</filename><size/></annotation>",
+    ],
 )
 def test_an_annotation_without_objects_shows_nothing(text, tmp_path):
     assert read_objects(write(tmp_path, text)) == []

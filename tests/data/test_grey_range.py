@@ -57,6 +57,8 @@ def test_images_that_cannot_be_read_have_none(tmp_path):
         ([(30000, 34000)], (30000, 34000)),
         ([(1500, 4000)], (1500, 4000)),  # dark is far from black
         ([(0, 0)], (0, 0)),
+        ([(0, 4000)] * 9 + [(0, 65000)], (0, 4095)),  # one of another exposure
+        ([(0, 800), (0, 3000), (0, 900)], (0, 3000)),
     ],
 )
 def test_the_range_of_a_data_set_is_that_of_its_bits_or_of_its_values(levels, expected):
@@ -68,4 +70,4 @@ def test_images_of_another_exposure_are_reported():
         "2 of 3 images hold 16 bits: their values 0 to 4095 become 0 to 255"
     ]
     [_, odd] = describe_range({"a": (0, 4000), "b": (0, 3900), "c": (0, 65535)}, 3)
-    assert odd.startswith("image c, of another exposure: it reaches 65535, others about 4000")
+    assert odd.startswith("image c: of another exposure, up to 65535, where others reach about 4000")

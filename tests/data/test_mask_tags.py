@@ -80,7 +80,7 @@ def test_images_to_evaluate_need_no_tags():
 def test_a_list_without_any_of_the_masks_is_named():
     data, masked = dataset([*GOOD, ((1,), None)])
     data = replace(data, label={"i0": data.train["i0"]}, evaluate={"i3": data.train["i3"]})
-    assert mask_remarks(data, masked) == ["dataset.evaluate: 0 of 1 images have a mask; only these are evaluated"]
+    assert mask_remarks(data, masked) == ["dataset.evaluate: none of 1 images have a mask"]
 
 
 @pytest.mark.parametrize("masked_count", [1, 2])

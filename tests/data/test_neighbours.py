@@ -3,6 +3,7 @@
 Run alone: `.venv/bin/python -m pytest tests/data/test_neighbours.py`.
 """
 
+import time
 import unicodedata
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_file_in_another_folder_is_named_not_used(tmp_path):
     assert Finder().where_else(path, str(tmp_path)) == f"; did you mean {tmp_path}/images/a.JPG?"
 
 
+def test_thousands_of_names_take_no_time(tmp_path):
+    for k in range(3000):
+        (tmp_path / f"image_{k}.JPG").touch()
+    finder, start = Finder(), time.monotonic()
+    assert all(finder.find(str(tmp_path / f"image_{k}.jpg")) for k in range(3000))
+    assert not any(finder.find(str(tmp_path / f"other_{k}.jpg")) for k in range(3000))
+    for k in range(3000):
+        finder.where_else(str(tmp_path / f"other_{k}.jpg"), str(tmp_path))
+    assert time.monotonic() - start < 5
+
+
+def test_a_mask_is_not_taken_for_its_image(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/a.png").touch()
+    assert Finder().where_else(str(tmp_path / "a.png"), str(tmp_path)) == ""
+
+
 @pytest.mark.parametrize(
     "asked, there", [("labels.csv", "Labels.csv"), ("labels.csv", "label.csv"), ("train.txt", "trian.txt")]
 )
@@ -60,7 +78,7 @@ def test_masks_are_matched_and_the_others_counted(tmp_path):
         (tmp_path / name).touch()
     masks, others = match_masks(tmp_path, ["a", "b", "é", "c", "d"], print)
     assert set(masks) == {"a", "b", "é"} and masks["a"].endswith("/a.png") and masks["b"].endswith("/b.PNG")
-    assert sorted(others) == ["A.PNG", "c_mask.png", "d.jpg"]
+    assert sorted(others) == ["A.PNG", "c_mask.png", "d.jpg", "notes.txt"]
     assert match_masks(tmp_path / "none", ["a"], print) == ({}, [])
 
 

@@ -20,6 +20,7 @@ LISTS = [
     json.dumps(NAMES, ensure_ascii=False),
     str(np.array(NAMES)),
     str(pd.Series([NAMES])[0]),
+    "['leaf rust' 'été'\n \"can't\"]",
     "{'leaf rust', 'été', \"can't\"}",
     "[leaf rust, été, can't]",
     pd.DataFrame({"classes": [NAMES]}).to_csv(index=False).splitlines()[1].strip('"').replace('""', '"'),
@@ -37,11 +38,12 @@ def test_the_separator_is_a_setting(separator):
 
 
 @pytest.mark.parametrize(
-    "cell", "nan NaN None none NULL N/A #N/A <NA> [] () {} [None] ['nan'] [''] - –".split() + ["", " ; ", "\u200b"]
+    "cell",
+    "nan NaN None none NULL N/A #N/A <NA> [] () {} [None] ['nan'] [''] - – NaT set() ''".split()
+    + ["", " ; ", "\u200b"],
 )
 def test_words_that_mean_none_are_no_class(cell):
     assert split_tags(cell, ";") == ()
-    assert split_tags(f"cat;{cell}", ";") in ((("cat",), (f"cat;{cell}",))) or cell[:1] in "[({"
     assert split_tags("None;cat", ";", known=["None"]) == ("None", "cat")
 
 
@@ -57,7 +59,7 @@ def test_tags_with_another_separator_are_several(mark):
     assert f"set dataset.separator to {json.dumps(mark, ensure_ascii=False)}" in problems(f"cat{mark}dog")[0]
 
 
-@pytest.mark.parametrize("mark", "/+&:\\")
+@pytest.mark.parametrize("mark", ["/", "+", "&", ":", "\\", "#", "~", "•", "-", "_", " ", " / ", " and "])
 def test_marks_that_names_contain_separate_tags_that_occur_alone(mark):
     assert not problems(f"cat{mark}dog", "cat")
     assert len(problems(f"cat{mark}dog", "cat", "dog")) == 1

@@ -34,7 +34,7 @@ def test_short_trainings_are_reported_with_their_steps():
 
 def test_classes_are_counted_over_all_lists():
     assert describe_classes(dataset()).splitlines() == [
-        "classes by number of images, of 5 in all:",
+        "images per class, of 5 in all:",
         "       5  cat",
         "       0  dog",
     ]

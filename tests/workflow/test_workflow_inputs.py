@@ -56,7 +56,7 @@ def test_a_folder_of_photos(tmp_path):
     results = tmp_path / "results/mine"
     assert "will be skipped: image my photos/broken.jpg cannot be read" in output
     tags = sum(row.rsplit(",", 1)[1].count(";") + 1 for row in rows[1:])
-    lines = re.search(r"^classes by number of images, of 11 in all:\n((?: +\d+  \w+\n)+)", output, re.MULTILINE)[1]
+    lines = re.search(r"^images per class, of 11 in all:\n((?: +\d+  \w+\n)+)", output, re.MULTILINE)[1]
     shown = {name: int(count) for count, name in map(str.split, lines.splitlines())}
     assert list(shown) == sorted(shown) and sum(shown.values()) == tags
     assert "1 of 11 images hold 16 bits: their values 0 to 4095 become 0 to 255" in output

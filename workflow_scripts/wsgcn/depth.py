@@ -12,7 +12,10 @@ from PIL import Image, ImageOps
 ORIENTATION = 0x0112
 """EXIF's tag of how to turn an image upright, 1 to 8; values from 5 to 8 exchange height and width."""
 
-DEEP_COLOURS = re.compile("(RGB|RGBA|RGBX|LA);16[BLNS]?")
+TIFF_BITS = 258
+"""TIFF's tag of the bits per channel."""
+
+DEEP_COLOURS = re.compile("(RGB|RGBA|RGBa|RGBX|LA|La|CMYK);16[BLNS]?")
 """Pillow's raw modes of colours that it cuts to 8 bits."""
 
 
@@ -36,10 +39,14 @@ def read_deep(path: str | Path, image: Image.Image) -> np.ndarray:
     if not _has_deep_colours(image):
         return np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
     if image.format not in ("PNG", "TIFF"):
-        raise ValueError(f"{image.format} of 16 bits per channel is not supported (expected PNG or TIFF)")
+        raise ValueError(
+            f"colours of {image.format} with over 8 bits per channel are not supported (expected PNG or TIFF)"
+        )
     from imagecodecs import imread  # late: few data sets need it
 
     turned, channels = orientation_of(image), len(image.getbands())
+    if image.mode == "CMYK":
+        raise ValueError("CMYK of 16 bits per channel is not supported (expected grey or RGB)")
     pixels = imread(str(path), codec=image.format.lower())
     if pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise ValueError(f"{image.format} with {pixels.dtype} of shape {pixels.shape} is not supported")
@@ -64,11 +71,30 @@ def full_white(value: int) -> int:
 
 
 def _has_deep_colours(image: Image.Image) -> bool:
-    if not (tiles := getattr(image, "tile", None)):
+    if image.mode.startswith("I") or not (tiles := getattr(image, "tile", None)):
         return False
-    args = tiles[0].args
+    codec, args = tiles[0].codec_name, tiles[0].args
     raw_mode = args[0] if isinstance(args, tuple) and args else args
-    return tiles[0].codec_name == "SGI16" or isinstance(raw_mode, str) and DEEP_COLOURS.fullmatch(raw_mode) is not None
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(TIFF_BITS, (8,))) == 16  # type: ignore[attr-defined]
+    if image.format == "PPM":
+        return codec.startswith("ppm") and args[-1] > 255
+    if image.format == "JPEG2000":
+        return _jpeg2000_bits(image) > 8
+    return codec == "SGI16" or (isinstance(raw_mode, str) and DEEP_COLOURS.fullmatch(raw_mode) is not None)
+
+
+def _jpeg2000_bits(image: Image.Image) -> int:
+    """Bits per channel, from the marker of the sizes in the file's head; 8 where there is none."""
+    stream = getattr(image, "fp", None)
+    if stream is None:
+        return 8
+    position = stream.tell()
+    stream.seek(0)
+    head = stream.read(4096)
+    stream.seek(position)
+    start = head.find(b"\xff\x51")
+    return (head[start + 40] & 0x7F) + 1 if 0 <= start < len(head) - 40 else 8
 
 
 def _turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

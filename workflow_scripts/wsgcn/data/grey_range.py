@@ -29,7 +29,7 @@ def grey_levels(
     """
     cached = load_cache(cache_file)
     marks = {path: [*file_fingerprint(path), *percentiles] for path in paths}
-    changed = [path for path in paths if cached.get(path, [])[:4] != marks[path]]
+    changed = {path: None for path in paths if cached.get(path, [])[:4] != marks[path]}
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(lambda path: _levels_of(path, percentiles), changed)
         entries = {path: cached[path] for path in paths if path not in changed}
@@ -49,12 +49,13 @@ def _levels_of(path: str, percentiles: Sequence[float]) -> list[int] | None:
 
 
 def common_range(levels: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """The black and white of a data set: no image is clipped beyond its own percentiles.
+    """The black and white of a data set: no image is clipped beyond its own percentiles, but for far brighter ones.
 
-    Images that are exposed for 10, 12 or another number of bits keep that exposure, 0 to 1023 or 4095.
+    One image of another exposure must not make all others black. Images that are exposed for 10, 12 or another number
+    of bits keep that exposure, 0 to 1023 or 4095.
     """
     lows, highs = zip(*levels, strict=True)
-    black, white = min(lows), max(highs)
+    black, white = min(lows), max(high for high in highs if high <= MAX_FACTOR * np.median(highs))
     full = full_white(white)
     return (0, full) if white >= MIN_WHITE_SHARE * full and black <= MAX_BLACK_SHARE * full else (black, white)
 
@@ -66,8 +67,6 @@ def describe_range(levels: Mapping[str, tuple[int, int]], num_images: int) -> li
     odd = [path for path, (_, high) in levels.items() if not usual / MAX_FACTOR <= high <= usual * MAX_FACTOR]
     sentences = [f"{len(levels)} of {num_images} images hold 16 bits: their values {black} to {white} become 0 to 255"]
     if odd:
-        highest = f"reaches {levels[odd[0]][1]}, others about {usual:.0f}"
-        sentences.append(
-            f"{format_examples(odd)}, of another exposure: it {highest}; equal greys are not the same there"
-        )
+        reached = f"up to {levels[odd[0]][1]}, where others reach about {usual:.0f}"
+        sentences.append(f"{format_examples(odd)}: of another exposure, {reached}, so mostly white or black")
     return sentences

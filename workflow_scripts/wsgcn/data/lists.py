@@ -75,7 +75,11 @@ def read_text(path: Path, note: Note) -> str | None:
     except UnicodeDecodeError as error:
         start = next((what for start, what in ARCHIVES.items() if raw.startswith(start)), None)
         line = raw.count(b"\n", 0, error.start) + 1
-        wrong = f"is {start}, no text" if start else f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}"
+        wrong = (
+            f"is {start}, no text"
+            if start
+            else f"is not {encoding.upper()[:6].rstrip('-')}: byte 0x{raw[error.start]:02x} in line {line}"
+        )
         note(f"{path} {wrong}; save it as {'CSV in ' if start else ''}UTF-8")
         return None
     if text.count("\0") > len(text) // 4:

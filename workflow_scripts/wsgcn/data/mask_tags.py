@@ -81,7 +81,8 @@ def mask_remarks(data: Dataset, images: Sequence[MaskedImage]) -> list[str]:
         for name in LISTS
     }
     some = [
-        f"dataset.{name}: {found} of {count} images have a mask; only these are evaluated"
+        f"dataset.{name}: {found or 'none'} of {count} images have a mask"
+        + ("; only these are evaluated" if found else "")
         for name, (found, count) in counts.items()
         if found < count and name != "train" and any(image.mask for image in data.images.values())
     ]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from wsgcn.data.names import Note, clean_name
 
@@ -17,8 +18,19 @@ IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .webp .
 MIN_SIMILARITY = 0.8
 """How similar a name must be to be suggested (`difflib`): short names differ by one letter and mean something else."""
 
+MAX_SUGGESTIONS = 20
+"""Missing files for which a similar name is looked for."""
+
 MAX_SEARCHED_FILES = 50_000
 """Files below a folder that are searched for one of the same name."""
+
+
+class Folder(NamedTuple):
+    """The names in a folder, those of equal key, and those of images of equal key without their extension."""
+
+    files: list[str]
+    by_key: dict[str, list[str]]
+    images_by_stem: dict[str, list[str]]
 
 
 class Finder:
@@ -26,29 +38,42 @@ class Finder:
 
     def __init__(self, taken: Collection[str] = ()) -> None:
         self._taken = {_key(os.path.basename(path)) for path in taken}
-        self._listing = lru_cache(maxsize=None)(_list_folder)
+        self._folder = lru_cache(maxsize=None)(_index_folder)
         self._below = lru_cache(maxsize=None)(_list_tree)
+        self._num_suggested = 0
 
     def find(self, path: str) -> str | None:
         """The one file of this name, or else of this name with another extension of images; None without one."""
-        folder, name = os.path.split(path)
-        files = self._listing(folder)
-        if same := [file for file in files if _key(file) == _key(name)]:
-            return os.path.join(folder, same[0]) if len(same) == 1 else None
+        parent, name = os.path.split(path)
+        folder = self._folder(parent)
         stem = os.path.splitext(name)[0] if is_image(name) else name
-        others = [file for file in files if is_image(file) and _key(os.path.splitext(file)[0]) == _key(stem)]
-        return os.path.join(folder, others[0]) if len(others) == 1 else None
+        found = folder.by_key.get(_key(name)) or folder.images_by_stem.get(_key(stem), [])
+        return os.path.join(parent, found[0]) if len(found) == 1 else None
 
     def where_else(self, path: str, root: str) -> str:
-        """The end of a sentence that names the file that may be meant, in this folder or below `root`, if any."""
-        folder, name = os.path.split(path)
-        files = self._listing(folder)
-        same = [file for file in files if _key(os.path.splitext(file)[0]) == _key(os.path.splitext(name)[0])]
-        if len(same) > 1:
+        """The end of a sentence that names the file that may be meant, in this folder or below `root`, if any.
+
+        Similar names are looked for MAX_SUGGESTIONS times, since each takes time among many files.
+        """
+        parent, name = os.path.split(path)
+        folder = self._folder(parent)
+        if len(same := folder.images_by_stem.get(_key(os.path.splitext(name)[0]), [])) > 1:
             return f"; beside it are {' and '.join(same)}"
         if found := self._below(root).get(_key(name)):
             return f"; did you mean {found}?"
-        return _suggest(name, [file for file in files if _key(file) not in self._taken])
+        self._num_suggested += 1
+        if self._num_suggested > MAX_SUGGESTIONS:
+            return ""
+        return _suggest(name, [file for file in folder.files if _key(file) not in self._taken])
+
+
+def _index_folder(folder: str) -> Folder:
+    index = Folder(_list_folder(folder), {}, {})
+    for file in index.files:
+        index.by_key.setdefault(_key(file), []).append(file)
+        if is_image(file):
+            index.images_by_stem.setdefault(_key(os.path.splitext(file)[0]), []).append(file)
+    return index
 
 
 def is_image(file: str) -> bool:
@@ -68,7 +93,7 @@ def _suggest(name: str, files: Collection[str]) -> str:
 
 
 def match_masks(folder: Path, ids: Collection[str], note: Note) -> tuple[dict[str, str], list[str]]:
-    """The masks in a folder, {image id: path}, and the names of its other image files, which belong to none of `ids`.
+    """The masks in a folder, {image id: path}, and whatever else is in it, which belongs to none of `ids`.
 
     A mask is named `<id>.png`, in any letter case and composition. A folder that is there but cannot be read goes to
     `note`.
@@ -83,7 +108,7 @@ def match_masks(folder: Path, ids: Collection[str], note: Note) -> tuple[dict[st
         identifier = exact.get(file) or similar.get(_key(file))
         if identifier and identifier not in masks:
             masks[identifier] = str(folder / file)
-        elif is_image(file):
+        elif not file.startswith("."):
             others.append(file)
     return masks, others
 
@@ -97,9 +122,10 @@ def _list_folder(folder: str) -> list[str]:
 
 
 def _list_tree(root: str) -> dict[str, str]:
-    """Files at any depth below a folder, by their key."""
+    """Files at any depth below a folder, by their key; without masks, which have the names of images."""
     tree: dict[str, str] = {}
-    for folder, _, files in os.walk(root):
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in ("masks", "SegmentationClass", "SegmentationObject")]
         tree |= {_key(file): os.path.join(folder, file) for file in files}
         if len(tree) > MAX_SEARCHED_FILES:
             break

@@ -61,7 +61,8 @@ def check_images(
         good = {image: found for image, found in inspections.items() if not (found.image or found.mask)}
         entries = {image: {"mark": fingerprints[image], "found": own._asdict()} for image, own in good.items()}
         write_cache(cache_file, unchanged | entries)
-    return {image: (known | inspections)[image] for image, _ in files}
+    found = known | inspections
+    return {image: found[image] for image, _ in files}
 
 
 def _known(entry: object, fingerprint: list) -> Inspection | None:
@@ -82,12 +83,15 @@ def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspec
     """Open an image and its mask, if it has one."""
     try:
         height, width = read_image(path).shape[:2]
-        with Image.open(path) as image:
-            found = Inspection(frames=getattr(image, "n_frames", 1), orientation=orientation_of(image))
     except ValueError as error:
         return Inspection(image=str(error))
-    except UNREADABLE as error:  # in a later frame
-        return Inspection(image=f"image {path} cannot be read: {error}")
+    with Image.open(path) as image:
+        found = Inspection(orientation=orientation_of(image))
+    with Image.open(path) as image:
+        try:
+            found = found._replace(frames=getattr(image, "n_frames", 1))
+        except UNREADABLE:  # a broken frame after the first
+            found = found._replace(frames=2)
     if mask is None:
         return found
     try:
@@ -151,7 +155,7 @@ def format_remarks(remarks: Sequence[str]) -> list[str]:
     """A heading and a line per remark; nothing without any."""
     shown = [f"- {printable(remark)}" for remark in remarks[:MAX_PROBLEMS_SHOWN]]
     more = [f"- and {len(remarks) - MAX_PROBLEMS_SHOWN} more"] if len(remarks) > MAX_PROBLEMS_SHOWN else []
-    return ["", "worth knowing of the data:", *shown, *more] if shown else []
+    return ["", "worth knowing:", *shown, *more] if shown else []
 
 
 def _fingerprint(path: str) -> list[int]:

@@ -56,23 +56,22 @@ def describe_classes(data: Dataset) -> str:
     """The classes with how many images show each, one per line: a misspelt tag is a class of its own."""
     counts = _images_by_class(data.images.values())
     rows = [f"{counts[index]:8}  {printable(name)}" for index, name in enumerate(data.classes, start=1)]
-    return "\n".join([f"classes by number of images, of {len(data.images)} in all:", *rows])
+    return "\n".join([f"images per class, of {len(data.images)} in all:", *rows])
 
 
 def hard_classes(data: Dataset) -> list[str]:
     """A sentence for each kind of classes that the images to train on cannot teach, which names them."""
     counts, total = _images_by_class(data.train.values()), len(data.train)
-    kinds = {"none": [], "all": [], "few": []}  # type: dict[str, list[str]]
-    for index, name in enumerate(data.classes, start=1):
-        shown = counts[index]
-        kind = "none" if not shown else "all" if shown == total else "few" if shown < MIN_IMAGES_PER_CLASS else ""
-        kinds.get(kind, []).append(f"{name} ({shown})" if kind == "few" else name)
+    shown = {name: counts[index] for index, name in enumerate(data.classes, start=1)}
+    none = [name for name, count in shown.items() if not count]
+    every = [name for name, count in shown.items() if count and count == total]
+    few = [f"{n} ({count})" for n, count in shown.items() if 0 < count < min(MIN_IMAGES_PER_CLASS, total)]
     return [
         f"dataset.train: {sentence}: {', '.join(names)}"
         for names, sentence in (
-            (kinds["none"], "no image shows these classes, so they cannot be learnt"),
-            (kinds["all"], "every image shows these classes, so nothing tells them from their background"),
-            (kinds["few"], f"fewer than {MIN_IMAGES_PER_CLASS} images show these classes, too few to learn from"),
+            (none, "no image shows these classes, so they cannot be learnt"),
+            (every, "every image shows these classes, so nothing tells them from their background"),
+            (few, f"fewer than {MIN_IMAGES_PER_CLASS} images show these classes, too few to learn from"),
         )
         if names
     ]

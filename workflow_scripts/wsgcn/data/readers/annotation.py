@@ -29,7 +29,8 @@ def read_objects(path: Path) -> list[str]:
         )
     if _tag(root) != "annotation":
         raise ValueError(f"annotation {path} is not VOC's: it begins with <{_tag(root)}>, not with <annotation>")
-    if unknown := sorted({_tag(child) for child in root} - WITHOUT_OBJECTS - {"object"}) if not objects else []:
+    nested = {_tag(child) for child in root if len(child)} - WITHOUT_OBJECTS
+    if not objects and (unknown := sorted(nested)):
         raise ValueError(f"annotation {path} has no <object>, but <{'>, <'.join(unknown)}>, which VOC's have not")
     return [found[0] for found in names]
 

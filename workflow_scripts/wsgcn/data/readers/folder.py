@@ -79,8 +79,8 @@ def _check_tags(
             files_by_tag.setdefault(name, []).append(rows[identifier].file)
     strange = {name: files for name, files in sorted(files_by_tag.items()) if name not in declared}
     broken = check_tags(strange, separator, str(table), note)
-    if declared and not broken:
-        for name, files in strange.items():
+    if declared:
+        for name, files in ((name, files) for name, files in strange.items() if name not in broken):
             note(f"{table}: {format_examples(files)}: {unknown_class(name, declared)}")
     elif not declared:
         counts = {name: len(files) for name, files in files_by_tag.items()}

@@ -55,8 +55,8 @@ def read_table(path: Path, separator: str, note: Note) -> dict[str, Row] | None:
         joins = separator if delimiter == separator and header[-1] == "classes" else None
         for fields in reader:
             last = reader.line_num
-            extra = fields.pop(None, [])
-            if any(map(clean_name, filter(None, [*fields.values(), *extra]))):  # else Excel's empty line
+            extra = list(filter(clean_name, fields.pop(None, [])))
+            if extra or any(map(clean_name, filter(None, fields.values()))):  # else Excel's empty line
                 num_rows += 1
                 line = f"line {num_before + reader.line_num}"
                 for problem in _add_row(fields, extra, joins, line, rows, separator):
@@ -75,6 +75,8 @@ def _find_header(text: str) -> tuple[list[str], str]:
     for delimiter in DELIMITERS:
         names = [clean_name(name).casefold() for name in next(csv.reader([line], delimiter=delimiter), [])]
         if set(COLUMNS) <= set(names):
+            while not names[-1]:  # Excel's, of cells that only some lines have
+                names.pop()
             return names, delimiter
     return next(csv.reader([line]), []), ","
 

@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping
 from wsgcn.data.names import Note, clean_name
 from wsgcn.text import format_examples
 
-NO_CLASS = frozenset("- -- – — ? nan none null nil na n.a. n/a #n/a #na <na> [] () {} undefined".split())
+NO_CLASS = frozenset(
+    "- -- – — ? nan nat none null nil na n.a. n/a #n/a #na <na> [] () {} set() undefined '' \"\"".split()
+)
 """What tables write, in any case, where there is no value."""
 
-SEPARATORS = "|,，；、;\t"
+SEPARATORS = "|｜¦,，،；、;\t"
 """What may stand between classes, whichever separator is set; no class contains it unless the config names that."""
 
-WEAK_SEPARATORS = "/\\+&:"
+WEAK_SEPARATORS = "/ \\ + & : # ~ • - _ and".split() + [" "]
 """What also stands between classes, and in names of classes."""
 
 QUOTES = '"“”„«»`'
@@ -71,8 +73,9 @@ def _quote(text: str) -> str:
 
 
 def _all_tags(name: str, mark: str, tags: Collection[str]) -> bool:
-    """Whether every part of a name is a tag by itself."""
-    return all(clean_name(part) in tags for part in name.split(mark))
+    """Whether every part of a name is a tag by itself; words stand alone."""
+    parts = name.split(f" {mark} " if mark.isalpha() else mark)
+    return len(parts) > 1 and all(clean_name(part) in tags for part in parts)
 
 
 def _list_items(text: str) -> list[str] | None:
@@ -86,5 +89,5 @@ def _list_items(text: str) -> list[str] | None:
     inner = text[1:-1].strip()
     item = re.compile(r"'([^']*)'|\"([^\"]*)\"")
     if quoted := item.findall(inner):
-        return None if item.sub("", inner).strip(" ,") else [single or double for single, double in quoted]
+        return None if item.sub("", inner).strip(", \t\r\n") else [single or double for single, double in quoted]
     return inner.split(",") if text[0] == "[" and '"' not in inner else None
