@@ -45,10 +45,13 @@ def share_compiled(folder: Path) -> None:
     """Give a clone what numba has compiled for this checkout, whose folders it names after where the sources are."""
     package = Path("workflow_scripts/wsgcn")
     code = package / "__pycache__" / f"numba-{sources_hash(ROOT / package)}"
-    for own in (ROOT / code).glob("*_*"):
-        sources = folder.absolute() / package / own.name.rpartition("_")[0]
-        name = f"{sources.name}_{hashlib.sha1(str(sources).encode()).hexdigest()}"
-        shutil.copytree(own, folder / code / name)
+    for wing in (path.name for path in (ROOT / package).iterdir() if path.is_dir()):
+        names = [
+            f"{wing}_{hashlib.sha1(str(root / package / wing).encode()).hexdigest()}"
+            for root in (ROOT, folder.absolute())
+        ]
+        if (ROOT / code / names[0]).is_dir():
+            shutil.copytree(ROOT / code / names[0], folder / code / names[1])
 
 
 def copy_workflow(folder: Path) -> None:
