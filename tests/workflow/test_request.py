@@ -56,3 +56,15 @@ def test_other_programs_get_every_rule(argv):
 
 def test_a_command_line_that_snakemake_refuses_gets_every_rule():
     assert read_request(["snakemake", "--cores", "2", "--rerun-triggers", "nothing"]) == Request(everything=True)
+
+
+@pytest.mark.parametrize(
+    "words, plans, needs",
+    [
+        ([], False, True), (["labels"], False, False), (["-n"], True, False), (["--forcerun", "summary_wsgcn-i"], False, True),
+        (["results/a/partial/x.png"], False, False), (["results/a/mlflow/store.json"], False, True),
+    ],
+)  # fmt: skip
+def test_which_runs_ask_the_store(words, plans, needs):
+    request = read_request(["snakemake", "--cores", "2", *words])
+    assert (request.plans_only, request.needs_store) == (plans, needs)

@@ -26,7 +26,7 @@ LISTING_OPTIONS = ("list_rules", "list_target_rules")
 PLANNING_OPTIONS = (
     "dryrun lint report summary detailed_summary dag rulegraph filegraph d3dag archive unlock touch containerize "
     "list_changes list_input_changes list_params_changes list_untracked list_conda_envs delete_all_output "
-    "delete_temp_output cleanup_metadata cleanup_shadow conda_create_envs_only conda_cleanup_envs conda_cleanup_pkgs "
+    "delete_temp_output cleanup_metadata cleanup_shadow conda_create_envs_only conda_cleanup_envs "
     "container_cleanup_images print_compilation export_cwl generate_unit_tests deploy_sources"
 ).split()
 """Options with which Snakemake computes nothing."""
