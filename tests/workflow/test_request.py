@@ -61,7 +61,8 @@ def test_a_command_line_that_snakemake_refuses_gets_every_rule():
 @pytest.mark.parametrize(
     "words, plans, needs",
     [
-        ([], False, True), (["labels"], False, False), (["-n"], True, False), (["--forcerun", "summary_wsgcn-i"], False, True),
+        ([], False, True), (["labels"], False, False), (["-n"], True, False),
+        (["--forcerun", "summary_wsgcn-i"], False, True),
         (["results/a/partial/x.png"], False, False), (["results/a/mlflow/store.json"], False, True),
     ],
 )  # fmt: skip
