@@ -80,6 +80,40 @@ def test_only_the_eight_orientations_turn_an_image(kind, orientation, tmp_path, 
     assert np.array_equal(found, expected) and (found.shape[0] == 7) == (5 <= orientation <= 8)
 
 
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "CMYK", "RGBA", "RGB"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_uncompressed_tiff_turns_like_any_other(orientation, mode, tmp_path, rng):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    grey = Image.fromarray(rng.integers(0, 256, (5, 7)).astype(np.uint16 if mode == "I;16" else np.uint8))
+    image = grey if mode in ("L", "I;16") else grey.convert(mode)
+    image.save(tmp_path / "upright.tif")
+    image.save(tmp_path / "turned.tif", exif=exif)
+    upright = read_image(tmp_path / "upright.tif", (0, 255))
+    flips = {
+        1: (1, 1, 0),
+        2: (1, -1, 0),
+        3: (-1, -1, 0),
+        4: (-1, 1, 0),
+        5: (1, 1, 1),
+        6: (1, -1, 1),
+        7: (-1, -1, 1),
+        8: (-1, 1, 1),
+    }
+    rows, columns, swaps = flips[orientation]
+    expected = (upright.swapaxes(0, 1) if swaps else upright)[::rows, ::columns]
+    assert np.array_equal(read_image(tmp_path / "turned.tif", (0, 255)), expected)
+
+
+def test_a_tiff_of_16_bits_whose_0_is_white_is_refused(tmp_path, rng):
+    pixels = picture((5, 7), 12, rng)
+    Image.fromarray(pixels).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[262] == 0
+    with pytest.raises(ValueError, match="whose 0 is white"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_deep_colours_turn_like_others(orientation, tmp_path, rng):
     shallow = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)

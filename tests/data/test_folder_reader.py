@@ -131,3 +131,15 @@ def test_ids_may_contain_spaces(tmp_path):
     (tmp_path / "labels.csv").write_text("image,classes\nmy cat.jpg,cat\n")
     (tmp_path / "some.txt").write_text("my cat\n")
     assert list(read_folder(tmp_path).evaluate) == ["my cat"]
+
+
+def test_what_is_ignored_does_not_renumber_masks(folder):
+    with pytest.raises(ValueError, match="dataset.ignore: would change the numbers of the classes in masks"):
+        read_folder(folder, ignore=["leaf"])
+    (folder / "labels.csv").write_text("image,classes\nx.png,leaf;stem\nsub/y.jpg,root; leaf\nz.tiff,stem\n")
+    data = read_folder(folder, ignore=["leaf", "laef"], classes=["stem", "root"])
+    assert [image.classes for image in data.train.values()] == [(1,), (2,), (1,)]
+    assert data.remarks[:2] == (
+        "dataset.ignore: leaf is left out, in 2 images",
+        "dataset.ignore: laef is left out, in 0 images",
+    )

@@ -59,6 +59,11 @@ def test_thousands_of_names_take_no_time(tmp_path):
     assert time.monotonic() - start < 5
 
 
+def test_a_link_that_leads_nowhere_is_missing(tmp_path):
+    (tmp_path / "a.png").symlink_to("nowhere")
+    assert Finder().find(str(tmp_path / "a.png")) is None
+
+
 def test_a_mask_is_not_taken_for_its_image(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/a.png").touch()

@@ -162,6 +162,11 @@ def test_names_that_are_no_class_are_refused_with_how_often_they_occur(name, sen
     assert re.search(r"\d objects? in (image \w+|\d images, the first \w+): ", found)
 
 
+def test_a_class_of_voc_cannot_be_ignored(voc):
+    with pytest.raises(DatasetError, match="dataset.ignore: dog is a class of VOC; name the others in dataset.classes"):
+        read_voc(voc, ignore=["dog"])
+
+
 def test_names_can_be_left_out_on_purpose(voc):
     rename_objects(voc, "dog", "pedestrian")
     data = read_voc(voc, ignore=["pedestrian", "unused"])

@@ -12,11 +12,25 @@ from PIL import Image, ImageOps
 ORIENTATION = 0x0112
 """EXIF's tag of how to turn an image upright, 1 to 8; values from 5 to 8 exchange height and width."""
 
+TIFF_PHOTOMETRIC = 262
+"""TIFF's tag of what 0 means: 0 for white, 1 for black."""
+
 TIFF_BITS = 258
 """TIFF's tag of the bits per channel."""
 
 DEEP_COLOURS = re.compile("(RGB|RGBA|RGBa|RGBX|LA|La|CMYK);16[BLNS]?")
 """Pillow's raw modes of colours that it cuts to 8 bits."""
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """A file as Pillow opens it, but never mapped into memory.
+
+    Pillow maps an uncompressed TIFF with the size that it has once turned upright, which scrambles its rows.
+    """
+    image = Image.open(path)
+    if image.format == "TIFF":
+        image.filename = ""  # without a name, it is read
+    return image
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -34,8 +48,10 @@ def read_deep(path: str | Path, image: Image.Image) -> np.ndarray:
     """All bits of an image that `is_deep`: uint16 [H, W] or [H, W, 3], upright, without transparency.
 
     image: the file at `path` as Pillow has opened it. Raises ValueError where the format is neither PNG nor TIFF and
-    its colours are deep.
+    its colours are deep, and where 0 is white.
     """
+    if image.format == "TIFF" and image.tag_v2.get(TIFF_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+        raise ValueError("TIFF of 16 bits whose 0 is white is not supported; save it with 0 as black")
     if not _has_deep_colours(image):
         return np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
     if image.format not in ("PNG", "TIFF"):

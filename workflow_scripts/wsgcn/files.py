@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from wsgcn.depth import is_deep, read_deep, scale_to_8_bits
+from wsgcn.depth import is_deep, open_image, read_deep, scale_to_8_bits
 
 IGNORE = 255
 """The label of unlabelled pixels (VOC's void)."""
@@ -102,7 +102,7 @@ def read_image(path: str | Path, black_white: tuple[int, int] | None = None) -> 
     ValueError, naming the file, where it is missing, truncated, not an image, or of a type without a known value range.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if is_deep(image):
                 pixels = scale_to_8_bits(read_deep(path, image), black_white)
                 return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
@@ -124,7 +124,7 @@ def read_label(path: str | Path) -> np.ndarray:
     Raises Skipped where an earlier stage skipped the image.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             mode = image.mode
             bits = _bits_per_pixel(image) if mode == "L" else 8
             skipped, values = image.info.get(SKIPPED_KEY), np.array(ImageOps.exif_transpose(image))

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from wsgcn.data.sizes import file_fingerprint
-from wsgcn.depth import full_white, read_deep
+from wsgcn.depth import full_white, open_image, read_deep
 from wsgcn.files import UNREADABLE, load_cache, write_cache
 from wsgcn.text import format_examples
 
@@ -41,7 +40,7 @@ def grey_levels(
 
 def _levels_of(path: str, percentiles: Sequence[float]) -> list[int] | None:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             pixels = read_deep(path, image)
     except UNREADABLE:
         return None

@@ -48,7 +48,8 @@ class Finder:
         folder = self._folder(parent)
         stem = os.path.splitext(name)[0] if is_image(name) else name
         found = folder.by_key.get(_key(name)) or folder.images_by_stem.get(_key(stem), [])
-        return os.path.join(parent, found[0]) if len(found) == 1 else None
+        other = os.path.join(parent, found[0]) if len(found) == 1 else ""
+        return other if os.path.exists(other) else None  # a link may lead nowhere
 
     def where_else(self, path: str, root: str) -> str:
         """The end of a sentence that names the file that may be meant, in this folder or below `root`, if any.

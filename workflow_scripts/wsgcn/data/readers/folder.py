@@ -39,6 +39,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     if len(classes) >= IGNORE:
         note(f"{table}: {len(classes)} classes; a label PNG holds at most {IGNORE - 1}")
     masks, others = match_masks(root / "masks", rows, note)
+    if ignored and masks and not declared:
+        note("dataset.ignore: would change the numbers of the classes in masks, so name them in dataset.classes")
     images = {i: Image(i, str(root / row.file), _indices(tags[i], classes), masks.get(i)) for i, row in rows.items()}
     lists = {name: _read_members(settings[name], root, rows, table, note) for name in LISTS}
     _check_tagged(tags, rows, lists, table, note)
@@ -96,7 +98,7 @@ def _tag_remarks(
 ) -> list[str]:
     """What was read as no class: words that mean none, and the names that the config ignores."""
     words = Counter(clean_name(row.cell) for i, row in rows.items() if row.cell.strip() and not named[i])
-    dropped = Counter(name for names in named.values() for name in set(names) & set(ignored))
+    dropped = {name: sum(name in names for names in named.values()) for name in ignored}
     return [
         *(f"{table}: {word!r} means no class, in {format_count(count, 'image')}" for word, count in words.items()),
         *(f"dataset.ignore: {name} is left out, in {format_count(count, 'image')}" for name, count in dropped.items()),

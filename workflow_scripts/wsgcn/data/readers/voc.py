@@ -43,6 +43,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         root / "Annotations", {i: paths[name] for name in reversed(LISTS) for i in ids[name]}, note
     )
     ignored = list(map(clean_name, settings.get("ignore", ())))
+    for name in (name for name in ignored if name in VOC_CLASSES):
+        note(f"dataset.ignore: {name} is a class of VOC; name the others in dataset.classes instead")
     _check_objects(objects, ignored, root / "Annotations", note)
     masks, _ = match_masks(root / "SegmentationClass", objects, note)
     images = {
