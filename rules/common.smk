@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from wsgcn.data.grey_range import common_range, describe_range, grey_levels
 from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.evaluation.names import COMPARED_STAGES
-from wsgcn.files import read_json
+from wsgcn.files import read_json, why_not_writable
 from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.tracking.server import why_away
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
@@ -44,8 +44,8 @@ from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflo
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, relevant_settings
 from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
-from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr, why_not_writable
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
+from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr
 
 export_library(LIBRARY)
 

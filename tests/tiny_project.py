@@ -1,6 +1,5 @@
 """A clone of the workflow, small enough to run in a test."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from numba.core.caching import _CacheLocator
 
 from wsgcn.compiled import sources_hash
 
@@ -46,12 +46,12 @@ def share_compiled(folder: Path) -> None:
     package = Path("workflow_scripts/wsgcn")
     code = package / "__pycache__" / f"numba-{sources_hash(ROOT / package)}"
     for wing in (path.name for path in (ROOT / package).iterdir() if path.is_dir()):
-        names = [
-            f"{wing}_{hashlib.sha1(str(root / package / wing).encode()).hexdigest()}"
+        ours, theirs = (
+            _CacheLocator.get_suitable_cache_subpath(str(root / package / wing / "module.py"))
             for root in (ROOT, folder.absolute())
-        ]
-        if (ROOT / code / names[0]).is_dir():
-            shutil.copytree(ROOT / code / names[0], folder / code / names[1])
+        )
+        if (ROOT / code / ours).is_dir():
+            shutil.copytree(ROOT / code / ours, folder / code / theirs)
 
 
 def copy_workflow(folder: Path) -> None:

@@ -3,10 +3,8 @@
 This test writes docs/bad-inputs.md: `WSGCN_TABLE=1 pytest tests/workflow/test_bad_inputs.py`.
 """
 
-import copy
 import os
 import re
-from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -14,107 +12,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
+from small_folder import (
+    CAT,
+    ROOT,
+    ROWS,
+    combine,
+    evaluate_alone,
+    remarks,
+    remove,
+    rename,
+    set_key,
+    start,
+    truncate,
+    turn,
+    write,
+    write_folder,
+    write_frames,
+    write_image,
+    write_list,
+    write_mask,
+    write_table,
+)
 
 from wsgcn.cam.external import read_external_cams
-from wsgcn.data.dataset import Dataset
-from wsgcn.depth import ORIENTATION
-from wsgcn.files import read_image, write_label
 from wsgcn.networks.backbone import build_backbone
-from wsgcn.workflow.check import format_problems
-from wsgcn.workflow.images import open_images
-from wsgcn.workflow.inputs import read_inputs
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "rules/schemas/config.yaml"
 TABLE = ROOT / "docs/bad-inputs.md"
-LISTS = {"train": "all", "label": "all", "evaluate": "all"}
-
-
-def set_key(path: str, value: object) -> Callable:
-    """Change the config: set a dotted key to a value."""
-
-    def change(config: dict, root: Path) -> None:
-        *sections, key = path.split(".")
-        for name in sections:
-            config = config[name]
-        config[key] = value
-
-    return change
-
-
-def write(name: str, content: str | bytes) -> Callable:
-    """Change the data: write a file."""
-    raw = content.encode() if isinstance(content, str) else content
-    return lambda config, root: (root / name).write_bytes(raw)
-
-
-def write_table(rows: str) -> Callable:
-    return write("labels.csv", f"image,classes\n{rows}")
-
-
-def write_mask(name: str, values: np.ndarray) -> Callable:
-    return lambda config, root: write_label(root / "masks" / name, values)
-
-
-def write_image(name: str, pixels: np.ndarray, form: str) -> Callable:
-    return lambda config, root: Image.fromarray(pixels).save(root / name, format=form)
-
-
-def remove(name: str) -> Callable:
-    return lambda config, root: (root / name).unlink()
-
-
-def truncate(name: str) -> Callable:
-    return lambda config, root: (root / name).write_bytes((root / name).read_bytes()[:200])
-
-
-def rename(old: str, new: str) -> Callable:
-    return lambda config, root: (root / old).rename(root / new)
-
-
-def evaluate_alone(name: str) -> Callable:
-    """Change the lists: all other images are to train on and to label, this one is only evaluated."""
-
-    def change(config: dict, root: Path) -> None:
-        (root / "rest.txt").write_text("\n".join(n for n in "ab" if n != name) + "\n")
-        config["dataset"] |= {"train": "rest.txt", "label": "rest.txt"}
-
-    return change
-
-
-def write_frames(name: str) -> Callable:
-    frames = [Image.new("RGB", (16, 12), colour) for colour in ("red", "blue")]
-    return lambda config, root: frames[0].save(root / name, save_all=True, append_images=frames[1:])
-
-
-def turn(name: str, orientation: int) -> Callable:
-    """Change the data: let EXIF turn an image."""
-
-    def change(config: dict, root: Path) -> None:
-        exif = Image.Exif()
-        exif[ORIENTATION] = orientation
-        Image.open(root / name).save(root / name, exif=exif)
-
-    return change
-
-
-def write_list(text: str) -> Callable:
-    def change(config: dict, root: Path) -> None:
-        (root / "some.txt").write_text(text)
-        config["dataset"]["label"] = "some.txt"
-
-    return change
-
-
-def combine(*changes: Callable) -> Callable:
-    return lambda config, root: [change(config, root) for change in changes]
-
-
-GOOD_NAMES = ["two words", "猫", "émile", "100%", "a'b", "a&b;c", "$(c)", "-c", "c.d", "#c", "a=b,c"]
-CAT = np.ones((12, 16), np.uint8)
-ROWS = "a.png,cat\nb.png,dog;cat\n"
 CASES = {
     "Settings": {
         "unknown key": set_key("refine.lamda_ent", 1),
@@ -287,72 +211,11 @@ ACCEPTED = {  # what is read, and which sentence the start's list has
     "folder of masks under another name": lambda config, root: (root / "masks").rename(root / "mask"),
     "masks that disagree with tags": combine(*(write_mask(f"{n}.png", CAT) for n in "ab")),
 }
-SILENT = {  # read as meant
-    "separated by semicolons": write("labels.csv", 'image;classes\na.png;cat\nb.png;"dog;cat"\n'),
-    "separated by semicolons, classes as well": write("labels.csv", "image;classes\na.png;cat\nb.png;dog;cat\n"),
-    "separated by tabs": write("labels.csv", "image\tclasses\na.png\tcat\nb.png\tdog;cat\n"),
-    "Excel's hint": write("labels.csv", "sep=;\nimage;classes\na.png;cat\nb.png;dog;cat\n;\n;\n"),
-    "UTF-16": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-16")),
-    "UTF-16, big end first": write("labels.csv", f"\ufeffimage,classes\n{ROWS}".encode("utf-16-be")),
-    "UTF-32": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-32")),
-    "UTF-8 with a mark": write("labels.csv", f"image,classes\n{ROWS}".encode("utf-8-sig")),
-    "old line ends": write("labels.csv", f"image,classes\n{ROWS}".replace("\n", "\r")),
-    "another case of the header": write("labels.csv", f" Image ,\u00a0CLASSES\n{ROWS}"),
-    "lists": write_table("a.png,['cat']\nb.png,\"['dog', 'cat']\"\n"),
-    "blanks after commas": write_table('a.png, cat\nb.png, "dog;cat"\n'),
-    "paths of Windows": write_table(".\\a.png,cat\n.\\b.png,dog;cat\n"),
-    "another separator": combine(set_key("dataset.separator", "|"), write_table("a.png,cat\nb.png,dog|cat\n")),
-}
-
-GOOD_IMAGES = {
-    "grey": lambda image: image.convert("L"),
-    "16 bits": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8),
-    "16 bits, as PGM": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) << 8),
-    "palette": lambda image: image.convert("P"),
-    "black and white": lambda image: image.convert("1"),
-    "transparent": lambda image: image.convert("RGBA"),
-    "CMYK": lambda image: image.convert("CMYK"),
-    "one pixel": lambda image: image.resize((1, 1)),
-    "6000×4000 pixels": lambda image: image.resize((6000, 4000)),
-}
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder of two tagged images."""
-    (tmp_path / "masks").mkdir()
-    for name in "ab":
-        pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    (tmp_path / "labels.csv").write_text("image,classes\n" + ROWS)
-    return tmp_path
-
-
-def remarks(root: Path, change: Callable) -> tuple[Dataset, list[str]]:
-    """The data set, and what the start says of one that is in order."""
-    config = configured(root, change)
-    _, data, _ = read_inputs(config, SCHEMA, root / "results")
-    opened = open_images(data, root / "results", 1, skips=False)
-    assert not opened.problems
-    return data, [*data.remarks, *opened.remarks]
-
-
-def configured(root: Path, change: Callable) -> dict:
-    config = copy.deepcopy(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    config["dataset"] |= {"kind": "folder", "root": str(root)} | LISTS
-    change(config, root)
-    return config
-
-
-def start(root: Path, change: Callable) -> str | None:
-    """Run the checks before the first job, networks excepted; the message if they fail."""
-    config = configured(root, change)
-    try:
-        _, data, _ = read_inputs(config, SCHEMA, root / "results")
-    except ValueError as error:
-        return str(error).partition("\n\n")[0]  # what follows is worth knowing, but no problem
-    opened = open_images(data, root / "results", 1, config["on_error"] == "skip")
-    return format_problems(opened.problems) if opened.problems else None
+    return write_folder(tmp_path)
 
 
 def backbone_problems(folder: Path) -> dict[str, str]:
@@ -446,13 +309,6 @@ def test_what_is_read_otherwise_is_said(name, root, rows):
     check_row(rows, "Accepted, and said at the start", name, "\n".join(said), root)
 
 
-@pytest.mark.parametrize("name", SILENT)
-def test_tables_of_many_makes_are_read_as_meant(name, root):
-    data, said = remarks(root, SILENT[name])
-    assert not said and data.classes == ("cat", "dog")
-    assert {image.id: image.classes for image in data.train.values()} == {"a": (1,), "b": (1, 2)}
-
-
 def test_messages_about_networks(rows, tmp_path):
     for name, message in backbone_problems(tmp_path).items():
         assert message.startswith("backbone.")
@@ -462,23 +318,3 @@ def test_messages_about_networks(rows, tmp_path):
 def test_messages_about_external_cams(rows, tmp_path):
     for name, message in cam_problems(tmp_path).items():
         check_row(rows, "External CAMs", name, message, tmp_path)
-
-
-@pytest.mark.parametrize("kind", GOOD_IMAGES)
-def test_images_of_all_kinds_are_accepted(kind, root):
-    image = GOOD_IMAGES[kind](Image.open(root / "a.png").convert("RGB"))
-    file = {"CMYK": "c.tif", "16 bits, as PGM": "c.pgm"}.get(kind, "c.png")
-    image.save(root / file)
-    (root / "labels.csv").write_text(f"image,classes\n{ROWS}{file},cat\n")
-    assert start(root, lambda config, root: None) is None
-    pixels = read_image(root / file)
-    if kind.startswith("16 bits"):  # neither clipped nor dark: 8 bits in the upper half
-        np.testing.assert_allclose(pixels[..., 0], np.asarray(Image.open(root / "a.png").convert("L")), atol=1)
-    assert pixels.shape == (*image.size[::-1], 3) and pixels.dtype == np.uint8
-
-
-@pytest.mark.parametrize("name", GOOD_NAMES)
-def test_names_of_all_kinds_are_accepted(name, root):
-    Image.new("RGB", (5, 4)).save(root / f"{name}.png")
-    (root / "labels.csv").write_text(f'image,classes\n{ROWS}"{name}.png",cat\n')
-    assert start(root, lambda config, root: None) is None

@@ -1,8 +1,9 @@
 """What a command line of Snakemake asks for."""
 
 import pytest
+from snakemake.cli import get_argument_parser
 
-from wsgcn.workflow.request import Request, asked_experiments, read_request
+from wsgcn.workflow.request import PLANNING_OPTIONS, Request, asked_experiments, read_request
 
 EXPERIMENTS = ["base", "walk", "walk-2", "psa"]
 OWNERS = {"cam": {"": "base"}, "psa_label": {"": "psa"}, "refined": {"base/": "base", "walk/": "walk"}}
@@ -69,3 +70,8 @@ def test_a_command_line_that_snakemake_refuses_gets_every_rule():
 def test_which_runs_ask_the_store(words, plans, needs):
     request = read_request(["snakemake", "--cores", "2", *words])
     assert (request.plans_only, request.needs_store) == (plans, needs)
+
+
+def test_the_options_that_only_plan_are_snakemake_s_and_off():
+    options = vars(get_argument_parser().parse_args([]))
+    assert set(PLANNING_OPTIONS) <= set(options) and not any(options[name] for name in PLANNING_OPTIONS)

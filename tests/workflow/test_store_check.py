@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tiny_project import copy_workflow, write_config
 
+from wsgcn.files import why_not_writable
 from wsgcn.workflow.settings import expand_home
-from wsgcn.workflow.store_check import open_address, why_not_writable
+from wsgcn.workflow.store_check import open_address
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,6 +83,19 @@ def why_no_file(path: str | Path) -> str | None:
         return f"cannot be read: {error.strerror}"
     except ValueError:  # a character that no path can contain
         return "is not a path"
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Why nothing can be written in a folder, as a sentence; None where it can. The folder is made where it can be."""
+    for part in (folder, *folder.parents):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link to {part.readlink()}, which does not exist"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror}"
+    return None
 
 
 NAMED_WEIGHTS = ("wheel", "hub", "random")

@@ -3,7 +3,7 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from wsgcn.text import format_count, metric_part
 
@@ -95,6 +95,17 @@ def check_appearance(counts: Mapping[str, int], where: str, note: Note) -> set[s
         )
         doubtful |= set(names) - {max(names, key=lambda name: counts[name])}
     return doubtful
+
+
+def class_indices(names: Iterable[str], classes: Sequence[str]) -> tuple[int, ...]:
+    """The numbers, from 1, of those names that are classes, each once, ascending."""
+    return tuple(sorted({1 + classes.index(name) for name in names if name in classes}))
+
+
+def describe_ignored(ignored: Iterable[str], names_by_image: Mapping[str, Collection[str]]) -> list[str]:
+    """A sentence for each name that the config leaves out: in how many images."""
+    counts = {name: sum(name in names for names in names_by_image.values()) for name in ignored}
+    return [f"dataset.ignore: {name} is left out, in {format_count(n, 'image')}" for name, n in counts.items()]
 
 
 def unknown_class(name: str, known: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ MIN_SIMILARITY = 0.8
 """How similar a name must be to be suggested (`difflib`): short names differ by one letter and mean something else."""
 
 MAX_SUGGESTIONS = 20
-"""Missing files for which a similar name is looked for."""
+"""Missing files, or unknown images of a list, that get a similar name: each takes 0.1 s among thousands."""
 
 MAX_SEARCHED_FILES = 50_000
 """Files below a folder that are searched for one of the same name."""

@@ -1,14 +1,9 @@
-"""Whether the server of an MLflow store answers, and waiting until it does. Imports no MLflow."""
+"""Whether the server of an MLflow store answers, and waiting until it does."""
 
-import base64
-import http.client
-import os
 import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from wsgcn.tracking.address import DRIVERS
@@ -23,7 +18,7 @@ REFUSED = (401, 403)
 def wait_for_server(uri: str, report: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
     """Return once the server answers. Reports a sentence when it does not, and when it does again.
 
-    An sqlite store needs no server. Raises ValueError where it answers, but refuses the credentials or is no MLflow.
+    An sqlite store needs no server. Raises ValueError as `why_away`.
     """
     pause, away = 1.0, False
     while why := why_away(uri):
@@ -37,7 +32,11 @@ def wait_for_server(uri: str, report: Callable[[str], None], sleep: Callable[[fl
 
 
 def why_away(uri: str) -> str | None:
-    """Why the server of a store does not answer; None where it does, or where there is none."""
+    """Why the server of a store does not answer; None where it does, or where there is none.
+
+    Raises ValueError where waiting does not help: it refuses the credentials, its certificate is not trusted, or it is
+    no MLflow server.
+    """
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         return _why_no_answer(uri)
@@ -47,66 +46,38 @@ def why_away(uri: str) -> str | None:
     try:
         socket.create_connection((parts.hostname, parts.port or DRIVERS[scheme][2]), TIMEOUT_S).close()
     except OSError as error:
-        return _reason(error)
+        return error.strerror or str(error)
     return None
 
 
 def _why_no_answer(uri: str) -> str | None:
-    request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1")
-    if header := _authorization():
-        request.add_header("Authorization", header)
+    """As `why_away`, asked as MLflow asks: with its credentials, proxies and certificates, but once."""
     try:
-        context = _tls_context() if uri.startswith("https:") else None
-        urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context).close()
-    except urllib.error.HTTPError as error:
-        if error.code in REFUSED and not _has_other_login():
-            raise ValueError(
-                f"the MLflow server {uri} refuses the credentials ({error.code}): set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            ) from None
-        if error.code == 404:
-            raise ValueError(f"{uri} answers, but is no MLflow server (404)") from None
-        return f"{error.code} {error.reason}" if error.code >= 500 else None
-    except http.client.HTTPException:
-        raise ValueError(f"{uri} answers, but not as an MLflow server does") from None
-    except (OSError, ValueError) as error:
-        if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
-            raise ValueError(f"the certificate of the MLflow server {uri} is not trusted: {_reason(error)}") from None
-        return _reason(error)
-    return None
-
-
-def _tls_context() -> ssl.SSLContext:
-    """As MLflow checks certificates. Raises ValueError where the file of certificates cannot be read."""
-    variables = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    path = next(filter(None, map(os.environ.get, variables)), None)
+        from mlflow.exceptions import MlflowException  # late, since it takes seconds
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+    except ImportError:  # an environment for Snakemake alone; its jobs have another one
+        return None
+    options = {"max_retries": 0, "raise_on_status": False, "timeout": TIMEOUT_S, "params": {"max_results": 1}}
     try:
-        folder = path if path and os.path.isdir(path) else None
-        context = ssl.create_default_context(cafile=None if folder else path, capath=folder)
-    except OSError as error:
-        raise ValueError(f"the certificates {path} cannot be read: {error.strerror}") from None
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true"):
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+        answer = http_request(get_default_host_creds(uri), "/api/2.0/mlflow/experiments/search", "GET", **options)
+    except MlflowException as error:
+        causes = list(_causes(error))
+        if untrusted := [cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)]:
+            raise ValueError(f"the certificate of the MLflow server {uri} is not trusted: {untrusted[0]}") from None
+        return next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), str(error))
+    if answer.status_code in REFUSED:
+        raise ValueError(
+            f"the MLflow server {uri} refuses the credentials ({answer.status_code}): set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if answer.status_code == 404:
+        raise ValueError(f"{uri} answers, but is no MLflow server (404)")
+    return f"{answer.status_code} {answer.reason}" if answer.status_code >= 500 else None
 
 
-def _authorization() -> str | None:
-    """The header that MLflow sends by its variables."""
-    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
-    if user and password:
-        return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    return f"Bearer {token}" if token else None
-
-
-def _has_other_login() -> bool:
-    """Whether MLflow may know credentials that are not in the variables read here."""
-    plugins = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_CLIENT_CERT_PATH", "NETRC")
-    files = ("~/.mlflow/credentials", "~/.netrc")
-    return any(map(os.environ.get, plugins)) or any(os.path.exists(os.path.expanduser(file)) for file in files)
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, in the system's words."""
-    reason = getattr(error, "reason", error)
-    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what it came from, and so on."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

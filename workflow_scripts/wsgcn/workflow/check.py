@@ -87,7 +87,6 @@ def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspec
         return Inspection(image=str(error))
     with Image.open(path) as image:
         found = Inspection(orientation=orientation_of(image))
-    with Image.open(path) as image:
         try:
             found = found._replace(frames=getattr(image, "n_frames", 1))
         except UNREADABLE:  # a broken frame after the first

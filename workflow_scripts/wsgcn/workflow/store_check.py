@@ -71,21 +71,6 @@ def _find_lost(store: Mapping[str, str], runs: Iterable[str]) -> LostRuns:
     return find_lost_on_server(store, runs)
 
 
-def why_not_writable(folder: Path) -> str | None:
-    """Why nothing can be written in a folder, as a sentence; None where it can, or can be made."""
-    for part in (folder, *folder.parents):
-        if part.is_symlink() and not part.exists():
-            return f"{part} is a link to {part.readlink()}, which does not exist"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        return f"{folder} cannot be written: {error.strerror}"
-    return None
-
-
 def to_stderr(sentence: str) -> None:
     """Print a sentence at once."""
     print(sentence, file=sys.stderr, flush=True)

@@ -6,15 +6,21 @@ from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image, mask_values
 from wsgcn.data.lists import read_list
-from wsgcn.data.names import Note, check_appearance, check_class_names, clean_name, nearest_name, unknown_class
-from wsgcn.data.neighbours import beside, match_masks
+from wsgcn.data.names import (
+    Note,
+    check_appearance,
+    check_class_names,
+    class_indices,
+    clean_name,
+    describe_ignored,
+    nearest_name,
+    unknown_class,
+)
+from wsgcn.data.neighbours import MAX_SUGGESTIONS, beside, match_masks
 from wsgcn.data.readers.table import Row, read_table
 from wsgcn.data.readers.tags import check_tags, split_tags
 from wsgcn.files import IGNORE
 from wsgcn.text import format_count, format_examples
-
-MAX_SUGGESTIONS = 20
-"""Unknown images of a list that get a suggestion, which takes 0.1 s each among thousands of images."""
 
 
 def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | None:
@@ -41,7 +47,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     masks, others = match_masks(root / "masks", rows, note)
     if ignored and masks and not declared:
         note("dataset.ignore: would change the numbers of the classes in masks, so name them in dataset.classes")
-    images = {i: Image(i, str(root / row.file), _indices(tags[i], classes), masks.get(i)) for i, row in rows.items()}
+    images = {
+        i: Image(i, str(root / row.file), class_indices(tags[i], classes), masks.get(i)) for i, row in rows.items()
+    }
     lists = {name: _read_members(settings[name], root, rows, table, note) for name in LISTS}
     _check_tagged(tags, rows, lists, table, note)
     members = {name: {identifier: images[identifier] for identifier in ids} for name, ids in lists.items()}
@@ -50,7 +58,11 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         **members,
         mask_values=mask_values(classes),
         numbering=classes,
-        remarks=(*_tag_remarks(rows, named, ignored, table), *_mask_remarks(root / "masks", masks, others)),
+        remarks=(
+            *_word_remarks(rows, named, table),
+            *describe_ignored(ignored, named),
+            *_mask_remarks(root / "masks", masks, others),
+        ),
     )
 
 
@@ -64,10 +76,6 @@ def _check_tagged(
             note(f"{table}: image {untagged[0]} of list dataset.{name} has no class")
         elif untagged:
             note(f"{table}: {len(untagged)} images of list dataset.{name} have no class, the first {untagged[0]}")
-
-
-def _indices(names: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(sorted({1 + classes.index(name) for name in names if name in classes}))
 
 
 def _check_tags(
@@ -93,16 +101,10 @@ def _check_tags(
     return broken
 
 
-def _tag_remarks(
-    rows: Mapping[str, Row], named: Mapping[str, tuple[str, ...]], ignored: list[str], table: Path
-) -> list[str]:
-    """What was read as no class: words that mean none, and the names that the config ignores."""
+def _word_remarks(rows: Mapping[str, Row], named: Mapping[str, tuple[str, ...]], table: Path) -> list[str]:
+    """Words that were read as no class."""
     words = Counter(clean_name(row.cell) for i, row in rows.items() if row.cell.strip() and not named[i])
-    dropped = {name: sum(name in names for names in named.values()) for name in ignored}
-    return [
-        *(f"{table}: {word!r} means no class, in {format_count(count, 'image')}" for word, count in words.items()),
-        *(f"dataset.ignore: {name} is left out, in {format_count(count, 'image')}" for name, count in dropped.items()),
-    ]
+    return [f"{table}: {word!r} means no class, in {format_count(count, 'image')}" for word, count in words.items()]
 
 
 def _mask_remarks(folder: Path, masks: Mapping[str, str], others: list[str]) -> list[str]:

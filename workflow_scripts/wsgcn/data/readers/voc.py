@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image
 from wsgcn.data.lists import read_list
-from wsgcn.data.names import Note, appearance, clean_name, id_problem, unknown_class
+from wsgcn.data.names import Note, appearance, class_indices, clean_name, describe_ignored, id_problem, unknown_class
 from wsgcn.data.neighbours import match_masks
 from wsgcn.data.readers.annotation import read_objects
 from wsgcn.files import IGNORE
@@ -48,11 +48,11 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     _check_objects(objects, ignored, root / "Annotations", note)
     masks, _ = match_masks(root / "SegmentationClass", objects, note)
     images = {
-        i: Image(i, str(root / "JPEGImages" / f"{i}.jpg"), _indices(names, classes), masks.get(i))
+        i: Image(i, str(root / "JPEGImages" / f"{i}.jpg"), class_indices(names, classes), masks.get(i))
         for i, names in objects.items()
     }
     lists = {name: {i: images[i] for i in ids[name] if i in images} for name in LISTS}
-    remarks = [_left_out(name, objects) for name in ignored]
+    remarks = describe_ignored(ignored, objects)
     for name in ("train", "label"):  # an image without the classes teaches none of them and needs no label
         tagged = {identifier: image for identifier, image in lists[name].items() if image.classes}
         if lists[name] and not tagged:
@@ -99,15 +99,6 @@ def _check_objects(objects: Mapping[str, Sequence[str]], ignored: Sequence[str],
         problem = f"unknown class {name}; did you mean {meant}?" if meant else unknown_class(name, VOC_CLASSES)
         way_out = "" if meant else "; dataset.ignore leaves names out"
         note(f"{folder}: {format_count(counts[name], 'object')} in {format_examples(images)}: {problem}{way_out}")
-
-
-def _left_out(name: str, objects: Mapping[str, Sequence[str]]) -> str:
-    count = sum(name in names for names in objects.values())
-    return f"dataset.ignore: {name} is left out, in {format_count(count, 'image')}"
-
-
-def _indices(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
-    return tuple(sorted({1 + classes.index(name) for name in names if name in classes}))
 
 
 def _mask_values(classes: Sequence[str]) -> tuple[int, ...]:
