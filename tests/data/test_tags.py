@@ -22,6 +22,13 @@ LISTS = [
     str(pd.Series([NAMES])[0]),
     "['leaf rust' 'été'\n \"can't\"]",
     "{'leaf rust', 'été', \"can't\"}",
+    "[np.str_('leaf rust'), np.str_('été'), np.str_(\"can't\")]",
+    "array(['leaf rust', 'été', \"can't\"], dtype=object)",
+    "Index(['leaf rust', 'été', \"can't\"], dtype='object')",
+    "frozenset({'leaf rust', 'été', \"can't\"})",
+    "['leaf rust', nan, 'été', None, 'can\\'t']",
+    '["leaf rust", null, "\\u00e9t\u00e9", "can\'t"]',
+    "[u'leaf rust', u'été', u\"can't\"]",
     "[leaf rust, été, can't]",
     pd.DataFrame({"classes": [NAMES]}).to_csv(index=False).splitlines()[1].strip('"').replace('""', '"'),
 ]

@@ -162,6 +162,17 @@ def test_names_that_are_no_class_are_refused_with_how_often_they_occur(name, sen
     assert re.search(r"\d objects? in (image \w+|\d images, the first \w+): ", found)
 
 
+@pytest.mark.parametrize("rename", [lambda path: path.with_name(f"{path.stem}_mask.png"), None])
+def test_masks_under_other_names_are_said(rename, voc):
+    if rename:
+        for path in list((voc / "SegmentationClass").iterdir()):
+            path.rename(rename(path))
+        assert "SegmentationClass: 3 files of no image that is listed, the first a_mask.png" in read_voc(voc).remarks[0]
+    else:
+        (voc / "SegmentationClass").rename(voc / "SegmentationClassAug")
+        assert read_voc(voc).remarks == (f"{voc}/SegmentationClass does not exist; did you mean SegmentationClassAug?",)
+
+
 def test_a_class_of_voc_cannot_be_ignored(voc):
     with pytest.raises(DatasetError, match="dataset.ignore: dog is a class of VOC; name the others in dataset.classes"):
         read_voc(voc, ignore=["dog"])

@@ -84,6 +84,7 @@ CASES = {
             remove("labels.csv"), lambda config, root: (root / "labels.csv").mkdir()
         ),
         "other columns": write("labels.csv", "file,tags\na.png,cat\n"),
+        "a column for each class": write("labels.csv", "image,classes,classes_2\na.png,cat,dog\nb.png,dog,\n"),
         "a column listed twice": write("labels.csv", "image,classes,classes\na.png,cat,dog\n"),
         "another encoding (Latin-1)": write("labels.csv", "image,classes\na.png,café\n".encode("latin-1")),
         "another encoding (UTF-16 without its mark)": write(
@@ -195,6 +196,7 @@ ACCEPTED = {  # what is read, and which sentence the start's list has
         set_key("dataset.ignore", ["dog"]), write_table("a.png,cat\nb.png,cat;dog\n")
     ),
     "word that means none": combine(write_table("a.png,cat\nb.png,None\n"), evaluate_alone("b")),
+    "word that means none, beside a class": write_table("a.png,cat;NaN\nb.png,dog\n"),
     "list that means none": combine(write_table("a.png,cat\nb.png,[]\n"), evaluate_alone("b")),
     "image in another letter case": rename("a.png", "A.PNG"),
     "image with another extension": rename("a.png", "a.tiff"),

@@ -45,6 +45,14 @@ def root(tmp_path):
     return write_folder(tmp_path)
 
 
+def test_names_may_hold_dots_without_an_extension(root):
+    for name in "ab":
+        (root / f"{name}.png").rename(root / f"v1.{name == 'b':d}.png")
+    (root / "labels.csv").write_text("image,classes\nv1.0,cat\nv1.1,dog\n")
+    data, said = remarks(root, lambda config, root: None)
+    assert list(data.train) == ["v1.0", "v1.1"] and data.train["v1.1"].path.endswith("v1.1.png") and len(said) == 1
+
+
 @pytest.mark.parametrize("name", SILENT)
 def test_tables_of_many_makes_are_read_as_meant(name, root):
     data, said = remarks(root, SILENT[name])

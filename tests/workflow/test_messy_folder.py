@@ -91,7 +91,7 @@ PROBLEMS = [
 ]
 REMARKS = [
     "photos/labels.csv: 'nan' means no class, in 1 image",
-    "photos/masks: 1 file of no image that labels.csv lists, the first i18_mask.png",
+    "photos/masks: 1 file of no image that is listed, the first i18_mask.png",
     "found under another name: image photos/i07.jpg, which is i07.JPG",
     "dataset.label: 6 of 19 images have a mask; only these are evaluated",
     "image photos/i13.gif: of several frames or pages, only the first is used",

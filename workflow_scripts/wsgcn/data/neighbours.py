@@ -5,12 +5,13 @@ Letter case, the composition of letters (NFC and NFD), blanks, zero widths, and 
 
 import difflib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from wsgcn.data.names import Note, clean_name
+from wsgcn.text import format_count
 
 IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .webp .gif .jp2 .ppm .pgm .pnm .avif".split())
 """In lower case: what is looked for in place of an image's extension."""
@@ -112,6 +113,20 @@ def match_masks(folder: Path, ids: Collection[str], note: Note) -> tuple[dict[st
         elif not file.startswith("."):
             others.append(file)
     return masks, others
+
+
+def describe_others(folder: Path, masks: Mapping[str, str], others: Sequence[str]) -> list[str]:
+    """A sentence about files that are the mask of no image, or about a folder that may be meant for that of the masks.
+
+    masks, others: what `match_masks` returns.
+    """
+    if others:
+        example = next(iter(masks), "<image>")
+        return [
+            f"{folder}: {format_count(len(others), 'file')} of no image that is listed, the first {others[0]}; "
+            f"a mask is named {example}.png after its image"
+        ]
+    return [f"{folder} does not exist{hint}" for hint in [beside(folder)] if hint and not folder.exists()]
 
 
 def _list_folder(folder: str) -> list[str]:

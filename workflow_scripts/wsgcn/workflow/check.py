@@ -88,7 +88,8 @@ def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspec
     with Image.open(path) as image:
         found = Inspection(orientation=orientation_of(image))
         try:
-            found = found._replace(frames=getattr(image, "n_frames", 1))
+            if image.format != "MPO":  # a phone's, whose further pictures are previews
+                found = found._replace(frames=getattr(image, "n_frames", 1))
         except UNREADABLE:  # a broken frame after the first
             found = found._replace(frames=2)
     if mask is None:

@@ -1,7 +1,7 @@
 """A folder of images with a labels.csv: columns `image` and `classes`, the classes of an image separated by `;`."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image, mask_values
@@ -16,9 +16,9 @@ from wsgcn.data.names import (
     nearest_name,
     unknown_class,
 )
-from wsgcn.data.neighbours import MAX_SUGGESTIONS, beside, match_masks
+from wsgcn.data.neighbours import MAX_SUGGESTIONS, describe_others, match_masks
 from wsgcn.data.readers.table import Row, read_table
-from wsgcn.data.readers.tags import check_tags, split_tags
+from wsgcn.data.readers.tags import check_tags, split_cell, split_tags
 from wsgcn.files import IGNORE
 from wsgcn.text import format_count, format_examples
 
@@ -59,9 +59,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         mask_values=mask_values(classes),
         numbering=classes,
         remarks=(
-            *_word_remarks(rows, named, table),
+            *_word_remarks(rows, named, separator, known, table),
             *describe_ignored(ignored, named),
-            *_mask_remarks(root / "masks", masks, others),
+            *describe_others(root / "masks", masks, others),
         ),
     )
 
@@ -101,21 +101,15 @@ def _check_tags(
     return broken
 
 
-def _word_remarks(rows: Mapping[str, Row], named: Mapping[str, tuple[str, ...]], table: Path) -> list[str]:
+def _word_remarks(
+    rows: Mapping[str, Row], named: Mapping[str, tuple[str, ...]], separator: str, known: Collection[str], table: Path
+) -> list[str]:
     """Words that were read as no class."""
-    words = Counter(clean_name(row.cell) for i, row in rows.items() if row.cell.strip() and not named[i])
+    words: Counter[str] = Counter()
+    for identifier, row in rows.items():
+        names = split_cell(row.cell, separator, known) or filter(None, [clean_name(row.cell)])
+        words.update(name for name in names if name not in named[identifier])
     return [f"{table}: {word!r} means no class, in {format_count(count, 'image')}" for word, count in words.items()]
-
-
-def _mask_remarks(folder: Path, masks: Mapping[str, str], others: list[str]) -> list[str]:
-    """Masks that belong to no image, or a folder that may be meant for the one of the masks."""
-    if others:
-        example = next(iter(masks), "<image>")
-        return [
-            f"{folder}: {format_count(len(others), 'file')} of no image that labels.csv lists, the first {others[0]}; "
-            f"a mask is named {example}.png after its image"
-        ]
-    return [f"{folder} does not exist{hint}" for hint in [beside(folder)] if hint and not folder.exists()]
 
 
 def _read_members(list_name: str, root: Path, rows: Mapping[str, Row], table: Path, note: Note) -> dict[str, None]:

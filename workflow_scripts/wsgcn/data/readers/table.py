@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,9 @@ from wsgcn.data.neighbours import beside
 from wsgcn.files import why_no_file
 
 COLUMNS = ("image", "classes")
+FURTHER_CLASSES = re.compile(r"class(es)?[ _.-]?\d+")
+"""Columns of tables that have one per class of an image."""
+
 DELIMITERS = ",;\t|"
 
 
@@ -52,6 +56,8 @@ def read_table(path: Path, separator: str, note: Note) -> dict[str, Row] | None:
                 f" it is {','.join(header) or 'empty'}"
             )
             return None
+        if more := [name for name in header if FURTHER_CLASSES.fullmatch(name)]:
+            note(f"{path}: the column {more[0]} is not read; write all classes of an image into the column classes")
         joins = separator if delimiter == separator and header[-1] == "classes" else None
         for fields in reader:
             last = reader.line_num
@@ -102,7 +108,7 @@ def _add_row(
     if extra and not joins:
         yield f"{line} has more fields than the header; separate classes by {separator}"
     file = str(PurePosixPath(file))
-    identifier = PurePosixPath(file).stem
+    identifier = _identifier(file)
     if problem := _file_problem(file):
         yield f"{line}: image {file} {problem}"
     elif identifier in rows and rows[identifier].file == file:
@@ -118,4 +124,10 @@ def _file_problem(file: str) -> str | None:
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return "is outside of the data set's folder"
-    return id_problem(path.stem) or pattern_problem(file)
+    return id_problem(_identifier(file)) or pattern_problem(file)
+
+
+def _identifier(file: str) -> str:
+    """A file's name without its extension; a number is none: v1.2 is no file of type 2."""
+    path = PurePosixPath(file)
+    return path.name if path.suffix[1:].isdigit() else path.stem

@@ -1,5 +1,6 @@
 """The classes of an image as a cell of a table spells them."""
 
+import ast
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -23,18 +24,38 @@ QUOTES = '"“”„«»`'
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
+WRAPPED = re.compile(r"(?:frozenset|set|array|Index)\((.*?)(?:,\s*dtype=[\w']+)?\)", re.DOTALL)
+"""A list in the name of its type, as NumPy and pandas print some."""
+
+NUMPY_TEXT = re.compile(r"np\.str_\((.*?)\)|\b[ub](?=['\"])")
+"""How NumPy 2 prints a text in a list, and the letters before texts of other days."""
+
+TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"]+""")
+"""The items of a printed list: texts in quotation marks, and words without."""
+
+
 def split_tags(cell: str, separator: str, known: Collection[str] = ()) -> tuple[str, ...]:
     """The classes that a cell names, cleaned (`names.clean_name`), each once, without words that mean none.
 
-    A cell is one class, several between `separator`s, or a list as Python, JSON or NumPy print it. known: the classes
-    of the config, which may contain what would separate others or mean none.
+    A cell is one class, several between `separator`s, or a list as Python, JSON, NumPy or pandas print it. known: the
+    classes of the config, which may contain what would separate others or mean none.
     """
+    return tuple(name for name in split_cell(cell, separator, known) if name in known or not means_none(name))
+
+
+def split_cell(cell: str, separator: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """As `split_tags`, with words that mean none."""
     text = clean_name(cell)
     if text in known:
         return (text,)
-    items = _list_items(text) if BRACKETS.get(text[:1]) == text[-1:] and text[1:] else None
+    items = _list_items(text)
     names = map(clean_name, text.split(separator) if items is None else items)
-    return tuple(dict.fromkeys(name for name in names if name in known or (name and name.casefold() not in NO_CLASS)))
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
+def means_none(name: str) -> bool:
+    """Whether tables write a word where there is no value."""
+    return name.casefold() in NO_CLASS
 
 
 def check_tags(files_by_tag: Mapping[str, list[str]], separator: str, where: str, note: Note) -> set[str]:
@@ -79,15 +100,17 @@ def _all_tags(name: str, mark: str, tags: Collection[str]) -> bool:
 
 
 def _list_items(text: str) -> list[str] | None:
-    """The items of a printed list; None where it is broken."""
-    try:
-        items: object = json.loads(text)
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            return items
-    except ValueError:
-        pass
-    inner = text[1:-1].strip()
-    item = re.compile(r"'([^']*)'|\"([^\"]*)\"")
-    if quoted := item.findall(inner):
-        return None if item.sub("", inner).strip(", \t\r\n") else [single or double for single, double in quoted]
-    return inner.split(",") if text[0] == "[" and '"' not in inner else None
+    """The items of a printed list, words that mean none among them; None where the text is none, or a broken one."""
+    if wrapped := WRAPPED.fullmatch(text):
+        text = wrapped[1] or "[]"
+    if len(text) < 2 or BRACKETS.get(text[0]) != text[-1]:
+        return None
+    inner = NUMPY_TEXT.sub(lambda match: match[1] or "", text[1:-1]).strip()
+    tokens = TOKENS.findall(inner)
+    if not any(token[0] in "'\"" for token in tokens):
+        return inner.split(",") if text[0] == "[" else None
+    if TOKENS.sub("", inner).strip(", \t\r\n") or any(
+        token[0] not in "'\"" and not means_none(token) for token in tokens
+    ):
+        return None
+    return [ast.literal_eval(token) if token[0] in "'\"" else token for token in tokens]

@@ -8,7 +8,7 @@ from pathlib import Path
 from wsgcn.data.dataset import LISTS, Dataset, Image
 from wsgcn.data.lists import read_list
 from wsgcn.data.names import Note, appearance, class_indices, clean_name, describe_ignored, id_problem, unknown_class
-from wsgcn.data.neighbours import match_masks
+from wsgcn.data.neighbours import describe_others, match_masks
 from wsgcn.data.readers.annotation import read_objects
 from wsgcn.files import IGNORE
 from wsgcn.text import format_count, format_examples
@@ -46,13 +46,15 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     for name in (name for name in ignored if name in VOC_CLASSES):
         note(f"dataset.ignore: {name} is a class of VOC; name the others in dataset.classes instead")
     _check_objects(objects, ignored, root / "Annotations", note)
-    masks, _ = match_masks(root / "SegmentationClass", objects, note)
+    masks, others = match_masks(root / "SegmentationClass", objects, note)
     images = {
         i: Image(i, str(root / "JPEGImages" / f"{i}.jpg"), class_indices(names, classes), masks.get(i))
         for i, names in objects.items()
     }
     lists = {name: {i: images[i] for i in ids[name] if i in images} for name in LISTS}
     remarks = describe_ignored(ignored, objects)
+    if not masks:  # else the others are of images in other lists
+        remarks += describe_others(root / "SegmentationClass", masks, others)
     for name in ("train", "label"):  # an image without the classes teaches none of them and needs no label
         tagged = {identifier: image for identifier, image in lists[name].items() if image.classes}
         if lists[name] and not tagged:
