@@ -36,7 +36,7 @@ def test_a_folder_of_photos(tmp_path):
     Image.new("L", (1, 1)).save(root / "dot.png")
     with Image.open(root / "my cät.png") as first:
         deep = np.asarray(first).astype(np.uint16) << 4
-    deep[0, 0], deep[:3, 1:20] = 0, 4095
+    deep[:3, :20], deep[3:6, :20] = 0, 4095  # black and white, as photographs have
     Image.fromarray((deep >> 4).astype(np.uint8)).save(root / "my cät.png")
     (root / "deep.png").write_bytes(imagecodecs.png_encode(deep))
     (root / "broken.jpg").write_bytes((root / "large.jpg").read_bytes()[:5000])  # too large as well
