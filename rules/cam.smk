@@ -1,5 +1,33 @@
 # Class activation maps: a classifier and its maps, or another source of the registry.
 
+for job in PLAN.batch_jobs("features"):
+
+    rule:
+        name:
+            job.name
+        input:
+            images=PLAN.paths(job.ids),
+            weights=weights_file(job.settings, "backbone"),
+        output:
+            features=job.files(),
+            seconds=job.seconds,
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        resources:
+            **NETWORK,
+            method=features_row(job).open,
+        params:
+            **features_params(job),
+        message:
+            f"{features_row(job).title} of {job.images}"
+        script:
+            f"{SCRIPTS}/extract_features.py"
+
+
 for job in PLAN.training_jobs("classifier"):
 
     rule:

@@ -22,6 +22,8 @@ from wsgcn.workflow.directives import (
     cam_inputs,
     cam_params,
     cam_row,
+    features_params,
+    features_row,
     infer_params,
     label_params,
     predict_params,
@@ -32,6 +34,7 @@ from wsgcn.workflow.directives import (
     training_inputs,
     training_params,
     training_row,
+    weights_file,
 )
 from wsgcn.workflow.experiments import describe, further_pairs, merge_defaults, segmented_experiments
 from wsgcn.workflow.images import open_images

@@ -13,6 +13,7 @@ from wsgcn.text import flatten
 from wsgcn.workflow.directives import (
     cam_inputs,
     cam_params,
+    features_params,
     infer_params,
     label_params,
     predict_params,
@@ -80,6 +81,7 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
     affinity = settings["affinity"]
     given = {
         **dict.fromkeys(trainings_of(settings), training_params),
+        "features": features_params,
         "cam": lambda job: cam_params(job) | cam_inputs(job),
         f"{affinity}_label": lambda job: label_params(job, affinity),
         f"{affinity}_affinity": lambda job: infer_params(job, affinity),
@@ -91,11 +93,12 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
     return found | keys_in(given)
 
 
-CHOICES = {"affinity", "refinement", "cam_source", "cam.folder", "segmentation_network"}
+CHOICES = {"affinity", "refinement", "cam_source", "classifier.train", "cam.folder", "segmentation_network"}
 """Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
 
 
 RULES = {  # whose inputs and, of labels, whose settings stand in the rules themselves
+    "features": ("cam", "features_params"),
     "label": ("affinity", "label_params"),
     "affinity": ("affinity", "infer_params"),
     "partial": ("partial", "label_partial"),
@@ -148,7 +151,7 @@ def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(setting
         found[name] = own | before
         assert found[name] - CHOICES - unread == needed[name] - CHOICES - unread, name
     assert "affinity" in needed["refined"] or settings["refinement"] == "none"
-    assert "refinement" in needed["refined"] and "cam.folder" in needed["cam"]
+    assert "refinement" in needed["refined"] and {"cam.folder", "classifier.train"} & needed["cam"]
 
 
 def test_the_rules_of_labels_read_what_the_test_above_says():
@@ -239,7 +242,9 @@ def test_what_is_used_is_what_parts_some_stage(settings):
     assert set(found) == {
         key
         for key in flatten(settings)
-        if key in ("refinement", "cam.folder")  # another kind, of other stages
+        if key == "refinement"  # another kind, of other stages, as those below
+        or (key == "cam.folder" and "cam.folder" in found)
+        or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
         or (key not in (*CHOICES, *idle) and parted(settings, one_changed(key)))
     }

@@ -117,7 +117,9 @@ class Tracker:
         now = int(time.time() * 1000)
         rows = [Metric(name, float(f"{v:.4g}"), now, 0) for name, v in (metrics or {}).items() if v is not None]
         if curves is not None:
-            rows += [Metric(name, float(v), now, int(step)) for name in curves for step, v in curves[name].items()]
+            rows += [
+                Metric(name, float(v), now, int(step)) for name in curves for step, v in curves[name].dropna().items()
+            ]
         for chunk in _chunks([Param(key, value) for key, value in (params or {}).items()], MAX_PARAMS_PER_CALL):
             self._client.log_batch(run, params=chunk)
         for chunk in _chunks(rows, MAX_METRICS_PER_CALL):

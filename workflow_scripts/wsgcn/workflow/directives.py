@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from wsgcn.files import NAMED_WEIGHTS
 from wsgcn.workflow.plan import Job, Plan
-from wsgcn.workflow.rows import INPUTS, CamSource, Refiner, SegmentationNetwork, Training
+from wsgcn.workflow.rows import INPUTS, CamSource, Features, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
@@ -46,14 +46,19 @@ def training_row(job: Job) -> Training:
 
 
 def training_inputs(job: Job) -> dict[str, list[str]]:
-    """The images, the labels if it has any, and the file of initial weights where they come from one."""
+    """The images or their features, the labels if it has any, the file of initial weights where they come from one."""
     row = training_row(job)
-    weights = value_of(job.settings, f"{row.backbone}.weights") if row.backbone else "random"
     return {
-        "images": job.plan.paths(job.ids),
+        **({"features": job.files("features")} if row.features else {"images": job.plan.paths(job.ids)}),
         **({"labels": job.files(row.labels)} if row.labels else {}),
-        "weights": [] if weights in NAMED_WEIGHTS else [weights],
+        "weights": weights_file(job.settings, row.backbone),
     }
+
+
+def weights_file(settings: Mapping, backbone: str) -> list[str]:
+    """The file of a backbone's initial weights, where they come from one; backbone: its section, "" for none."""
+    weights = value_of(settings, f"{backbone}.weights") if backbone else "random"
+    return [] if weights in NAMED_WEIGHTS else [weights]
 
 
 def training_params(job: Job) -> dict[str, object]:
@@ -62,6 +67,18 @@ def training_params(job: Job) -> dict[str, object]:
     methods = {"classifier": cam_source_of, "segmentation": lambda settings: settings["segmentation_network"]}
     method = methods.get(job.stage, affinity_of)(job.settings)
     return facts(job, row.facts) | select_params(job.settings, row.params) | _method(method)
+
+
+def features_row(job: Job) -> Features:
+    """The row of a job that extracts features of images to train on."""
+    row = cam_row(job.settings).training
+    assert row and row.features, "stated for experiments that have the stage alone"
+    return row.features
+
+
+def features_params(job: Job) -> dict[str, object]:
+    """Its settings."""
+    return {"ids": job.ids} | select_params(job.settings, features_row(job).params)
 
 
 # CAMs

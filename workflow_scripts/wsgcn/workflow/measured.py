@@ -12,6 +12,7 @@ from wsgcn.workflow.stages import (
     affinity_of,
     cam_settings,
     cam_source_of,
+    named_choice,
 )
 
 
@@ -69,8 +70,11 @@ def timed_stages(evaluated: str, settings: Mapping) -> list[tuple[str, str]]:
 
 def _classifier_settings(settings: Mapping) -> tuple[str, ...]:
     source = cam_source_of(settings)
-    training = CAM_SOURCES[source].training
-    return ("classifier", "backbone", "seed") if source in FIRST_METHODS or not training else keys_of(training.params)
+    row = CAM_SOURCES[source]
+    if not row.training:
+        return ()
+    read = row.training.features.params if row.training.features else {}
+    return tuple(dict.fromkeys([*named_choice(row.chosen_by, source), *keys_of(row.training.params), *keys_of(read)]))
 
 
 def _refiner_settings(settings: Mapping) -> tuple[str, ...]:

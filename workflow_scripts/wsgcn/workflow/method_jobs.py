@@ -42,6 +42,17 @@ def make_cams(job, source: str) -> None:
         each_image(job, work)
 
 
+def extract_features(job, function: str) -> None:
+    """Write the features of images that a classifier is trained on in place of these."""
+    with logged(job.log[0]):
+        extract = load(function)(job.params, _device(job))
+
+        def work(k: int) -> None:
+            write_arrays(job.output.features[k], **extract(read_image(job.input.images[k])))
+
+        each_image(job, work)
+
+
 def label_images(job, function: str) -> None:
     """Write the labels that an affinity network is trained on, uint8 at working size."""
     with logged(job.log[0]):

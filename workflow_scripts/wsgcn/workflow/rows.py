@@ -42,12 +42,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What a training reads in place of images: `open(params, device)` returns a function from an image to arrays.
+
+    title: of its batch jobs, in messages; the arrays are a file of the stage `features` for each image to train on.
+    """
+
+    title: str
+    open: str
+    params: Params
+
+
+@dataclass(frozen=True)
 class Training:
     """A network that is trained: `train(images, targets, params, context)` returns the model and its losses by step.
 
     images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
-    its job knows of the data set, among `ids`, `labels` (the tags) and `classes` (their number); backbone: the section
-    of its backbone, none where it has none; stride: the backbone's output stride.
+    its job knows of the data set, among `ids`, `labels` (the tags), `classes` (their number) and `names` (theirs);
+    features: files that it takes in place of the images, if any; backbone: the section of its backbone, none where it
+    has none; stride: the backbone's output stride.
     """
 
     title: str
@@ -56,6 +69,7 @@ class Training:
     images: str = "train"
     labels: str = ""
     facts: tuple[str, ...] = ()
+    features: Features | None = None
     backbone: str = "backbone"
     stride: int = 16
 
@@ -66,7 +80,8 @@ class CamSource:
 
     training: the classifier it needs, if any; params: of its batch jobs; facts: what these know of the data set,
     among `classes` (their number), `names`, `numbering` and `full_sizes`; folder: the key of a folder that holds a
-    .npy file per image; device: whether it runs a network.
+    .npy file per image; device: whether it runs a network; within: the source whose own section chooses this one, so
+    that `cam_source` does not.
     """
 
     title: str
@@ -76,7 +91,13 @@ class CamSource:
     facts: tuple[str, ...] = ()
     folder: str = ""
     device: bool = False
+    within: str = ""
     rule: str = "cam"
+
+    @property
+    def chosen_by(self) -> str:
+        """The key of the setting that chooses it."""
+        return f"{self.within}.train" if self.within else "cam_source"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,17 @@ Rules, files, dependencies, tracking, evaluation, protocols, report and checks a
 
 from collections.abc import Mapping
 
-from wsgcn.workflow.rows import Affinity, CamSource, Reader, Refiner, SegmentationNetwork, Stage, Training, keys_of
+from wsgcn.workflow.rows import (
+    Affinity,
+    CamSource,
+    Features,
+    Reader,
+    Refiner,
+    SegmentationNetwork,
+    Stage,
+    Training,
+    keys_of,
+)
 
 READERS = {  # dataset.kind
     "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
@@ -14,19 +24,46 @@ READERS = {  # dataset.kind
     "folder": Reader("a folder with a labels.csv", "wsgcn.data.readers.folder:read"),
 }
 
+CAM_VIEWS = ("cam.scales", "cam.flip")
 CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "classifier": CamSource(
         "CAMs",
         "wsgcn.cam.classifier:open_classifier",
-        {"backbone": "backbone", "settings": ("cam.scales", "cam.flip")},
+        {"backbone": "backbone", "settings": CAM_VIEWS},
         training=Training(
             "the classifier",
             "wsgcn.cam.classifier:train_classifier",
-            {"backbone": "backbone", "settings": "classifier", "seed": "seed"},
+            {
+                "backbone": "backbone",
+                "settings": tuple(
+                    f"classifier.{key}"
+                    for key in "epochs batch crop long_side lr_backbone lr_head weight_decay".split()
+                ),
+                "seed": "seed",
+            },
             facts=("ids", "labels", "classes"),
         ),
         facts=("classes",),
         device=True,
+    ),
+    "head": CamSource(  # classifier.train: head
+        "CAMs",
+        "wsgcn.cam.classifier:open_classifier",
+        {"backbone": "backbone", "settings": CAM_VIEWS},
+        training=Training(
+            "the classifier's head",
+            "wsgcn.cam.head:train_head",
+            {"backbone": "backbone", "settings": ("classifier.l2", "classifier.folds")},
+            facts=("ids", "labels", "classes", "names"),
+            features=Features(
+                "pooled features",
+                "wsgcn.cam.head:open_pooled_features",
+                {"backbone": "backbone", "settings": CAM_VIEWS},
+            ),
+        ),
+        facts=("classes",),
+        device=True,
+        within="classifier",
     ),
     "external": CamSource(
         "external CAMs",
@@ -131,12 +168,16 @@ REGISTRIES: dict[str, Mapping[str, object]] = {
 
 def registry_names(registry: str) -> list[str]:
     """The names that the schema's keyword `registry` allows."""
-    return list(REGISTRIES[registry])
+    return [name for name, row in REGISTRIES[registry].items() if not getattr(row, "within", "")]
 
 
 def cam_source_of(settings: Mapping) -> str:
-    """The name of an experiment's CAM source: `external` where `cam.folder` is set, else `cam_source`."""
-    return "external" if settings["cam"]["folder"] else settings["cam_source"]
+    """The name of an experiment's CAM source: `external` where `cam.folder` is set, else `cam_source`, whose row
+    `classifier` stands for `head` where `classifier.train` says so."""
+    if settings["cam"]["folder"]:
+        return "external"
+    name = settings["cam_source"]
+    return "head" if name == "classifier" and settings["classifier"]["train"] == "head" else name
 
 
 def affinity_of(settings: Mapping) -> str | None:
@@ -160,7 +201,7 @@ def named_choice(key: str, name: str) -> tuple[str, ...]:
 def cam_settings(name: str) -> tuple[str, ...]:
     """The dotted keys of what the stage of a CAM source reads."""
     row = CAM_SOURCES[name]
-    own = ("cam_source", *keys_of(row.params), *((row.folder,) if row.folder else ()))
+    own = (row.chosen_by, *keys_of(row.params), *((row.folder,) if row.folder else ()))
     return ("cam",) if name in FIRST_METHODS else own
 
 
@@ -168,9 +209,15 @@ def _cam_stages(name: str) -> dict[str, Stage]:
     row, stages = CAM_SOURCES[name], {}
     own = cam_settings(name)
     if row.training:
-        keys = (*named_choice("cam_source", name), *keys_of(row.training.params))
-        stages["classifier"] = Stage("classifier/{folder}model.pt", keys, history="classifier/{folder}history.csv")
-    stages["cam"] = Stage("cam/{folder}{image}.npz", own, tuple(stages), images="cam")
+        choice, features = named_choice(row.chosen_by, name), row.training.features
+        if features:
+            read = (*choice, *keys_of(features.params))
+            stages["features"] = Stage("classifier/{folder}features/{image}.npz", read, images="train")
+        keys = (*choice, *keys_of(row.training.params))
+        model, history = "classifier/{folder}model.pt", "classifier/{folder}history.csv"
+        stages["classifier"] = Stage(model, keys, tuple(stages), history=history)
+    after = ("classifier",) if row.training else ()
+    stages["cam"] = Stage("cam/{folder}{image}.npz", own, after, images="cam")
     return stages | {"cam_label": Stage(settings=("background_score",), after=("cam",), images="label")}
 
 

@@ -9,7 +9,7 @@ from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
 from wsgcn.text import printable
 from wsgcn.workflow.directives import training_row
 from wsgcn.workflow.plan import Job, Plan
-from wsgcn.workflow.sharing import backbone_of, value_of
+from wsgcn.workflow.sharing import backbone_of, select_params
 from wsgcn.workflow.stages import trainings_of
 
 MIN_IMAGES_PER_CLASS = 5
@@ -39,8 +39,9 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
     """A sentence for each training with so few steps that its network hardly learns."""
     found = []
     for job in jobs_that_train(plan, running):
-        key = training_row(job).params.get("settings")
-        training = value_of(job.settings, key) if isinstance(key, str) else None
+        keys = training_row(job).params.get("settings", ())
+        training = select_params(job.settings, {"settings": keys})["settings"]
+        key = keys if isinstance(keys, str) else keys[0].rpartition(".")[0] if keys else ""
         if not isinstance(training, Mapping) or not {"epochs", "batch"} <= training.keys():
             continue  # it counts its steps otherwise
         epochs, batch, count = training["epochs"], training["batch"], len(job.ids)

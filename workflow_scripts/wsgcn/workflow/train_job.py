@@ -20,9 +20,10 @@ from wsgcn.workflow.provenance import environment_tags, source_hash
 def train_job(job, train: Train) -> None:
     """Train in a Snakemake job and write the model, its history of losses and the seconds it took.
 
-    job: with inputs `images`, targets as inputs or parameters `labels`, the parameters of `train`, outputs `model`,
-    `history` and `seconds`. Skipped images are left out. The number of threads is the config's, not that of the job's
-    cores: other numbers of threads sum in another order, and training amplifies the differences in rounding.
+    job: with inputs `images` or `features`, targets as inputs or parameters `labels`, the parameters of `train`,
+    outputs `model`, `history` and `seconds`. Skipped images are left out. The number of threads is the config's, not
+    that of the job's cores: other numbers of threads sum in another order, and training amplifies the differences in
+    rounding.
     Ends the process with one sentence where the training fails, or where all of its images were skipped.
     """
     with logged(job.log[0]):
@@ -30,7 +31,7 @@ def train_job(job, train: Train) -> None:
         checkpoint = Path(f"{job.output.model}.checkpoint")
         params, device = dict(job.params.items()), pick_device(job.resources.device)
         context = FitContext(
-            params["seed"],
+            params.get("seed", 0),  # none where the solution is exact
             device,
             workers=max(1, job.threads - job.config["training_threads"]),
             checkpoint=checkpoint,
@@ -39,8 +40,11 @@ def train_job(job, train: Train) -> None:
         )
         made_by = environment_tags(job) | {"training_threads": job.config["training_threads"]}
         indices = _usable(job)
+        sources = job.input.get("features") or job.input.images
         targets = job.input.get("labels") or params["labels"]
-        model, history = train([job.input.images[k] for k in indices], [targets[k] for k in indices], params, context)
+        if "ids" in params:
+            params["ids"] = [params["ids"][k] for k in indices]
+        model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
         raw = io.BytesIO()  # torch writes a path's name into the file, and hides why it cannot be written
         torch.save(model.cpu().state_dict(), raw)
         with atomic_write(job.output.model) as path:
@@ -60,14 +64,15 @@ def training_key(settings: object, inputs: Sequence[str]) -> str:
 
 def _usable(job) -> list[int]:
     """Indices of the images that no earlier stage skipped, and, where bad ones are skipped, that can be read."""
-    images, labels = job.input.images, job.input.get("labels")
-    indices = list(range(len(images)))
-    if labels:
-        indices = [k for k in indices if not why_skipped(labels[k])]
+    made = job.input.get("features") or job.input.get("labels")  # by an earlier stage, for each image
+    count = len(made or job.input.images)
+    indices = list(range(count))
+    if made:
+        indices = [k for k in indices if not why_skipped(made[k])]
     elif job.config["on_error"] == "skip":
-        indices = [k for k in indices if not inspect(images[k], None, ()).image]
+        indices = [k for k in indices if not inspect(job.input.images[k], None, ()).image]
     if not indices:
         raise ValueError("all of its images were skipped, so there is nothing to train on")
-    if len(indices) < len(images):
-        print(f"trains on {len(indices)} of {len(images)} images; the others were skipped")
+    if len(indices) < count:
+        print(f"trains on {len(indices)} of {count} images; the others were skipped")
     return indices
