@@ -32,4 +32,4 @@ KINDS = [
     for affinity in ("irnet", "psa")
     for refinement in ("gcn", "random_walk", "none")
     for folder in ("", "elsewhere")
-] + [merge(SETTINGS, {"classifier": {"train": "head"}})]
+] + [merge(SETTINGS, {"classifier": {"train": "head"}}), merge(SETTINGS, {"cam_source": "mil"})]

@@ -25,6 +25,7 @@ READERS = {  # dataset.kind
 }
 
 CAM_VIEWS = ("cam.scales", "cam.flip")
+MIL_VIEWS = ("mil.scale", "mil.stride")
 CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "classifier": CamSource(
         "CAMs",
@@ -64,6 +65,24 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
         facts=("classes",),
         device=True,
         within="classifier",
+    ),
+    "mil": CamSource(
+        "CAMs of small objects",
+        "wsgcn.cam.mil:open_location_cams",
+        {"backbone": "backbone", "views": MIL_VIEWS, "flip": "cam.flip"},
+        training=Training(
+            "the classifier of locations",
+            "wsgcn.cam.mil:train_locations",
+            {"backbone": "backbone", "views": MIL_VIEWS, "settings": ("mil.top", "mil.l2")},
+            facts=("ids", "labels", "classes"),
+            features=Features(
+                "features of locations",
+                "wsgcn.cam.mil:open_location_features",
+                {"backbone": "backbone", "settings": MIL_VIEWS},
+            ),
+        ),
+        facts=("classes",),
+        device=True,
     ),
     "external": CamSource(
         "external CAMs",
