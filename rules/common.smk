@@ -12,7 +12,7 @@ sys.path.insert(0, LIBRARY)
 from snakemake.exceptions import WorkflowError
 from wsgcn.data.grey_range import common_range, describe_range, grey_levels
 from wsgcn.data.sizes import image_facts, with_copies
-from wsgcn.evaluation.names import COMPARED_STAGES
+from wsgcn.evaluation.names import BASELINE, COMPARED_STAGES
 from wsgcn.files import read_json, why_not_writable
 from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.tracking.server import why_away

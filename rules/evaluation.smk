@@ -2,6 +2,32 @@
 
 SPLITS = {name: Path(config["dataset"][name]).stem for name in ("label", "evaluate")}  # as metrics carry them
 
+for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
+
+    rule:
+        name:
+            job.name
+        input:
+            images=PLAN.paths(job.ids),
+        output:
+            labels=job.files(),
+            seconds=job.seconds,
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        params:
+            **PLAN.full_sizes(job.ids),
+            ids=job.ids,
+            tags=PLAN.tags(job.ids),
+        message:
+            f"labels without learning of {job.images}"
+        script:
+            f"{SCRIPTS}/label_no_learning.py"
+
+
 for evaluated, row in EVALUATIONS.items():
     for job in PLAN.evaluation_jobs(evaluated):
 

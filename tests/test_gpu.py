@@ -19,7 +19,7 @@ from wsgcn.segmentation.deeplab import train_deeplab
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-SHARED = {"batch": 4, "crop": 64, "weight_decay": 1e-4}
+SHARED = {"min_steps": 0, "batch": 4, "crop": 64, "weight_decay": 1e-4}
 RATES = {"lr_backbone": 0.02, "lr_head": 0.2}
 SCALE = {"scale": [0.75, 1.5]}
 SETTINGS = {

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 # Small enough for a minute or two; every stage runs for real.
 TINY = {
     "batch_size": 4,
+    "on_flat_affinity": "report",  # two steps teach nothing
     "classifier": {"epochs": 1, "batch": 4, "crop": 64, "long_side": [64, 96]},
     "cam": {"scales": [1], "flip": False},
     "irnet": {"training": {"epochs": 1, "batch": 4, "crop": 64, "radius": 4}},

@@ -1,6 +1,6 @@
 """Complete the experiment's parent run and write the summary that ends the workflow."""
 
-from wsgcn.evaluation.records import skipped_images, training_minutes
+from wsgcn.evaluation.records import flat_trainings, skipped_images, training_minutes
 from wsgcn.files import atomic_write, read_json
 from wsgcn.reporting.summary import format_summary
 from wsgcn.tracking.experiments import complete_experiment, read_runs
@@ -14,7 +14,8 @@ with logged(snakemake.log[0]):
     title = f"{params.experiment} on {params.dataset}"
     locations = params.places | {"table": f"{params.ui_address}/{read_json(inputs.views)['table']}"}
     with atomic_write(output) as path:
-        text = format_summary(title, evaluations, minutes, locations, skipped, params.missing)
+        warnings = flat_trainings(inputs.trainings)
+        text = format_summary(title, evaluations, minutes, locations, skipped, params.missing, warnings)
         path.write_text(text, encoding="utf-8")
     tracker, files = Tracker(read_json(inputs.store)), [output, inputs.report, *inputs.pictures]
     (parent,), runs, shared = map(read_runs, ([inputs.parent], inputs.runs, inputs.shared_runs))

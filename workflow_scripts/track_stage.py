@@ -1,6 +1,6 @@
 """Log what a stage's jobs measured as one MLflow run, a child of the experiment's run."""
 
-from wsgcn.evaluation.records import mean_seconds
+from wsgcn.evaluation.records import gain_of, mean_seconds
 from wsgcn.files import read_json, write_json
 from wsgcn.reporting.figures import loss_curves, save_figure
 from wsgcn.tracking.stages import StageRun, read_curves, track_stage
@@ -17,5 +17,5 @@ with logged(snakemake.log[0]):
         save_figure(outputs.curves, loss_curves(curves), dpi=150)
         files.append(outputs.curves)
     evaluations = [read_json(path) for path in inputs.get("evaluations", [])]
-    run = track_stage(tracker, stage, evaluations, curves, mean_seconds(inputs.seconds), files)
+    run = track_stage(tracker, stage, evaluations, curves, mean_seconds(inputs.seconds), files, gain_of(inputs.made))
     write_json(outputs.run, {"run_id": run})

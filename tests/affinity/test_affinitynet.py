@@ -17,10 +17,12 @@ from wsgcn.affinity.affinitynet import (
     open_affinitynet,
     train_affinitynet,
 )
+from wsgcn.affinity.learning import gain_over_constant
 from wsgcn.affinity.matrices import feature_affinity, resample_to_grid
-from wsgcn.affinity.pair_loss import pairwise_affinity_loss
+from wsgcn.affinity.pair_loss import pair_costs, pairwise_affinity_loss
 from wsgcn.affinity.training_labels import label_for_affinitynet
-from wsgcn.files import write_label
+from wsgcn.data.augment import resize_label
+from wsgcn.files import read_image, read_label, write_label
 from wsgcn.networks.backbone import normalise
 
 SIZES = [(64, 64), (50, 71), (33, 40)]
@@ -232,7 +234,7 @@ def test_affinity_features_are_averaged_over_the_flip(size, net, rng, cpu):
 # Training
 
 TRAINING = {
-    "epochs": 6, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr_backbone": 0.01, "lr_head": 0.1,
+    "epochs": 6, "min_steps": 0, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr_backbone": 0.01, "lr_head": 0.1,
     "weight_decay": 5e-4, "radius": 3,
 }  # fmt: skip
 
@@ -276,6 +278,23 @@ def test_backbone_and_head_learn_at_their_own_rates(frozen, labelled_pictures, w
     trained, _ = train_affinitynet(*labelled_pictures, params, fit_context(0))
     moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, initial[name])}
     assert moved and {name.startswith("backbone.") for name in moved} == {frozen == "head"}
+
+
+def test_few_images_are_trained_on_for_min_steps(labelled_pictures, wheel, fit_context):
+    """With more images per step than there are; what it has learnt is measured on its images."""
+    settings = TRAINING | {"epochs": 1, "batch": 3, "min_steps": 4}
+    model, history = train_affinitynet(
+        *labelled_pictures, {"backbone": asdict(wheel), "settings": settings}, fit_context(0)
+    )
+    assert history.index[-1] == 4
+    sums, counts = np.zeros(3), np.zeros(3)
+    for image, label in zip(*labelled_pictures, strict=True):
+        features = torch.tensor(affinity_features(model, read_image(image), torch.device("cpu")))[None]
+        points = torch.tensor(resize_label(read_label(label), *features.shape[2:]))[None]
+        own = pair_costs(lambda dy, dx, f=features: feature_affinity(f, dy, dx), points, 3)
+        sums, counts = sums + np.array(own[0], float), counts + np.array(own[1], int)
+    expected = {"section": "psa.training", "gain": pytest.approx(gain_over_constant(sums, counts), rel=1e-4)}
+    assert history.attrs["learnt"] == expected
 
 
 def test_a_trained_network_gives_the_arrays_of_its_file(tmp_path, wheel, picture, cpu):

@@ -17,6 +17,7 @@ from wsgcn.affinity.irnet import (
     open_boundary_net,
     train_boundary,
 )
+from wsgcn.affinity.learning import MIN_GAIN
 from wsgcn.affinity.training_labels import label_for_irnet
 from wsgcn.files import write_label
 
@@ -159,12 +160,17 @@ def test_train_boundary_learns_and_is_reproducible(tmp_path, wheel, rng, fit_con
         Image.fromarray(pixels.astype(np.uint8)).save(images[-1])
         write_label(labels[-1], label)
     settings = {
-        "epochs": 8, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr": 0.1, "weight_decay": 1e-4, "radius": 4,
+        "epochs": 8, "min_steps": 0, "batch": 2, "crop": 48, "scale": [0.9, 1.1], "lr": 0.1,
+        "weight_decay": 1e-4, "radius": 4,
     }  # fmt: skip
     params = {"backbone": asdict(wheel), "settings": settings}
     (first, history), (second, _) = (train_boundary(images, labels, params, fit_context(0)) for _ in range(2))
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
     assert set(history.columns) == set(TERMS)
+    assert history.attrs["learnt"]["section"] == "irnet.training" and history.attrs["learnt"]["gain"] > MIN_GAIN
+    brief = params | {"settings": settings | {"epochs": 1, "batch": 3, "min_steps": 3, "lr": 1e-6}}
+    _, history = train_boundary(images, labels, brief, fit_context(0))
+    assert history.index[-1] == 3 and history.attrs["learnt"]["gain"] < MIN_GAIN
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 

@@ -129,7 +129,7 @@ def test_label_from_cams_matches_naive_loop(background, rng):
 
 
 TRAINING = {
-    "epochs": 6, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
+    "epochs": 6, "min_steps": 0, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
     "weight_decay": 1e-4,
 }  # fmt: skip
 
@@ -146,6 +146,8 @@ def test_train_classifier_learns_and_is_reproducible(tmp_path, wheel, rng, fit_c
     params = {"classes": 2, "backbone": asdict(wheel), "settings": TRAINING}
     (model, history), (again, _) = (train_classifier(images, targets, params, fit_context(3)) for _ in range(2))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    longer = params | {"settings": TRAINING | {"epochs": 1, "batch": 5, "min_steps": 3}}
+    assert train_classifier(images, targets, longer, fit_context(3))[1].index[-1] == 3
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 

@@ -5,7 +5,14 @@ Run alone: `.venv/bin/python -m pytest tests/evaluation/test_job_records.py`.
 
 import numpy as np
 
-from wsgcn.evaluation.records import mean_seconds, skipped_at_stages, skipped_images, training_minutes
+from wsgcn.evaluation.records import (
+    flat_trainings,
+    gain_of,
+    mean_seconds,
+    skipped_at_stages,
+    skipped_images,
+    training_minutes,
+)
 from wsgcn.files import write_json, write_label, write_skipped
 
 
@@ -24,6 +31,20 @@ def test_training_minutes_are_named_by_stage(tmp_path):
     paths = [str(tmp_path / f"{name}.json") for name in ("classifier", "boundary")]
     assert training_minutes(paths) == {"classifier": 1.5, "boundary": 0.1}
     assert list(training_minutes(paths)) == ["classifier", "boundary"]
+
+
+def test_networks_that_learnt_nothing_are_found_in_their_records(tmp_path):
+    for name, gain in {"boundary": 0.01, "affinitynet": 0.5}.items():
+        learnt = {"learnt": {"section": f"{name}.training", "gain": gain}}
+        write_json(tmp_path / f"{name}.json", {"seconds": 1, "made_by": {}} | learnt)
+    write_json(tmp_path / "classifier.json", {"seconds": 1, "made_by": {}})
+    (tmp_path / "cam.csv").write_text("image,seconds\n")
+    cam, classifier, boundary, affinitynet = (
+        str(tmp_path / name) for name in ("cam.csv", "classifier.json", "boundary.json", "affinitynet.json")
+    )
+    (why,) = flat_trainings([classifier, boundary, affinitynet])
+    assert why.startswith("boundary.training: the network has learnt nothing")
+    assert gain_of([cam, affinitynet]) == 0.5 and gain_of([classifier, cam]) is None and gain_of([]) is None
 
 
 EVALUATIONS = [{"skipped": {"a": "cam: no"}}, {"skipped": {}}, {"skipped": {"a": "cam: no", "b": "refine: no"}}]

@@ -48,6 +48,22 @@ def test_summary_warns_of_partial_labels_without_background(share, warned):
         assert "partial.alpha_high" in lines[start + 1] and lines[start + 2] == "" and lines[start - 1] == ""
 
 
+@pytest.mark.parametrize(
+    "baseline, line",
+    [(0.4, "The labels are 10.0 points above no_learning"), (0.55, "The labels are 5.0 points BELOW no_learning")],
+)
+def test_summary_says_whether_labels_beat_those_without_learning(baseline, line):
+    scored = [evaluation("no_learning", miou=baseline), *EVALUATIONS, evaluation("refined_crf")]
+    assert line in summary(scored)
+    assert "points" not in summary(scored[1:]) and "points" not in summary(scored[:-1])
+    assert "points" not in summary([evaluation("no_learning", miou=None), *scored[1:]])
+
+
+def test_summary_repeats_the_warnings_of_trainings():
+    text = format_summary("a", EVALUATIONS, {}, LOCATIONS, {}, {}, ["irnet.training: flat", "psa.training: flat"])
+    assert "\n\nirnet.training: flat\npsa.training: flat\n\nlabels " in text
+
+
 def test_summary_lists_skipped_images_and_the_rules_to_force():
     skipped = {"a": "refine_base_train_0: no", "b": "cam_train_1: broken", "c": "cam_train_1: broken", "d": "lost"}
     assert summary(skipped=skipped, missing={"d": "lost"}).removeprefix(summary()) == (

@@ -85,13 +85,14 @@ def test_format_ablations_of_the_base_alone():
     assert [line.split()[0] for line in lines[2:]] == ["experiment", "base"]
 
 
-def test_gain_leaves_out_labels_of_a_part_of_the_pixels():
+def test_gain_leaves_out_the_baseline_and_labels_of_a_part_of_the_pixels():
     table = [
+        row("no_learning", miou=0.3, coverage=1.0),
         row("cam", miou=0.4, coverage=1.0),
         row("partial", miou=0.8, coverage=0.5),
         row("gcn", miou=0.5, coverage=1.0),
     ]
-    assert [line.split()[4] for line in format_table(table).splitlines()] == ["gain", "–", "–", "+10.0"]
+    assert [line.split()[4] for line in format_table(table).splitlines()] == ["gain", "–", "–", "–", "+10.0"]
 
 
 @pytest.mark.parametrize(

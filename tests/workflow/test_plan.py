@@ -1,7 +1,9 @@
 """Jobs and files of a plan, without Snakemake. Run alone: `.venv/bin/python -m pytest tests/workflow/test_plan.py`."""
 
+from dataclasses import replace
+
 import pytest
-from plans import BASE, dataset, plan
+from plans import BASE, dataset, images, plan
 
 from wsgcn.workflow.directives import (
     boundary_files,
@@ -160,6 +162,19 @@ def test_reports_find_what_jobs_measured():
     assert "results/tiny/evaluation/walk/segmentation_single.json" not in found.evaluations("walk")
     assert found.run_files(BASE, own=False) == [] and "results/tiny/mlflow/cam.json" in found.run_files(BASE, own=True)
     assert "results/tiny/mlflow/cam.json" in found.run_files("walk", own=False)
+
+
+def test_labels_without_learning_are_only_made_where_there_are_masks():
+    masked = plan({"other": {"refine": {"lr": 1}}, "cams": {"refinement": "none"}})
+    assert names(masked.evaluation_jobs("no_learning")) == ["evaluate_no_learning"]  # one for all experiments
+    assert names(masked.batch_jobs("no_learning")) == ["no_learning_train_all", "no_learning_new_all"]
+    files = {name: masked.evaluations(name, wanted=["no_learning"]) for name in ("other", "cams")}
+    assert set(map(tuple, files.values())) == {("results/tiny/evaluation/no_learning.json",)}
+    data = dataset()
+    bare = plan(data=replace(data, label=images(*data.label, masked=False)))
+    assert not bare.is_evaluated("no_learning") and bare.is_evaluated("cam")
+    assert list(bare.evaluation_jobs("no_learning")) == []
+    assert not [path for path in bare.evaluations(BASE) if "no_learning" in path]
 
 
 def test_names_and_spacing():

@@ -8,6 +8,7 @@ from configs import CONFIG
 from plans import BASE, dataset, plan
 
 from wsgcn.data.dataset import Dataset, Image
+from wsgcn.networks.schedule import MIN_USEFUL_STEPS
 from wsgcn.text import printable
 from wsgcn.workflow.stages import CAM_SOURCES
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
@@ -26,10 +27,15 @@ def test_networks_that_this_run_trains_are_built_once():
 
 def test_short_trainings_are_reported_with_their_steps():
     found = short_trainings(plan(PSA), {CLASSIFIER, BOUNDARY, AFFINITYNET, SEGMENTATION})
-    epochs, batch = CONFIG["classifier"]["epochs"], CONFIG["classifier"]["batch"]
+    steps, batch = 3 * CONFIG["classifier"]["epochs"] // CONFIG["classifier"]["batch"], CONFIG["classifier"]["batch"]
     assert [line.split(":")[0] for line in found] == ["classifier", "irnet.training"]  # 1000 epochs are enough
-    assert found[0].startswith(f"classifier: {epochs} epochs over 3 images are {3 * epochs // batch} steps of {batch} ")
+    assert found[0].startswith(f"classifier: 3 images are trained on for {steps} steps of {batch} images; ")
     assert short_trainings(plan(PSA), {BOUNDARY}) == found[1:]
+    enough = {"irnet": {"training": {"min_steps": MIN_USEFUL_STEPS}}}
+    job = "results/tiny/irnet/enough/boundary.pt"
+    assert short_trainings(plan({"enough": enough}), {job}) == []
+    (short,) = short_trainings(plan({"enough": {"irnet": {"training": {"min_steps": 20}}}}), {job})
+    assert "for 20 steps of" in short and "a larger min_steps may help" in short
 
 
 def test_classes_are_counted_over_all_lists():

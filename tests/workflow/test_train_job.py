@@ -46,7 +46,7 @@ def job(tmp_path, monkeypatch):
             seconds=str(tmp_path / "seconds.json"),
         ),
         params=Named(seed=0, settings={"lr": 1}, labels=[[k + 1] for k in range(4)]),
-        config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop"},
+        config={"training_threads": 1, "checkpoint_seconds": 0, "on_error": "stop", "on_flat_affinity": "stop"},
         resources=Named(device="cpu"),
         threads=1,
         log=[str(tmp_path / "job.log")],
@@ -144,6 +144,27 @@ def test_a_history_is_a_table_by_step(job, tmp_path):
     history = pd.read_csv(tmp_path / "history.csv", index_col="step")
     assert list(history.index) == list(range(1, 13)) and list(history.columns) == ["loss"]
     assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("gain, choice, stops", [(0.01, "stop", True), (0.01, "report", False), (0.5, "stop", False)])
+def test_a_network_that_learnt_nothing_is_not_handed_on(gain, choice, stops, job, tmp_path):
+    job.config["on_flat_affinity"], learnt = choice, {"section": "irnet.training", "gain": gain}
+
+    def train(*given):
+        model, history = trainer()(*given)
+        history.attrs["learnt"] = learnt
+        return model, history
+
+    if stops:
+        with pytest.raises(
+            SystemExit, match=r"irnet\.training: .*irnet\.training\.min_steps.*on_flat_affinity: report"
+        ):
+            train_job(job, train)
+        assert not (tmp_path / "model.pt").exists()
+        return
+    train_job(job, train)
+    assert read_json(tmp_path / "seconds.json")["learnt"] == learnt
+    assert f"{gain:.1%} below" in (tmp_path / "job.log").read_text()
 
 
 @pytest.mark.parametrize("label_files", [True, False])

@@ -12,10 +12,12 @@ from PIL import Image
 from tiny_project import merge, snakemake, write_config
 from tiny_voc import LABEL, NAMED, NAMES, WITHOUT_NETWORKS, planned
 
+from wsgcn.affinity.learning import why_flat
 from wsgcn.data.dataset import read_truth
 from wsgcn.data.readers.voc import VOC_CLASSES
 from wsgcn.evaluation import metrics
-from wsgcn.files import read_arrays, read_label
+from wsgcn.files import read_arrays, read_image, read_json, read_label
+from wsgcn.labels.no_learning import no_learning_label
 from wsgcn.workflow.inputs import read_dataset
 
 
@@ -69,6 +71,7 @@ def test_mlflow_holds_the_experiment(project, results):
     assert parent.data.metrics["label/refined_crf/miou"] == pytest.approx(metrics.miou(counts), rel=1e-3)
     expected = {f"label/{s}/miou" for s in ("cam", "partial", "refined", "refined_crf")}
     expected |= {f"val/segmentation_{s}/miou" for s in ("single", "multi", "multi_crf")}
+    expected |= {"label/no_learning/miou", "label/no_learning/iou/background"}
     expected |= {"label/partial/coverage", "label/refined_crf/iou/person"}
     assert expected <= set(parent.data.metrics)
 
@@ -80,6 +83,9 @@ def test_mlflow_holds_the_experiment(project, results):
     assert set(children) == {f"{name}/{stage}" for name, found in own.items() for stage in found}
     for name, run in children.items():
         assert run.data.tags["mlflow.parentRunId"] == parents[name.split("/")[0]].info.run_id
+    for name, record in (("wsgcn-i/boundary", "boundary"), ("wsgcn-p/affinitynet", "affinitynet")):
+        gain = read_json(results / f"seconds/{record}.json")["learnt"]["gain"]
+        assert children[name].data.metrics["gain_over_constant"] == pytest.approx(gain)
     refine = children["wsgcn-i/refine"].info.run_id
     for loss in ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap"):
         history = client.get_metric_history(refine, loss)
@@ -157,9 +163,32 @@ def test_the_snakemake_report_contains_the_comparison(project, tmp_path):
         assert shown in page
 
 
+def test_labels_without_learning_are_scored_beside_the_stages(project, results):
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    data = read_dataset(config["dataset"] | {"root": str(project / "data")}, 0, results)
+    counts = 0
+    for image in data.label.values():
+        label = read_label(results / f"no_learning/{image.id}.png")
+        np.testing.assert_array_equal(label, no_learning_label(read_image(image.path), image.classes))
+        counts = counts + metrics.confusion(read_truth(image.mask, data.mask_values), label, 5)
+    miou = read_json(results / "evaluation/no_learning.json")["miou"]
+    assert miou == pytest.approx(metrics.miou(counts))
+    final = read_json(results / "evaluation/wsgcn-i/refined_crf.json")["miou"]
+    summary = (results / "summary/wsgcn-i.txt").read_text()
+    assert f"The labels are {100 * abs(final - miou):.1f} points {'BELOW' if final < miou else 'above'}" in summary
+    assert "no_learning" in (results / "report/wsgcn-i.html").read_text()
+
+
+def test_a_network_that_learnt_nothing_is_named_in_the_summary(results):
+    for experiment, record in (("wsgcn-i", "boundary"), ("wsgcn-p", "affinitynet"), ("cam-only", None)):
+        why = why_flat(read_json(results / f"seconds/{record}.json")["learnt"]) if record else None
+        summary = (results / f"summary/{experiment}.txt").read_text()
+        assert why in summary if why else "has learnt nothing" not in summary
+
+
 def test_the_table_and_the_report_are_there(results):
     summary = (results / "summary/wsgcn-i.txt").read_text()
-    for stage in ("cam", "partial", "refined", "refined_crf", "segmentation_multi_crf"):
+    for stage in ("no_learning", "cam", "partial", "refined", "refined_crf", "segmentation_multi_crf"):
         assert stage in summary
     page = (results / "report/wsgcn-i.html").read_text()
     assert page.count("<figure") == 3

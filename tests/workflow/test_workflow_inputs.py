@@ -62,7 +62,7 @@ def test_a_folder_of_photos(tmp_path):
     assert "1 of 11 images hold 16 bits: their values 0 to 4095 become 0 to 255" in output
     with Image.open(root / "my cät.png") as first, Image.open(results / "data/images/deep.png") as copy:
         assert copy.mode == "RGB" and np.abs(np.asarray(copy).astype(int) - np.asarray(first)).max() <= 1
-    assert "classifier: 1 epochs over 11 images are 2 steps of 4 images; a network hardly learns" in output
+    assert "classifier: 11 images are trained on for 2 steps of 4 images; a network hardly learns" in output
 
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
     assert labels.keys() >= set(NAMES) and not list(tmp_path.rglob("ran"))

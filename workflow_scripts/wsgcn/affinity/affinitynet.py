@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.affinity.contract import AffinityOutput
+from wsgcn.affinity.learning import measured_images
 from wsgcn.affinity.matrices import feature_affinity
-from wsgcn.affinity.pair_loss import pairwise_affinity_loss
+from wsgcn.affinity.pair_loss import measure_gain, pair_costs, pairwise_affinity_loss
+from wsgcn.data.augment import resize_label
+from wsgcn.files import read_image, read_label
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import labelled_crops
@@ -38,6 +41,7 @@ class AffinityNetTrainingSettings:
     """
 
     epochs: float
+    min_steps: int
     batch: int
     crop: int
     scale: tuple[float, float]
@@ -99,7 +103,8 @@ def train_affinitynet(
 ) -> tuple[AffinityNet, pd.DataFrame]:
     """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
 
-    params: backbone, settings (`AffinityNetTrainingSettings`). Returns the model and its losses by step.
+    params: backbone, settings (`AffinityNetTrainingSettings`). Returns the model and its losses by step,
+    with `learnt` in their `attrs` (`affinity.learning`).
     """
     settings = from_section(AffinityNetTrainingSettings, params["settings"])
     torch.manual_seed(context.seed)
@@ -124,10 +129,21 @@ def train_affinitynet(
         labelled_crops(images, targets, settings.crop, settings.scale, mean, size),
         context,
         batch=settings.batch,
-        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),
         weight_decay=settings.weight_decay,
     )
+    model.eval()
+    measured = measured_images(len(images))
+    costs = (_costs(model, images[k], targets[k], settings.radius, context.device) for k in measured)
+    history.attrs["learnt"] = {"section": "psa.training", "gain": measure_gain(costs)}
     return model, history
+
+
+def _costs(model: AffinityNet, image: str, label: str, radius: int, device: torch.device) -> tuple[list, list]:
+    """The `pair_costs` of what the network says of an image (a path), by its label (a path)."""
+    features = torch.from_numpy(affinity_features(model, read_image(image), device))[None]
+    points = torch.from_numpy(resize_label(read_label(label), *features.shape[2:]))[None]
+    return pair_costs(lambda dy, dx: feature_affinity(features, dy, dx), points, radius)
 
 
 @torch.inference_mode()

@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.affinity.contract import AffinityOutput
-from wsgcn.affinity.pair_loss import pairwise_affinity_loss
+from wsgcn.affinity.learning import measured_images
+from wsgcn.affinity.pair_loss import measure_gain, pair_costs, pairwise_affinity_loss
+from wsgcn.data.augment import resize_label
+from wsgcn.files import read_image, read_label
 from wsgcn.graph.grid import grid_size, path_maximum
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
@@ -29,6 +32,7 @@ class IrnetTrainingSettings:
     """The `irnet.training` section: crop [pixels], scale: range of the random scaling, radius of the pairs [nodes]."""
 
     epochs: float
+    min_steps: int
     batch: int
     crop: int
     scale: tuple[float, float]
@@ -88,7 +92,8 @@ def train_boundary(
 ) -> tuple[BoundaryNet, pd.DataFrame]:
     """Train the branch on images and their labels of `label_for_irnet` (paths) [I, section 4.3].
 
-    params: backbone, settings (`IrnetTrainingSettings`). Returns the model and its losses by step.
+    params: backbone, settings (`IrnetTrainingSettings`). Returns the model and its losses by step,
+    with `learnt` in their `attrs` (`affinity.learning`).
     """
     settings = from_section(IrnetTrainingSettings, params["settings"])
     torch.manual_seed(context.seed)
@@ -108,10 +113,22 @@ def train_boundary(
         labelled_crops(images, targets, settings.crop, settings.scale, mean, (h, w)),
         context,
         batch=settings.batch,
-        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),
         weight_decay=settings.weight_decay,
     )
+    model.eval()
+    measured = measured_images(len(images))
+    costs = (_costs(model, images[k], targets[k], settings.radius, context.device) for k in measured)
+    history.attrs["learnt"] = {"section": "irnet.training", "gain": measure_gain(costs)}
     return model, history
+
+
+def _costs(model: BoundaryNet, image: str, label: str, radius: int, device: torch.device) -> tuple[list, list]:
+    """The `pair_costs` of what the branch says of an image (a path), by its label (a path)."""
+    boundary, _ = boundary_and_features(model, read_image(image), device)
+    points = torch.from_numpy(resize_label(read_label(label), *boundary.shape))[None]
+    found = torch.from_numpy(boundary)[None]
+    return pair_costs(lambda dy, dx: 1 - path_maximum(found, dy, dx), points, radius)
 
 
 @torch.inference_mode()

@@ -1,25 +1,42 @@
 """The loss that both affinity networks are trained with: over pairs of points that agree or differ in their labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
+from wsgcn.affinity.learning import gain_over_constant
 from wsgcn.files import IGNORE
 from wsgcn.graph.grid import neighbour_offsets, pair_slices
 
 EPSILON = 1e-5
 
+Affinity = Callable[[int, int], torch.Tensor]
+"""affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `grid.pair_slices` at this offset."""
 
-def pairwise_affinity_loss(
-    affinity: Callable[[int, int], torch.Tensor], label: torch.Tensor, radius: int
-) -> dict[str, torch.Tensor]:
+
+def pairwise_affinity_loss(affinity: Affinity, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
     """(L+_bg / 2 + L+_fg / 2 + L-) / 2 (AffinityNet, CVPR 2018, equation 7; IRNet, CVPR 2019, equation 8).
 
-    affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `grid.pair_slices` at this offset; label: [B, h, w], 255
-    unlabelled. Each term is a mean over pairs within `radius` with both ends labelled: -log a over pairs of
-    background, -log a over pairs of one foreground class, -log(1 - a) over pairs that differ. A term without pairs is
-    zero.
+    label: [B, h, w], 255 unlabelled. Each term is a mean over pairs within `radius` with both ends labelled: -log a
+    over pairs of background, -log a over pairs of one foreground class, -log(1 - a) over pairs that differ. A term
+    without pairs is zero.
     """
+    sums, counts = pair_costs(affinity, label, radius)
+    background, foreground, negative = (
+        total / torch.as_tensor(count).clamp(min=1) for total, count in zip(sums, counts, strict=True)
+    )
+    return {
+        "loss": (background / 2 + foreground / 2 + negative) / 2,
+        "loss_positive_background": background,
+        "loss_positive_foreground": foreground,
+        "loss_negative": negative,
+    }
+
+
+def pair_costs(
+    affinity: Affinity, label: torch.Tensor, radius: int
+) -> tuple[list[torch.Tensor | float], list[torch.Tensor | int]]:
+    """The sums of those three terms before they become means, and how many pairs each has."""
     h, w = label.shape[1:]
     sums: list[torch.Tensor | float] = [0.0, 0.0, 0.0]
     counts: list[torch.Tensor | int] = [0, 0, 0]
@@ -34,12 +51,13 @@ def pairwise_affinity_loss(
         for k, (mask, cost) in enumerate(zip(masks, (if_same, if_same, if_different), strict=True)):
             sums[k] = sums[k] + (cost * mask).sum()
             counts[k] = counts[k] + mask.sum()
-    background, foreground, negative = (
-        total / torch.as_tensor(count).clamp(min=1) for total, count in zip(sums, counts, strict=True)
-    )
-    return {
-        "loss": (background / 2 + foreground / 2 + negative) / 2,
-        "loss_positive_background": background,
-        "loss_positive_foreground": foreground,
-        "loss_negative": negative,
-    }
+    return sums, counts
+
+
+def measure_gain(costs: Iterable[tuple[list, list]]) -> float:
+    """`learning.gain_over_constant` over the `pair_costs` of several images together."""
+    sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
+    for own_sums, own_counts in costs:
+        for k in range(3):
+            sums[k], counts[k] = sums[k] + float(own_sums[k]), counts[k] + int(own_counts[k])
+    return gain_over_constant(sums, counts)

@@ -27,6 +27,7 @@ class ClassifierSettings:
     """The `classifier` section: the training; crop [pixels], long_side: range of the scaled longer side [pixels]."""
 
     epochs: float
+    min_steps: int
     batch: int
     crop: int
     long_side: tuple[float, float]
@@ -123,7 +124,7 @@ def train_classifier(
         classifier_samples(images, targets, classes, settings, mean),
         context,
         batch=settings.batch,
-        iterations=num_steps(len(images), settings.epochs, settings.batch),
+        iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),
         weight_decay=settings.weight_decay,
     )
     return model, history

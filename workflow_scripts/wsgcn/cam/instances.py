@@ -97,7 +97,7 @@ def _moments(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solve(chosen: np.ndarray, tags: np.ndarray, l2: float, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Logistic regression of each class on its own features [C, n, D]: [C, D + 1] with the bias last, and the mean loss."""
+    """Logistic regression of each class on its own features [C, n, D]: [C, D + 1], the bias last; the mean loss."""
     solved = [solve_weighted(x, y, l2, w) for x, y, w in zip(chosen, tags.T, start, strict=True)]
     return np.stack([w for w, _ in solved]), float(np.mean([loss for _, loss in solved]))
 

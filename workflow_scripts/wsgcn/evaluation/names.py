@@ -9,6 +9,10 @@ COMPARED_STAGES = ("refined", "refined_crf")
 """The evaluations that are compared: labels without and with the last dense CRF."""
 
 
+BASELINE = "no_learning"
+"""The labels that the stages are compared with, `labels.no_learning`: no stage reads them."""
+
+
 def metric_name(evaluation: Mapping, metric: str = "miou") -> str:
     """A metric's name with its protocol: split, stage, metric, e.g. train/refined_crf/miou or train/cam/iou/cat.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from wsgcn.affinity.learning import why_flat
 from wsgcn.files import read_json, why_skipped
 
 
@@ -22,6 +23,17 @@ def mean_seconds(tables: Sequence[str]) -> float | None:
 def training_minutes(records: Iterable[str]) -> dict[str, float]:
     """Minutes of each training, {stage: minutes}, from their records, <stage>.json."""
     return {Path(path).stem: read_json(path)["seconds"] / 60 for path in records}
+
+
+def flat_trainings(records: Iterable[str]) -> list[str]:
+    """A sentence for each affinity network that has learnt nothing, from the trainings' records."""
+    return [why for path in records if (why := why_flat(read_json(path).get("learnt")))]
+
+
+def gain_of(records: Iterable[str]) -> float | None:
+    """By which share a network's loss is below a constant's, from its record among others' files; None without one."""
+    found = [read_json(path).get("learnt") for path in records if Path(path).suffix == ".json"]
+    return next((learnt["gain"] for learnt in found if learnt), None)
 
 
 def skipped_at_stages(evaluations: Iterable[Mapping]) -> dict[str, str]:

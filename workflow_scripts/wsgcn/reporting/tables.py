@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from wsgcn.evaluation.ablations import Ablations
+from wsgcn.evaluation.names import BASELINE
 
 DASH = "–"
 """Stands for an unknown value."""
@@ -103,13 +104,14 @@ def _align(headings: Sequence[str], rows: Iterable[Mapping[str, str]]) -> list[s
 def _gains(evaluations: Sequence[Mapping]) -> list[float | None]:
     """Points of mIoU of each evaluation over the previous one that was scored on the same split.
 
-    An evaluation that covers only a part of the pixels is left out: its mIoU counts the labelled pixels only.
+    Left out are the baseline, which is no stage, and what covers only a part of the pixels: its mIoU counts the
+    labelled pixels only.
     """
     previous: dict[str, float] = {}
     gains: list[float | None] = []
     for row in evaluations:
         miou, split = row["miou"], row["split"]
-        if is_known(row["coverage"]) and row["coverage"] < 1:
+        if row["stage"] == BASELINE or (is_known(row["coverage"]) and row["coverage"] < 1):
             gains.append(None)
             continue
         gains.append(100 * (miou - previous[split]) if is_known(miou) and split in previous else None)

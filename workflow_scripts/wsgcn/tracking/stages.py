@@ -31,11 +31,12 @@ def track_stage(
     curves: pd.DataFrame | None,
     label_seconds: float | None,
     files: Iterable[str],
+    gain: float | None = None,
 ) -> str:
     """Log a stage as one run, which becomes the current one of its experiment and stage; returns its id.
 
     evaluations: of the stage's labels; curves: see `read_curves`; label_seconds: seconds per image that the labels of
-    its training took; files: pictures to attach.
+    its training took; files: pictures to attach; gain: by which share an affinity network's loss is below a constant's.
     """
     tags = {"experiment": stage.experiment, "stage": stage.stage}
     name = f"{stage.experiment}/{stage.stage}"
@@ -43,7 +44,7 @@ def track_stage(
         # Where there is no parent yet, or another one later, the summary sets it.
         if parent := tracker.current_run({"experiment": stage.experiment, "stage": "experiment"}):
             tracker.set_parent(parent, [run])
-        tracker.log(run, metrics={"labels/seconds_per_image": label_seconds}, curves=curves)
+        tracker.log(run, metrics={"labels/seconds_per_image": label_seconds, "gain_over_constant": gain}, curves=curves)
         table = []
         for evaluation in evaluations:
             protocol = {f"protocol.{evaluation['stage']}": evaluation["protocol"]}

@@ -8,7 +8,7 @@ from wsgcn.data.dataset import Dataset, batches
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
 from wsgcn.workflow.rows import Stage
 from wsgcn.workflow.sharing import folders
-from wsgcn.workflow.stages import PREDICTIONS, stages_of, trainings_of
+from wsgcn.workflow.stages import BASELINES, PREDICTIONS, stages_of, trainings_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Layout:
     def folders(self) -> dict[str, dict[str, str]]:
         """{stage: {experiment: folder}}, the folder "" or "<experiment>/"."""
         found = folders(self.experiments)
+        found |= {name: dict.fromkeys(self.experiments, "") for name in BASELINES}
         return found | {name: found["predict"] for name in PREDICTIONS}
 
     @cached_property
@@ -50,7 +51,8 @@ class Layout:
     @cached_property
     def patterns(self) -> dict[str, Stage]:
         """The stages of all experiments by name."""
-        return {name: stage for settings in self.experiments.values() for name, stage in stages_of(settings).items()}
+        stages = [stages_of(settings) for settings in self.experiments.values()]
+        return {name: stage for own in (*stages, BASELINES) for name, stage in own.items()}
 
     def files(self, experiment: str, stage: str, images: Iterable[str]) -> list[str]:
         """The files of an experiment's stage of some images; none if it has no such stage."""
@@ -145,12 +147,18 @@ class Layout:
 
     def evaluations(self, experiment: str, suffix: str = "json", wanted: Iterable[str] | None = None) -> list[str]:
         """The files of an experiment's evaluations, or of the wanted ones among them."""
-        rows = {evaluated: EVALUATIONS[evaluated].stage for evaluated in (EVALUATIONS if wanted is None else wanted)}
+        asked = [name for name in (EVALUATIONS if wanted is None else wanted) if self.is_evaluated(name)]
+        rows = {evaluated: EVALUATIONS[evaluated].stage for evaluated in asked}
         return [
             f"{self.results}/evaluation/{self.folders[stage][experiment]}{evaluated}.{suffix}"
             for evaluated, stage in rows.items()
             if self._is_made(experiment, stage)
         ]
+
+    def is_evaluated(self, evaluated: str) -> bool:
+        """Whether there is something to compare with, where labels are made for that alone."""
+        row = EVALUATIONS[evaluated]
+        return not row.needs_masks or any(image.mask for image in getattr(self.data, row.images).values())
 
     def run_files(self, experiment: str, own: bool) -> list[str]:
         """The files of an experiment's child runs: of the stages that it computes itself, or of those it shares."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from wsgcn.evaluation.names import BASELINE
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
@@ -33,6 +34,14 @@ def _several_scales(ending: str):
 
 
 EVALUATIONS = {
+    BASELINE: Evaluation(
+        BASELINE,
+        BASELINE,
+        "label",
+        lambda _: "colour far from the image's, no CRF",
+        (BASELINE, "label"),
+        needs_masks=True,
+    ),
     "cam": Evaluation(
         "cam_label",
         "cam",

@@ -134,6 +134,8 @@ class Plan(Layout):
     def evaluation_jobs(self, evaluated: str) -> Iterator[Job]:
         """A job for each folder of an evaluation."""
         row = EVALUATIONS[evaluated]
+        if not self.is_evaluated(evaluated):
+            return
         for folder, experiment in self.stated_owners(row.stage).items():
             if self.states(name := rule_name(f"evaluate_{evaluated}", folder)):
                 ids = list(getattr(self.data, row.images))

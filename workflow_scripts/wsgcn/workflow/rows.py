@@ -180,7 +180,8 @@ class Evaluation:
     """Labels that are compared with the truth.
 
     stage: whose folder the evaluation goes by; files: the stage whose files are read; images: the list; timed: the
-    stage and list whose tables of seconds count; protocol: how the labels came about, from the settings.
+    stage and list whose tables of seconds count; protocol: how the labels came about, from the settings; needs_masks:
+    whether its labels are made only to be compared, so that there are none without masks.
     """
 
     stage: str
@@ -189,6 +190,7 @@ class Evaluation:
     protocol: Callable[[Mapping], str]
     timed: tuple[str, str] | None = None
     background: Callable[[Mapping], float | None] = lambda settings: None
+    needs_masks: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Rules, files, dependencies, tracking, evaluation, protocols, report and checks a
 
 from collections.abc import Mapping
 
+from wsgcn.evaluation.names import BASELINE
 from wsgcn.workflow.rows import (
     Affinity,
     CamSource,
@@ -38,7 +39,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
                 "backbone": "backbone",
                 "settings": tuple(
                     f"classifier.{key}"
-                    for key in "epochs batch crop long_side lr_backbone lr_head weight_decay".split()
+                    for key in "epochs min_steps batch crop long_side lr_backbone lr_head weight_decay".split()
                 ),
                 "seed": "seed",
             },
@@ -278,6 +279,9 @@ def _segmentation_stages(name: str) -> dict[str, Stage]:
     predicted = Stage("", ("segmentation.prediction", *opened), ("segmentation",), "evaluate", named=True)
     return {"segmentation": trained, "predict": predicted}
 
+
+BASELINES = {BASELINE: Stage("no_learning/{image}.png", images="label")}
+"""What all experiments are compared with: like a stage, but none reads it and no setting changes it."""
 
 PREDICTIONS = {  # files of the stage `predict`
     "single": "segmentation/{folder}single/{image}.png",

@@ -45,10 +45,12 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
         if not isinstance(training, Mapping) or not {"epochs", "batch"} <= training.keys():
             continue  # it counts its steps otherwise
         epochs, batch, count = training["epochs"], training["batch"], len(job.ids)
-        if (steps := num_steps(count, epochs, batch)) < MIN_USEFUL_STEPS:
+        min_steps = training.get("min_steps")
+        if (steps := num_steps(count, epochs, batch, min_steps or 0)) < MIN_USEFUL_STEPS:
+            help = "more epochs" if min_steps is None else "a larger min_steps"
             found.append(
-                f"{key}: {epochs} epochs over {count} images are {steps} steps of {batch} images; a network hardly "
-                f"learns in fewer than {MIN_USEFUL_STEPS}, so more epochs may help"
+                f"{key}: {count} images are trained on for {steps} steps of {batch} images; a network hardly learns in "
+                f"fewer than {MIN_USEFUL_STEPS}, so {help} may help"
             )
     return found
 

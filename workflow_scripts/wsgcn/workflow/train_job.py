@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from wsgcn.affinity.learning import describe_gain, why_flat
 from wsgcn.files import atomic_write, why_skipped, write_json
 from wsgcn.networks.device import pick_device
 from wsgcn.networks.training import FitContext, Train
@@ -24,7 +25,8 @@ def train_job(job, train: Train) -> None:
     outputs `model`, `history` and `seconds`. Skipped images are left out. The number of threads is the config's, not
     that of the job's cores: other numbers of threads sum in another order, and training amplifies the differences in
     rounding.
-    Ends the process with one sentence where the training fails, or where all of its images were skipped.
+    Ends the process with one sentence where the training fails, where all of its images were skipped, and, unless
+    `on_flat_affinity` of the config is `report`, where an affinity network has learnt nothing.
     """
     with logged(job.log[0]):
         torch.set_num_threads(job.config["training_threads"])
@@ -45,13 +47,18 @@ def train_job(job, train: Train) -> None:
         if "ids" in params:
             params["ids"] = [params["ids"][k] for k in indices]
         model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
+        learnt = {"learnt": history.attrs["learnt"]} if "learnt" in history.attrs else {}
+        if learnt:
+            print(describe_gain(learnt["learnt"]))
+        if (flat := why_flat(learnt.get("learnt"))) and job.config["on_flat_affinity"] == "stop":
+            raise ValueError(f"{flat}; on_flat_affinity: report uses it nevertheless")
         raw = io.BytesIO()  # torch writes a path's name into the file, and hides why it cannot be written
         torch.save(model.cpu().state_dict(), raw)
         with atomic_write(job.output.model) as path:
             path.write_bytes(raw.getbuffer())
         with atomic_write(job.output.history) as path:
             history.to_csv(path)
-        write_json(job.output.seconds, {"seconds": history.attrs["seconds"], "made_by": made_by})
+        write_json(job.output.seconds, {"seconds": history.attrs["seconds"], "made_by": made_by} | learnt)
         checkpoint.unlink(missing_ok=True)
 
 

@@ -1,0 +1,73 @@
+"""Whether an affinity network has learnt anything: its loss against that of one affinity for all pairs.
+
+Run alone: `.venv/bin/python -m pytest tests/affinity/test_learning.py`.
+"""
+
+import numpy as np
+import pytest
+import torch
+from pair_losses import naive_losses
+
+from wsgcn.affinity.irnet import affinity_loss
+from wsgcn.affinity.learning import MAX_IMAGES, MIN_GAIN, gain_over_constant, measured_images, why_flat
+from wsgcn.affinity.pair_loss import measure_gain, pair_costs
+from wsgcn.graph.grid import path_maximum
+
+LABELS = pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 1, 1, 255), (1, 2)], ids=str)
+
+
+def costs_of(boundary: np.ndarray, label: np.ndarray, radius: int):
+    values = torch.tensor(boundary)
+    return pair_costs(lambda dy, dx: 1 - path_maximum(values, dy, dx), torch.tensor(label), radius)
+
+
+@LABELS
+def test_gain_is_against_the_best_of_many_constants(labels, rng, pairs, points_between):
+    """The best constant by trying: 999 of them through the naive loss."""
+    boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
+    near = list(pairs(5, 6, 4))
+    own = naive_losses(lambda b, p, q: 1 - max(boundary[b][point] for point in points_between(p, q)), label, near)[0]
+    kinds = [naive_losses(lambda *_, a=a: a, label, near)[0] for a in np.linspace(0.001, 0.999, 999)]
+    found = measure_gain([costs_of(boundary[k : k + 1], label[k : k + 1], 4) for k in range(2)])
+    assert found == pytest.approx(1 - own / min(kinds), abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.4, 0.5, 0.9])
+def test_flat_boundaries_gain_nothing(value, rng):
+    label = rng.choice((0, 1, 2), (1, 8, 9)).astype(np.uint8)
+    gain = measure_gain([costs_of(np.full((1, 8, 9), value), label, 5)])
+    assert gain < 1e-4 and why_flat({"section": "irnet.training", "gain": gain})
+
+
+def test_perfect_boundaries_gain_everything():
+    boundary, label = np.zeros((1, 6, 7)), np.zeros((1, 6, 7), np.uint8)
+    boundary[..., 3], label[..., 3], label[..., 4:] = 1, 255, 2
+    gain = measure_gain([costs_of(boundary, label, 5)])
+    assert gain > 0.99 and why_flat({"section": "irnet.training", "gain": gain}) is None
+
+
+@pytest.mark.parametrize("counts", [(5, 0, 0), (5, 3, 0), (0, 0, 4), (0, 0, 0)])
+def test_pairs_of_one_kind_teach_nothing(counts):
+    assert gain_over_constant([0.01] * 3, counts) == 0
+
+
+def test_the_costs_make_the_loss(rng):
+    boundary, label = rng.random((2, 5, 6)), rng.choice((0, 1, 255), (2, 5, 6)).astype(np.uint8)
+    sums, counts = costs_of(boundary, label, 3)
+    background, foreground, differing = (float(s) / int(c) for s, c in zip(sums, counts, strict=True))
+    expected = affinity_loss(torch.tensor(boundary), torch.tensor(label), 3)["loss"].item()
+    assert (background / 2 + foreground / 2 + differing) / 2 == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_IMAGES, MAX_IMAGES + 1, 1000])
+def test_some_images_are_measured(count):
+    found = measured_images(count)
+    assert 0 < len(found) <= MAX_IMAGES and found[0] == 0 and found[-1] < count
+    assert len(found) == count or len(found) > MAX_IMAGES / 2
+
+
+def test_the_sentence_names_the_keys():
+    assert why_flat(None) is None and why_flat({"section": "psa.training", "gain": MIN_GAIN}) is None
+    why = why_flat({"section": "psa.training", "gain": 0.012})
+    assert why.startswith("psa.training: ") and "1.2%" in why
+    assert "psa.training.min_steps" in why and "psa.labels" in why
