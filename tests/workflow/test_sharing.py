@@ -23,18 +23,12 @@ from wsgcn.workflow.directives import (
     training_params,
 )
 from wsgcn.workflow.experiments import further_pairs, merge, read_experiments
+from wsgcn.workflow.flow import dependencies, stages_of, trainings_of
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.rows import CamSource, SegmentationNetwork
 from wsgcn.workflow.sharing import folders, relevant_settings, select
-from wsgcn.workflow.stages import (
-    AFFINITIES,
-    CAM_SOURCES,
-    SEGMENTATION_NETWORKS,
-    dependencies,
-    stages_of,
-    trainings_of,
-)
+from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, SEGMENTATION_NETWORKS
 
 by_kind = pytest.mark.parametrize(
     "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
@@ -151,7 +145,7 @@ def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(setting
         found[name] = own | before
         assert found[name] - CHOICES - unread == needed[name] - CHOICES - unread, name
     assert "affinity" in needed["refined"] or settings["refinement"] == "none"
-    assert "refinement" in needed["refined"] and {"cam.folder", "classifier.train"} & needed["cam"]
+    assert "refinement" in needed["refined"] and {"cam.folder", "classifier.train", "cam_source"} & needed["cam"]
 
 
 def test_the_rules_of_labels_read_what_the_test_above_says():

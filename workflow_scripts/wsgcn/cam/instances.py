@@ -53,7 +53,7 @@ def fit_locations(
     chosen = np.stack([np.asarray(own, np.float32).mean(0) for own in features]).astype(np.float64)
     chosen = np.repeat((chosen - mean)[None] / spread, classes, 0)  # [C, n, D]
     weights, loss = _solve(chosen, tags, l2, np.zeros((classes, len(mean) + 1)))
-    rows = [{"share": 1.0, "loss": loss, "change": 1.0}]
+    rows: list[dict[str, float]] = [{"share": 1.0, "loss": loss, "change": 1.0}]
     for share in schedule(top):
         scaled = (weights[:, :-1] / spread).astype(np.float32)
         found = np.stack([highest_mean(own, scaled, share) for own in features], 1)
@@ -88,7 +88,8 @@ def highest_mean(features: np.ndarray, weights: np.ndarray, share: float) -> np.
 
 def _moments(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation [D] over all locations of all images."""
-    total, squares, count = 0.0, 0.0, 0
+    width = np.shape(features[0])[1]
+    total, squares, count = np.zeros(width), np.zeros(width), 0
     for own in features:
         wide = np.asarray(own, np.float64)
         total, squares, count = total + wide.sum(0), squares + np.square(wide).sum(0), count + len(wide)

@@ -56,16 +56,16 @@ class LocationNet(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to features [B, D, H/stride, W/stride]: finer maps averaged, coarser ones
         interpolated."""
-        size = tuple(-(-side // self.settings.stride) for side in images.shape[2:])
+        height, width = (-(-side // self.settings.stride) for side in images.shape[2:])
         maps = self.backbone.forward_intermediates(images, intermediates_only=True)
-        return torch.cat([_at_size(maps[stage], size) for stage in STAGES], 1)
+        return torch.cat([_at_size(maps[stage], (height, width)) for stage in STAGES], 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of the classes at each location, [B, C, H/stride, W/stride]."""
         return self.last(self.features(images))
 
 
-def _at_size(maps: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if maps.shape[2] > size[0]:
         return F.adaptive_avg_pool2d(maps, size)
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)
@@ -116,9 +116,8 @@ def train_locations(
 
 
 def _set_weights(model: LocationNet, found: LocationClassifier) -> None:
-    with torch.no_grad():
-        model.last.weight.copy_(torch.from_numpy(found.weights)[:, :, None, None])
-        model.last.bias.copy_(torch.from_numpy(found.bias))
+    weights = {"weight": torch.from_numpy(found.weights)[:, :, None, None], "bias": torch.from_numpy(found.bias)}
+    model.last.load_state_dict(weights)
 
 
 def open_location_cams(params: Mapping, model: str, device: torch.device) -> CamSource:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from wsgcn.files import NAMED_WEIGHTS
+from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.rows import INPUTS, CamSource, Features, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
@@ -14,7 +15,6 @@ from wsgcn.workflow.stages import (
     SEGMENTATION_NETWORKS,
     affinity_of,
     cam_source_of,
-    trainings_of,
 )
 
 

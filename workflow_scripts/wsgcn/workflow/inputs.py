@@ -14,11 +14,12 @@ from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
+from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
 from wsgcn.workflow.rows import load
 from wsgcn.workflow.settings import expand_home
 from wsgcn.workflow.sharing import backbone_of, value_of
-from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of, trainings_of
+from wsgcn.workflow.stages import CAM_SOURCES, READERS, cam_source_of
 
 MAX_CLASS_NAME_CHARACTERS = 100
 """MLflow allows 250 characters per metric: a list's name, for which the schema allows as many, stage, iou and class."""

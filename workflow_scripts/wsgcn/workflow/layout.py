@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from wsgcn.data.dataset import Dataset, batches
+from wsgcn.workflow.flow import BASELINES, PREDICTIONS, stages_of, trainings_of
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
 from wsgcn.workflow.rows import Stage
 from wsgcn.workflow.sharing import folders
-from wsgcn.workflow.stages import BASELINES, PREDICTIONS, stages_of, trainings_of
 
 
 @dataclass(frozen=True)

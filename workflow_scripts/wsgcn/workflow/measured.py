@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from wsgcn.evaluation.names import BASELINE
+from wsgcn.workflow.flow import cam_settings
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
@@ -11,7 +12,6 @@ from wsgcn.workflow.stages import (
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
-    cam_settings,
     cam_source_of,
     named_choice,
 )

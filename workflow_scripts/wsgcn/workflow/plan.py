@@ -6,10 +6,10 @@ Only what a run asks for is stated (`wsgcn.workflow.request`), since each rule a
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.layout import Layout
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.request import Request, asked_experiments
-from wsgcn.workflow.stages import trainings_of
 
 
 def rule_name(stage: str, folder: str, batch: str = "") -> str:

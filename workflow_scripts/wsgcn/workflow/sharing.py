@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsgcn.text import flatten
+from wsgcn.workflow.flow import dependencies, idle_settings, stages_of
 from wsgcn.workflow.rows import Training
-from wsgcn.workflow.stages import dependencies, idle_settings, stages_of
 
 
 def value_of(settings: Mapping, key: str) -> Any:

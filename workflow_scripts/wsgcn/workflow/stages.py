@@ -6,18 +6,7 @@ Rules, files, dependencies, tracking, evaluation, protocols, report and checks a
 
 from collections.abc import Mapping
 
-from wsgcn.evaluation.names import BASELINE
-from wsgcn.workflow.rows import (
-    Affinity,
-    CamSource,
-    Features,
-    Reader,
-    Refiner,
-    SegmentationNetwork,
-    Stage,
-    Training,
-    keys_of,
-)
+from wsgcn.workflow.rows import Affinity, CamSource, Features, Reader, Refiner, SegmentationNetwork, Training
 
 READERS = {  # dataset.kind
     "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
@@ -216,98 +205,3 @@ def affinity_training(name: str) -> Training:
 def named_choice(key: str, name: str) -> tuple[str, ...]:
     """The key of a choice where its method is named."""
     return () if name in FIRST_METHODS else (key,)
-
-
-def cam_settings(name: str) -> tuple[str, ...]:
-    """The dotted keys of what the stage of a CAM source reads."""
-    row = CAM_SOURCES[name]
-    own = (row.chosen_by, *keys_of(row.params), *((row.folder,) if row.folder else ()))
-    return ("cam",) if name in FIRST_METHODS else own
-
-
-def _cam_stages(name: str) -> dict[str, Stage]:
-    row, stages = CAM_SOURCES[name], {}
-    own = cam_settings(name)
-    if row.training:
-        choice, features = named_choice(row.chosen_by, name), row.training.features
-        if features:
-            read = (*choice, *keys_of(features.params))
-            stages["features"] = Stage("classifier/{folder}features/{image}.npz", read, images="train")
-        keys = (*choice, *keys_of(row.training.params))
-        model, history = "classifier/{folder}model.pt", "classifier/{folder}history.csv"
-        stages["classifier"] = Stage(model, keys, tuple(stages), history=history)
-    after = ("classifier",) if row.training else ()
-    stages["cam"] = Stage("cam/{folder}{image}.npz", own, after, images="cam")
-    return stages | {"cam_label": Stage(settings=("background_score",), after=("cam",), images="label")}
-
-
-def _affinity_stages(name: str) -> dict[str, Stage]:
-    network = AFFINITIES[name].network
-    return {
-        f"{name}_label": Stage(
-            f"{name}/{{folder}}labels/{{image}}.png", (f"{name}.labels",), after=("cam",), images="train"
-        ),
-        network: Stage(
-            f"{name}/{{folder}}{network}.pt",
-            keys_of(affinity_training(name).params),
-            after=(f"{name}_label",),
-            history=f"{name}/{{folder}}history.csv",
-        ),
-        f"{name}_affinity": Stage(f"affinity/{name}/{{folder}}{{image}}.npz", after=(network,), images="label"),
-    }
-
-
-def stages_of(settings: Mapping) -> dict[str, Stage]:
-    """The stages that an experiment has, in the order that data flow."""
-    refiner, affinity = REFINERS[settings["refinement"]], affinity_of(settings)
-    stages = _cam_stages(cam_source_of(settings)) | (_affinity_stages(affinity) if affinity else {})
-    read = [f"{affinity}_affinity" if stage == "affinity" else stage for stage in refiner.reads]
-    if "partial" in read:
-        stages["partial"] = Stage("partial/{folder}{image}.png", ("partial",), ("cam",), "label")
-    chosen = ("affinity", "refinement") if affinity else ("refinement",)
-    own, before = (*chosen, *keys_of(refiner.params)), tuple(stage for stage in read if stage != "image")
-    stages["refined"] = Stage("refined/{folder}{image}.npz", own, before, "label", named=True)
-    stages["pseudo"] = Stage("pseudo/{folder}{image}.png", ("pseudo",), ("refined",), "label", named=True)
-    return stages | _segmentation_stages(settings["segmentation_network"])
-
-
-def _segmentation_stages(name: str) -> dict[str, Stage]:
-    row, own = SEGMENTATION_NETWORKS[name], named_choice("segmentation_network", name)
-    model, history = "segmentation/{folder}model.pt", "segmentation/{folder}history.csv"
-    trained = Stage(model, (*own, *keys_of(row.training.params)), ("pseudo",), history=history, named=True)
-    opened = () if name in FIRST_METHODS else keys_of(row.params)
-    predicted = Stage("", ("segmentation.prediction", *opened), ("segmentation",), "evaluate", named=True)
-    return {"segmentation": trained, "predict": predicted}
-
-
-BASELINES = {BASELINE: Stage("no_learning/{image}.png", images="label")}
-"""What all experiments are compared with: like a stage, but none reads it and no setting changes it."""
-
-PREDICTIONS = {  # files of the stage `predict`
-    "single": "segmentation/{folder}single/{image}.png",
-    "multi": "segmentation/{folder}multi/{image}.png",
-    "multi_crf": "segmentation/{folder}multi_crf/{image}.png",
-}
-
-
-def trainings_of(settings: Mapping) -> dict[str, Training]:
-    """The trainings of an experiment by their stage, in the order that data flow."""
-    found, affinity = {}, affinity_of(settings)
-    if training := CAM_SOURCES[cam_source_of(settings)].training:
-        found["classifier"] = training
-    if affinity:
-        found[AFFINITIES[affinity].network] = affinity_training(affinity)
-    return found | {"segmentation": SEGMENTATION_NETWORKS[settings["segmentation_network"]].training}
-
-
-def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
-    """The stages that an experiment has, each with the settings it depends on, its own and those before it."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name, stage in stages_of(settings).items():
-        found[name] = tuple(dict.fromkeys([*stage.settings, *(key for other in stage.after for key in found[other])]))
-    return found
-
-
-def idle_settings(settings: Mapping) -> set[str]:
-    """The dotted keys of settings that no stage reads beside the others."""
-    return REFINERS[settings["refinement"]].ignores(settings) | set(AFFINITIES[settings["affinity"]].ignores)

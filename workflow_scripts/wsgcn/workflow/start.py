@@ -8,9 +8,9 @@ from wsgcn.data.dataset import Dataset, Image
 from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
 from wsgcn.text import printable
 from wsgcn.workflow.directives import training_row
+from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.sharing import backbone_of, select_params
-from wsgcn.workflow.stages import trainings_of
 
 MIN_IMAGES_PER_CLASS = 5
 """Classes that fewer images to train on show are reported."""
