@@ -24,10 +24,10 @@ MAX_HASH_BITS = 8
 """Difference hashes of 64 bits that differ in more are of different pictures."""
 
 MAX_DIFFERENCE = 0.12
-"""Mean absolute difference of thumbnails from which on pictures differ, in units of their standard deviation.
+"""Mean absolute difference of thumbnails beyond their means, above which pictures differ [their standard deviation].
 
-Of 3,800 photographs of leaves, tiles and animals, 17 pairs lay below 0.09, all of them of one thing, and none between
-that and 0.16."""
+Among 1,647 leaves 3 pairs lay below, of one leaf each, and the next, of two, at 0.148; among 880 magnetic tiles 61, all
+of one tile each, and the nearest of two tiles above 0.15; among 1,459 photographs of animals none."""
 
 MIN_CONTRAST = 4
 """Standard deviation of a thumbnail [grey levels] below which nothing tells it from others."""
@@ -100,7 +100,9 @@ def near_duplicates(held: Sequence[Thumbnail], others: Sequence[Thumbnail]) -> l
 
 
 def _stack(pictures: Sequence[Thumbnail]) -> np.ndarray:
-    return np.stack([np.frombuffer(own.grey, np.uint8) for own in pictures]).astype(np.float32)
+    """Thumbnails without their mean, which a change of brightness moves: float32 [pictures, SIDE²]."""
+    greys = np.stack([np.frombuffer(own.grey, np.uint8) for own in pictures]).astype(np.float32)
+    return greys - greys.mean(1, keepdims=True)
 
 
 def describe_duplicates(data: Dataset, cache_file: str | Path, threads: int = 1) -> list[str]:

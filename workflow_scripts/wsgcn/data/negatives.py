@@ -12,24 +12,29 @@ LEFT_OUT = "left_out"
 
 
 def check_negative_tag(
-    negative: str, names_by_image: Mapping[str, Sequence[str]], others: Collection[str], where: str, note: Note
+    negative: str,
+    names_by_image: Mapping[str, Sequence[str]],
+    choices: Mapping[str, Collection[str]],
+    where: str,
+    note: Note,
 ) -> None:
-    """Report a tag of `dataset.negative` that no image has, or that is also a class, left out, or beside a class.
+    """Report a tag of `dataset.negative` that no image has, that other settings name, too, or that is beside a class.
 
-    names_by_image: all tags of each image; others: those of `dataset.ignore`; where: the start of a sentence.
+    names_by_image: all tags of each image; choices: the names in `dataset.classes` and `dataset.ignore`, by these keys;
+    where: the start of a sentence.
     """
     if not negative:
         return
-    if negative in others:
-        note(f"dataset.negative: {negative} is also in dataset.ignore")
+    for key in (key for key, names in choices.items() if negative in names):
+        note(f"dataset.negative: {negative} is also in {key}")
     tagged = {image: names for image, names in names_by_image.items() if negative in names}
     if not tagged:
         known = sorted({name for names in names_by_image.values() for name in names})
         note(f"dataset.negative: no image of {where} has the tag {negative}{nearest_name(negative, known)}")
-    both = {image: set(names) - {negative, *others} for image, names in tagged.items()}
-    if wrong := [image for image, names in both.items() if names]:
-        beside = sorted(both[wrong[0]])[0]
-        note(f"{where}: {format_examples(wrong)}: tag {negative}, which stands for no class, beside {beside}")
+    beside = {image: set(names) - {negative, *choices["dataset.ignore"]} for image, names in tagged.items()}
+    if wrong := [image for image, names in beside.items() if names]:
+        other = sorted(beside[wrong[0]])[0]
+        note(f"{where}: {format_examples(wrong)}: tag {negative}, which stands for no class, beside {other}")
 
 
 def is_negative(names: Sequence[str], classes: Sequence[int], negative: str, others: str) -> bool:

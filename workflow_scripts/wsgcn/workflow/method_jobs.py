@@ -57,12 +57,10 @@ def label_images(job, function: str) -> None:
 
         def work(k: int) -> None:
             cam, image = read_arrays(job.input.cams[k]), read_image(job.input.images[k])
-            maps, keys = cam["high_res"].astype(np.float32), cam["keys"]
-            background = np.zeros(image.shape[:2], np.uint8)
-            write_label(
-                job.output.labels[k],
-                label(image, maps, keys, job.params.settings) if len(keys) else background,
-            )
+            found = np.zeros(image.shape[:2], np.uint8)
+            if len(cam["keys"]):
+                found = label(image, cam["high_res"].astype(np.float32), cam["keys"], job.params.settings)
+            write_label(job.output.labels[k], found)
 
         each_image(job, work)
 
@@ -131,7 +129,8 @@ def refine_images(job, function: str) -> None:
                 results |= dict(zip(tagged, refine(list(tagged.values()), p, device), strict=True))
             for k, result in results.items():
                 losses = {} if result.losses is None else {"losses": result.losses}
-                arrays = {"keys": np.array(result.keys, np.uint8), "scores": result.scores.astype(np.float16)}
+                arrays: dict[str, np.ndarray] = {"keys": np.array(result.keys, np.uint8)}
+                arrays |= {"scores": result.scores.astype(np.float16)}
                 write_arrays(job.output.refined[k], **arrays, **losses)
 
         on_gpu = device is not None and device.type == "cuda"

@@ -44,7 +44,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     named = {i: split_tags(row.cell, separator, known) for i, row in rows.items()}
     given = {i: tuple(name for name in names if name not in ignored) for i, names in named.items()}
     broken = _check_tags(given, rows, declared, separator, negative, table, note)
-    check_negative_tag(negative, named, {*declared, *ignored}, table, note)
+    by_file = {rows[i].file: names for i, names in named.items()}
+    choices = {"dataset.classes": declared, "dataset.ignore": ignored}
+    check_negative_tag(negative, by_file, choices, str(table), note)
     tags = {i: tuple(name for name in names if name != negative) for i, names in given.items()}
     classes = tuple(declared) or tuple(sorted({name for names in tags.values() for name in names} - broken))
     check_class_names(classes, str(table), note)

@@ -56,7 +56,7 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     if negative in VOC_CLASSES:
         note(f"dataset.negative: {negative} is a class of VOC; it must name what shows none of them")
     else:
-        check_negative_tag(negative, objects, ignored, str(root / "Annotations"), note)
+        check_negative_tag(negative, objects, {"dataset.ignore": ignored}, str(root / "Annotations"), note)
     masks, strangers = match_masks(root / "SegmentationClass", objects, note)
     images = {}
     for i, names in objects.items():
