@@ -231,7 +231,7 @@ def test_false_foreground_is_counted_over_the_pixels_of_negatives(rng, tmp_path)
     assert result["false_foreground"] == pytest.approx(expected) and result["images"] == 2
     assert false_foreground(paths, GroundTruth("abcde", masks, VALUES, CLASSES, negatives="d")) is None
     result, _ = evaluate_stage(
-        StageProtocol("segmentation_single", "val", "p"), GroundTruth("abcde", masks, VALUES), paths, []
+        StageProtocol("segmentation_single", "val", "p"), GroundTruth("abcde", masks, VALUES, CLASSES), paths, []
     )
     assert "false_foreground" not in result
 

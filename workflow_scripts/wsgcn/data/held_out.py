@@ -84,7 +84,7 @@ def check_groups(lists: Mapping[str, Collection[str]], groups: Mapping[str, str]
 
     lists: ids by list. Nothing is held out where a list holds all images that are evaluated.
     """
-    for name in ("train", "label"):
+    for name in ("train", "label") if set(lists["train"]) != set(lists["label"]) else ("train",):
         first = {groups[i]: i for i in reversed([*lists[name]]) if i in groups}
         split = {
             groups[i]: (i, first[groups[i]])

@@ -62,8 +62,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         images[i] = Image(i, path, own, masks.get(i), negative=is_known)
     usable = {i: image for i, image in images.items() if tags[i] or image.negative}
     groups = {i: row.group for i, row in rows.items() if row.group and not means_none(row.group)}
-    lists, drawn = _read_lists(settings, seed, images, usable, groups, rows, table, note)
-    _check_tagged(lists, images, table, note)
+    lists, drawn = _read_lists(settings, seed, usable, groups, rows, table, note)
+    _check_tagged(lists, tags, table, note)
     learnt = lists["train"] | lists["label"]
     untold = [i for i in learnt if not named[i]]
     members = {name: {i: images[i] for i in ids} for name, ids in lists.items()}
@@ -85,8 +85,8 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
 
 
 def _read_lists(
-    settings: Mapping, seed: int, images: Mapping[str, Image], usable: Mapping[str, Image], groups: Mapping[str, str],
-    rows: Mapping[str, Row], table: Path, note: Note,
+    settings: Mapping, seed: int, usable: Mapping[str, Image], groups: Mapping[str, str], rows: Mapping[str, Row],
+    table: Path, note: Note,
 ) -> tuple[dict[str, dict[str, None]], list[str]]:  # fmt: skip
     """The ids of each list, and a sentence about what is drawn, and about images that are left out."""
     share = share_of(settings["evaluate"])
@@ -106,7 +106,10 @@ def _read_lists(
         return lists, remarks
     held = draw_held_out(usable.values(), groups, share, seed)
     if not held:
-        note(f"dataset.evaluate: {settings['evaluate']} of {format_count(len(usable), 'image')} are none")
+        note(
+            f"dataset.evaluate: {settings['evaluate']} of {format_count(len(usable), 'image')} cannot be held out: "
+            "each class is shown by one image or group alone"
+        )
     rest = {i: None for i in usable if i not in held}
     keys = [{group_key(i, groups) for i in ids} for ids in (held, usable)]
     of_groups = f" ({len(keys[0])} of {len(keys[1])} groups)" if groups else ""
@@ -118,11 +121,11 @@ def _read_lists(
 
 
 def _check_tagged(
-    lists: Mapping[str, Mapping[str, None]], images: Mapping[str, Image], table: Path, note: Note
+    lists: Mapping[str, Mapping[str, None]], tags: Mapping[str, tuple[str, ...]], table: Path, note: Note
 ) -> None:
     """Report lists to train on or to label without a single class."""
     for name in ("train", "label") if lists["train"] != lists["label"] else ("train",):
-        if lists[name] and not any(images[i].classes for i in lists[name]):
+        if lists[name] and not any(tags[i] for i in lists[name]):
             note(f"{table}: no image of list dataset.{name} has a class")
 
 
