@@ -14,12 +14,16 @@ CLASS, OTHER = demo.CLASSES[:2]
 
 
 def draw_folder(root) -> dict[str, str]:
-    """Six drawings of one class and six of another thing, two to a group; {image: tag}. Half of all have a mask."""
+    """Six drawings of one class and six of another thing, two to a group; {image: tag}. Half of all have a mask.
+
+    The last drawing is that of the tenth, in another group.
+    """
     (root / "masks").mkdir(parents=True)
     rows = []
     for k, image in enumerate(demo.plan("train", 12, 3)):
         shown = k % 2 == 0
-        pixels, mask = demo.draw(image, (CLASS if shown else OTHER,), 3, 72)
+        drawn = "train_0009" if k == 11 else image
+        pixels, mask = demo.draw(drawn, (CLASS if shown else OTHER,), 3, 72)
         Image.fromarray(pixels).save(root / f"{image}.png")
         if k % 4 < 2:
             write_label(root / f"masks/{image}.png", mask * shown)
@@ -39,6 +43,11 @@ def test_one_class_and_negatives(tmp_path):
     results = tmp_path / "results/mine"
     assert "dataset.evaluate: 33% drawn with seed 0: 4 of 12 images (2 of 6 groups) are held out" in output
     assert f"       6  {CLASS}\n       6  (none of them)\n" in output and "every image shows" not in output
+
+    assert (
+        "1 image nearly the same as one that is trained on" in output
+        and "train_0011.png and photos/train_0009" in output
+    )
 
     negatives = [image for image, tag in tags.items() if tag != CLASS]
     labels = {path.stem: path for path in (results / "pseudo/wsgcn-i").glob("*.png")}
