@@ -93,7 +93,7 @@ def test_images_without_a_class_are_counted():
         "images per class, of 4 in all:",
         "       1  cat",
         "       2  (none of them)",
-        "       1  (without tags)",
+        "       1  (other tags, or none)",
     ]
 
 
