@@ -10,7 +10,9 @@ LIBRARY = str(ROOT / "workflow_scripts")  # of this very checkout, here and in t
 sys.path.insert(0, LIBRARY)
 
 from snakemake.exceptions import WorkflowError
+from wsgcn.data.duplicates import describe_duplicates
 from wsgcn.data.grey_range import common_range, describe_range, grey_levels
+from wsgcn.data.held_out import split_name
 from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.evaluation.names import BASELINE, COMPARED_STAGES
 from wsgcn.files import read_json, why_not_writable
@@ -45,7 +47,7 @@ from wsgcn.workflow.plan import Plan, benchmarked_experiment
 from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
-from wsgcn.workflow.sharing import active_settings, relevant_settings
+from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings
 from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr

@@ -1,6 +1,6 @@
 # Every stage's labels against the truth. What a metric's name does not say, its protocol does.
 
-SPLITS = {name: Path(config["dataset"][name]).stem for name in ("label", "evaluate")}  # as metrics carry them
+SPLITS = {name: split_name(config["dataset"][name]) for name in ("label", "evaluate")}  # as metrics carry them
 
 for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
 
@@ -56,6 +56,7 @@ for evaluated, row in EVALUATIONS.items():
             conda:
                 ENVIRONMENT
             params:
+                **(PLAN.known_negatives(job.ids) if row.stage in ("partial", "predict") else {}),
                 stage=evaluated,
                 split=SPLITS[row.images],
                 protocol=row.protocol(job.settings),

@@ -31,6 +31,7 @@ def check_inputs(running):
     if not READER.drawn:
         opened = open_images(ORIGINALS, RESULTS, ALL_CORES, config["on_error"] == "skip")
         problems += opened.problems
+        remarks += describe_duplicates(ORIGINALS, f"{RESULTS}/data/thumbnails.json", ALL_CORES)
         remarks += opened.remarks + (describe_range(LEVELS, len(ORIGINALS.images)) if LEVELS else [])
         remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
         remarks += [f"left out: {problem}" for problem in MISSING.values()]

@@ -10,7 +10,8 @@ from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
-    truth = GroundTruth(params.ids, params.masks, params.mask_values, params.classes)
+    negatives = params.get("negatives", [])
+    truth = GroundTruth(params.ids, params.masks, params.mask_values, params.classes, negatives)
     protocol = StageProtocol(params.stage, params.split, params.protocol, params.background_score)
     result, counts = evaluate_stage(protocol, truth, inputs.labels, inputs.seconds)
     write_json(outputs.result, result)

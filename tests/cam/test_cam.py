@@ -11,8 +11,10 @@ from PIL import Image
 from wsgcn.cam.classifier import (
     CamSettings,
     Classifier,
+    ClassifierSettings,
     build_classifier,
     class_activation_maps,
+    classifier_samples,
     open_classifier,
     train_classifier,
 )
@@ -161,3 +163,13 @@ def test_a_trained_classifier_is_a_source_of_cams(tmp_path, wheel, image, cpu):
     for found, maps in zip(cams_of(CamInput(image, (2, 4))), expected, strict=True):
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, maps)
+
+
+@pytest.mark.parametrize(
+    "classes, expected", [((), [0, 0, 0]), ([], [0, 0, 0]), ((2,), [0, 1, 0]), ([1, 3], [1, 0, 1])]
+)
+def test_the_target_of_an_image_is_one_for_its_classes(classes, expected, image, rng, tmp_path):
+    Image.fromarray(image).save(tmp_path / "a.png")
+    settings = ClassifierSettings(1, 1, 32, (40, 60), 0.1, 0.1, 0)
+    sample = classifier_samples([tmp_path / "a.png"], [classes], 3, settings, np.zeros(3))
+    assert sample(0, rng)[1].tolist() == expected

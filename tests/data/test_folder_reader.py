@@ -86,8 +86,8 @@ def test_tables_written_by_spreadsheets(table, tmp_path):
             "image,classes\na.jpg,cell\na.png,cell\n",
             "{table}: images a.jpg and a.png have the same name without extension",
         ),
-        ("image,classes\na.jpg,cell\nb.jpg,\n", "{table}: image b.jpg of list dataset.train has no class"),
-        ("image,classes\na.jpg,cell\nb.jpg\n", "{table}: image b.jpg of list dataset.train has no class"),
+        ("image,classes\na.jpg,\nb.jpg\n", "{table}: no image of list dataset.train has a class"),
+        ("image,group,classes,group\na.jpg,1,cell,2\n", "{table}: the header names the column group twice"),
         ("image,classes\n ,cell\n", "{table}: line 2 has no image name"),
         ("classes,image\ncell\n", "{table}: line 2 has no image name"),
         (

@@ -91,3 +91,12 @@ def test_lists_with_some_masks_are_named(masked_count):
         f"dataset.{name}: {masked_count} of 3 images have a mask; only these are evaluated"
         for name in ("label", "evaluate")
     ]
+
+
+def test_a_mask_that_shows_a_class_contradicts_a_negative():
+    data, masked = dataset([*GOOD, ((), [0, 2]), ((), [0])])
+    assert mask_remarks(data, masked) == []  # without tags, nothing is contradicted
+    masked = [replace(image, negative=not image.tags) for image in masked]
+    [remark] = mask_remarks(data, masked)
+    assert "in 1 of 5 images, the first i3.jpg (dog in the mask, but not in the tags: 1)" in remark
+    assert mask_problems(masked) == []

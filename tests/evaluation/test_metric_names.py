@@ -73,3 +73,10 @@ def test_names_are_imported_without_torch_and_pandas():
     folder = Path(wsgcn.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_false_foreground_is_a_metric_where_there_are_negatives():
+    negatives = CRF | {"false_foreground": 0.02}
+    for metrics in (stage_metrics(negatives), experiment_metrics([negatives], {})):
+        assert metrics["train/refined_crf/false_foreground"] == 0.02
+    assert "train/refined_crf/false_foreground" not in stage_metrics(CRF)

@@ -18,7 +18,14 @@ from wsgcn.evaluation.label_files import (
     share_without_background,
     walk_labeller,
 )
-from wsgcn.evaluation.stages import THRESHOLDS, StageProtocol, evaluate_stage, score_labels, sweep_thresholds
+from wsgcn.evaluation.stages import (
+    THRESHOLDS,
+    StageProtocol,
+    evaluate_stage,
+    false_foreground,
+    score_labels,
+    sweep_thresholds,
+)
 from wsgcn.evaluation.truth import GroundTruth
 from wsgcn.files import IGNORE, write_arrays, write_label, write_skipped
 
@@ -204,3 +211,45 @@ def test_ground_truth_reads_masks_as_classes(tmp_path):
     values[12] = -1
     with pytest.raises(ValueError, match=f"mask {path} .* of no class: 12"):
         GroundTruth("a", [path], values).read(0)
+
+
+def test_false_foreground_is_counted_over_the_pixels_of_negatives(rng, tmp_path):
+    """Of a and c; b shows a class, d was skipped, and the mask of e shows one after all."""
+    labels, paths = {}, []
+    for image, size in zip("abcde", ((4, 5), (4, 5), (3, 9), (1, 1), (4, 5)), strict=True):
+        labels[image] = rng.integers(0, 3, size).astype(np.uint8)
+        paths.append(str(tmp_path / f"{image}.png"))
+        write_label(paths[-1], labels[image])
+    write_skipped(paths[3], "cam: no")
+    for image, values in (("a", [0, 255]), ("e", [0, 2])):
+        write_label(tmp_path / f"mask-{image}.png", np.resize(values, (4, 5)).astype(np.uint8))
+    masks = [str(tmp_path / "mask-a.png"), None, None, None, str(tmp_path / "mask-e.png")]
+    truth = GroundTruth("abcde", masks, VALUES, CLASSES, negatives="acde")
+    expected = sum(value > 0 for image in "ac" for value in labels[image].ravel()) / (20 + 27)
+    assert false_foreground(paths, truth) == pytest.approx(expected)
+    result, _ = evaluate_stage(StageProtocol("segmentation_single", "val", "p"), truth, paths, [])
+    assert result["false_foreground"] == pytest.approx(expected) and result["images"] == 2
+    assert false_foreground(paths, GroundTruth("abcde", masks, VALUES, CLASSES, negatives="d")) is None
+    result, _ = evaluate_stage(
+        StageProtocol("segmentation_single", "val", "p"), GroundTruth("abcde", masks, VALUES, CLASSES), paths, []
+    )
+    assert "false_foreground" not in result
+
+
+def test_negatives_do_not_dilute_the_share_of_partial_labels_without_background(tmp_path):
+    paths = [str(tmp_path / f"{k}.png") for k in range(4)]
+    for path, value in zip(paths, (1, 0, 0, 0), strict=True):
+        write_label(path, np.full((2, 2), value, np.uint8))
+    truth = GroundTruth("abcd", [None] * 4, VALUES, CLASSES, negatives=["c", "d"])
+    result, _ = evaluate_stage(StageProtocol("partial", "train", "p"), truth, paths, [])
+    assert result["without_background"] == 0.5 and "false_foreground" not in result
+
+
+def test_files_of_an_image_without_a_class_are_background(tmp_path):
+    nothing = np.array([], np.uint8)
+    write_arrays(tmp_path / "cam.npz", keys=nothing, cam=np.zeros((0, 2, 3)), high_res=np.zeros((0, 6, 8)))
+    write_arrays(tmp_path / "refined.npz", keys=nothing, scores=np.ones((1, 2, 3)))
+    background = np.zeros((6, 8), np.uint8)
+    assert np.array_equal(cam_label(tmp_path / "cam.npz", (6, 8), 0.3), background)
+    assert np.array_equal(walk_labeller(tmp_path / "refined.npz", (6, 8))(0.3), background)
+    assert np.array_equal(refined_label(tmp_path / "refined.npz", (6, 8)), background)

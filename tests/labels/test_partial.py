@@ -131,3 +131,10 @@ def test_partial_label_of_a_picture(picture, crf_settings):
     assert (label[8:16, 10:18] == 5).mean() > 0.9
     assert (label[:4] == 0).mean() > 0.9
     assert not (label[:6] == 5).any() and not (label[18:] == 5).any()
+
+
+def test_an_image_without_a_class_is_background_without_a_crf(rng, monkeypatch):
+    monkeypatch.delattr(partial, "dense_crf")
+    image = rng.integers(0, 256, (5, 6, 3)).astype(np.uint8)
+    label = partial_label(image, np.zeros((0, 5, 6), np.float16), np.array([], np.uint8), SETTINGS)
+    assert label.dtype == np.uint8 and np.array_equal(label, np.zeros((5, 6)))

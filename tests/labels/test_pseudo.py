@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from wsgcn.labels import pseudo
 from wsgcn.labels.crf import dense_crf
 from wsgcn.labels.pseudo import complete_label
 from wsgcn.labels.scores import label_of, upsample
@@ -55,3 +56,9 @@ def test_complete_label_follows_the_picture(picture, crf_settings):
     truth = np.zeros((24, 30), int)
     truth[6:18, 8:20] = 5
     assert (label == truth).mean() > 0.97
+
+
+def test_an_image_without_a_class_is_background_without_a_crf(picture, crf_settings, monkeypatch):
+    monkeypatch.delattr(pseudo, "dense_crf")
+    label = complete_label(picture, np.ones((1, 6, 8), np.float16), np.array([], np.uint8), crf_settings)
+    assert label.dtype == np.uint8 and np.array_equal(label, np.zeros(picture.shape[:2]))

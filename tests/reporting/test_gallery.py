@@ -141,3 +141,12 @@ def test_sheet_of_skipped_images_only_is_one_white_pixel(files, truth, captions)
     assert np.asarray(sheet).tolist() == [[[255] * 3]] and captions == []
     overlay_sheet(["a", "b"], files.images, files.pseudo, truth, label_reader("refined_crf"))
     assert captions == [["b"]]
+
+
+def test_an_image_without_a_class_has_an_empty_map_and_no_boundary(files, truth, captions):
+    nothing = np.array([], np.uint8)
+    write_arrays(files.cams[1], high_res=np.zeros((0, *SIZE), np.float16), keys=nothing)
+    write_arrays(files.boundaries[1], grid=np.array([6, 8]))
+    write_arrays(files.refined[1], scores=np.ones((1, 6, 8), np.float16), keys=nothing)
+    found = make_gallery(files, truth, [[1], [], [2]], [], "GCN")
+    assert captions[1] == ["image", "CAM", "partial", "GCN", "GCN + CRF"] and found[1].classes == []

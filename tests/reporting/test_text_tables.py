@@ -105,3 +105,9 @@ def test_format_points(share, text):
 def test_unknown_numbers():
     assert format_number(0.4567, ".1%") == "45.7%" and format_number(None, ".1%", "0%") == "0%"
     assert [is_known(value) for value in (0.0, None, float("nan"))] == [True, False, False]
+
+
+def test_false_foreground_has_a_column_where_there_are_negatives():
+    lines = format_table([TABLE[0], row("DeepLab", "val", 0.9, false_foreground=0.01234)]).split("\n")
+    assert lines[0].split("  ")[-2:] == ["false foreground", "s/image"]
+    assert lines[1].split()[-2:] == ["–", "2.300"] and lines[2].split()[-2:] == ["1.23%", "–"]

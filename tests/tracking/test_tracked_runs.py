@@ -106,6 +106,8 @@ def test_curves_of_the_refinement_are_the_mean_over_images(tmp_path, rng):
     curves = read_curves(None, paths)
     assert list(curves) == list(LOSSES) and curves.index.tolist() == list(range(1, 13)) and curves.index.name == "epoch"
     np.testing.assert_array_equal(curves.to_numpy(), losses.mean(0))
+    write_arrays(paths[0], keys=np.array([], np.uint8), scores=np.ones((1, 2, 2)))  # a negative: no network
+    np.testing.assert_allclose(read_curves(None, [paths[0], paths[1]]), read_curves(None, paths[1:2]))
     assert read_curves(None, paths[3:]).shape == (0, len(LOSSES))
     assert read_curves(None, None) is None
 

@@ -62,6 +62,11 @@ def write_image(name: str, pixels: np.ndarray, form: str) -> Callable:
     return lambda config, root: Image.fromarray(pixels).save(root / name, format=form)
 
 
+def copy_image(name: str) -> Callable:
+    """Change the data: add another image."""
+    return lambda config, root: (root / name).write_bytes((root / "a.png").read_bytes())
+
+
 def remove(name: str) -> Callable:
     return lambda config, root: (root / name).unlink()
 

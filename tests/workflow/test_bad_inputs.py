@@ -18,6 +18,7 @@ from small_folder import (
     ROOT,
     ROWS,
     combine,
+    copy_image,
     evaluate_alone,
     remarks,
     remove,
@@ -112,7 +113,21 @@ CASES = {
         "no rows": write_table(""),
         "row without an image": write_table("a.png,cat\n,dog\n"),
         "classes separated by commas": write_table("a.png,cat,dog\nb.png,dog\n"),
-        "image without a class": write_table("a.png,cat\nb.png,\n"),
+        "tag of negatives that no image has": set_key("dataset.negative", "ct"),
+        "tag of negatives that is a class": combine(
+            set_key("dataset.negative", "cat"), set_key("dataset.classes", ["cat", "dog"])
+        ),
+        "tag of negatives beside a class": set_key("dataset.negative", "cat"),
+        "two columns of groups": write("labels.csv", "image,classes,group,group\na.png,cat,1,2\nb.png,dog,1,2\n"),
+        "group that lists split": combine(
+            write("labels.csv", "image,classes,group\na.png,cat,1\nb.png,dog,1\n"),
+            evaluate_alone("b"),
+            write("b.txt", "b"),
+            set_key("dataset.evaluate", "b.txt"),
+        ),
+        "share beside a list": combine(evaluate_alone("b"), set_key("dataset.evaluate", "20%")),
+        "share of nothing": set_key("dataset.evaluate", "0%"),
+        "share of one image": combine(write_table("a.png,cat\n"), set_key("dataset.evaluate", "20%")),
         "image listed twice": write_table(ROWS + "a.png,dog\n"),
         "two images with the same name": write_table(ROWS + "more/a.jpg,dog\n"),
         "path outside of the folder": write_table(ROWS + "../c.png,dog\n"),
@@ -169,6 +184,7 @@ CASES = {
         "several problems": combine(
             write_table("a.png,cat\nb.png,dgo\nc.png,\n"),
             set_key("dataset.classes", ["cat", "dog"]),
+            set_key("dataset.negative", "none here"),
             truncate("a.png"),
         ),
         "no image left after skipping": combine(set_key("on_error", "skip"), truncate("a.png"), truncate("b.png")),
@@ -194,6 +210,14 @@ CASES = {
 ACCEPTED = {  # what is read, and which sentence the start's list has
     "tag that is left out on purpose": combine(
         set_key("dataset.ignore", ["dog"]), write_table("a.png,cat\nb.png,cat;dog\n")
+    ),
+    "images without a class": write_table("a.png,cat\nb.png,\n"),
+    "tag that stands for no class": combine(
+        set_key("dataset.negative", "normal"), write_table("a.png,cat\nb.png,\nc.png,normal\n"), copy_image("c.png")
+    ),
+    "image of other things alone": combine(set_key("dataset.ignore", ["dog"]), write_table("a.png,cat\nb.png,dog\n")),
+    "share that is held out": combine(
+        write_table("a.png,cat\nb.png,cat\nc.png,cat\n"), copy_image("c.png"), set_key("dataset.evaluate", "33%")
     ),
     "word that means none": combine(write_table("a.png,cat\nb.png,None\n"), evaluate_alone("b")),
     "word that means none, beside a class": write_table("a.png,cat;NaN\nb.png,dog\n"),

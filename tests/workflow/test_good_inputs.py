@@ -23,6 +23,7 @@ SILENT = {  # read as meant
     "old line ends": write("labels.csv", f"image,classes\n{ROWS}".replace("\n", "\r")),
     "another case of the header": write("labels.csv", f" Image ,\u00a0CLASSES\n{ROWS}"),
     "lists": write_table("a.png,['cat']\nb.png,\"['dog', 'cat']\"\n"),
+    "groups": write("labels.csv", "image,classes,Group\na.png,cat,1\nb.png,dog;cat,1\n"),
     "blanks after commas": write_table('a.png, cat\nb.png, "dog;cat"\n'),
     "paths of Windows": write_table(".\\a.png,cat\n.\\b.png,dog;cat\n"),
     "another separator": combine(set_key("dataset.separator", "|"), write_table("a.png,cat\nb.png,dog|cat\n")),

@@ -71,15 +71,16 @@ def test_problems_of_settings_lists_images_masks_weights_and_networks_are_report
     write_label(tmp_path / "masks/b.png", np.resize(np.array([0, 255], np.uint8), (4, 5)))
     config["cam"]["folder"], config["backbone"]["weights"] = f"{tmp_path}/cams", "none.pt"
     config["segmentation"]["training"]["backbone"]["name"] = "resnet5"
+    config["dataset"]["negative"] = "normal"
     found = problems(config, tmp_path)
     broken, unknown = found.pop(-3), found.pop(-1)
     assert broken.startswith("image c.png cannot be read")
     assert unknown.startswith("segmentation.training.backbone.name: timm knows no resnet5; near are")
     assert found == [
-        "labels.csv: image b.png of list dataset.train has no class",
+        "dataset.negative: no image of labels.csv has the tag normal",
         "backbone.weights: none.pt is neither wheel, hub, random nor a file",
         "image a.png does not exist",
-        *(f"cam.folder: cams/{name}.npy does not exist" for name in "abc"),
+        *(f"cam.folder: cams/{name}.npy does not exist" for name in "ac"),
         "all 1 masks contain only 0 and 255, and 255 is ignored; write classes as 1, 2, …",
     ]
     config["refine"]["lr"] = "high"
@@ -145,6 +146,14 @@ def test_images_that_are_left_out_need_no_cams(config, tmp_path):
     assert list(read_inputs(config, SCHEMA, tmp_path / "results")[1].images) == ["b", "c"]
     (tmp_path / "cams/b.npy").unlink()
     assert problems(config, tmp_path) == ["cam.folder: cams/b.npy does not exist"]
+
+
+def test_images_without_a_class_need_no_cams(config, tmp_path):
+    (tmp_path / "labels.csv").write_text("image,classes\na.png,cat\nb.png,\nc.png,cat\n")
+    (tmp_path / "cams").mkdir()
+    (tmp_path / "cams/a.npy").write_text("")
+    config["cam"]["folder"] = f"{tmp_path}/cams"
+    assert problems(config, tmp_path) == ["cam.folder: cams/c.npy does not exist"]
 
 
 def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):

@@ -8,6 +8,7 @@ from plans import BASE, dataset, images, plan
 from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
+    infer_params,
     refiner_inputs,
     refiner_params,
     training_inputs,
@@ -93,6 +94,23 @@ def test_inputs_follow_the_row_of_the_registry():
     assert set(refiner_params(refined["walk"])) == {"ids", "radius", "beta", "settings"}
     assert boundary_files(found, BASE, ["a"]) == ["results/tiny/affinity/irnet/a.npz"]
     assert boundary_files(found, "wsgcn-p", ["a"]) == []
+
+
+def test_images_without_a_class_are_a_parameter_where_there_are_some():
+    data = dataset()
+    assert plan().untagged("ab") == plan().known_negatives("ab") == {}
+    lists = data.change_lists(lambda own: {i: replace(m, classes=(), negative=i != "e") for i, m in own.items()})
+    found = plan(data=lists)
+    assert found.untagged("ae") == {"negatives": ["a", "e"]} and found.known_negatives("ae") == {"negatives": ["a"]}
+    assert all(infer_params(job, "irnet")["negatives"] == job.ids for job in found.batch_jobs("irnet_affinity"))
+    assert not any("negatives" in infer_params(job, "irnet") for job in plan().batch_jobs("irnet_affinity"))
+
+
+def test_external_cams_of_images_without_a_class_are_no_inputs():
+    data = dataset().change_lists(lambda own: {i: replace(m, classes=(1,) if i != "b" else ()) for i, m in own.items()})
+    jobs = plan({"elsewhere": {"cam": {"folder": "npy"}}}, data).batch_jobs("cam", rule=lambda settings: "cam")
+    found = [path for job in jobs if job.experiment == "elsewhere" for path in cam_inputs(job)["cams"]]
+    assert sorted(found) == ["npy/a.npy", "npy/c.npy", "npy/d.npy"]
 
 
 def test_full_sizes_are_a_parameter_where_images_have_smaller_copies():

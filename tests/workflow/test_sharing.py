@@ -27,7 +27,7 @@ from wsgcn.workflow.flow import dependencies, stages_of, trainings_of
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.rows import CamSource, SegmentationNetwork
-from wsgcn.workflow.sharing import folders, relevant_settings, select
+from wsgcn.workflow.sharing import LATER_SETTINGS, dataset_settings, folders, relevant_settings, select
 from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, SEGMENTATION_NETWORKS
 
 by_kind = pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def keys_in(value: object) -> set[str]:
     if isinstance(value, Recorder):
         return under([value.prefix.removesuffix(".")])
     return set().union(*map(keys_in, value.values())) if isinstance(value, Mapping) else set()
+
+
+def test_later_settings_of_the_data_set_at_their_default_are_no_parameter():
+    section = CONFIG["dataset"]
+    assert section.keys() - dataset_settings(section).keys() == LATER_SETTINGS.keys()
+    changed = section | {"negative": "normal", "others": "negative"}
+    assert dataset_settings(changed) == changed
 
 
 IMAGE = Image("a", "a.jpg", (1,), None)

@@ -89,3 +89,20 @@ def test_a_training_that_counts_otherwise_is_not_judged(monkeypatch):
     training = replace(row.training, params={"options": "classifier", "seed": "seed"})
     monkeypatch.setitem(CAM_SOURCES, "classifier", replace(row, training=training))
     assert short_trainings(plan(), {CLASSIFIER}) == []
+
+
+def test_images_without_a_class_are_counted():
+    images = {str(k): Image(str(k), f"{k}.png", own, None, negative) for k, (own, negative) in enumerate(
+        [((1,), False), ((), True), ((), True), ((), False)]
+    )}  # fmt: skip
+    assert describe_classes(Dataset(("cat",), images, {}, {}, (0,), ())).splitlines() == [
+        "images per class, of 4 in all:",
+        "       1  cat",
+        "       2  (none of them)",
+        "       1  (other tags, or none)",
+    ]
+
+
+def test_one_class_can_be_learnt_from_negatives():
+    assert hard_classes(replace(tagged(*[(1,)] * 5, *[()] * 5), classes=("cat",))) == []
+    assert hard_classes(replace(tagged(*[(1,)] * 5), classes=("cat",))) == [f"dataset.train: {EVERY}: cat"]

@@ -90,7 +90,7 @@ def classifier_samples(
         scale = rng.uniform(*settings.long_side) / max(image.shape[:2])
         crop, _ = flip_and_crop(rescale(image, None, scale)[0], None, settings.crop, mean, rng)
         target = np.zeros(classes, np.float32)
-        target[np.array(targets[index]) - 1] = 1
+        target[np.array(targets[index], int) - 1] = 1  # none of a negative
         return crop, target
 
     return sample

@@ -56,11 +56,11 @@ def fit_locations(
     rows: list[dict[str, float]] = [{"share": 1.0, "loss": loss, "change": 1.0}]
     for share in schedule(top):
         scaled = (weights[:, :-1] / spread).astype(np.float32)
-        found = np.stack([highest_mean(own, scaled, share) for own in features], 1)
+        found = np.stack([highest_mean(own, scaled, share) for own in features], axis=1)
         chosen += DAMPING * ((found - mean) / spread - chosen)
         before = weights
         weights, loss = _solve(chosen, tags, l2, before)
-        change = float(np.linalg.norm(weights - before) / max(np.linalg.norm(weights), 1e-12))
+        change = float(np.linalg.norm(weights - before)) / (float(np.linalg.norm(weights)) or 1.0)
         rows.append({"share": share, "loss": loss, "change": change})
         report(f"share {share:g} of the locations: loss {loss:.4f}, weights changed by {change:.3f}")
     history = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="step"))

@@ -18,12 +18,17 @@ LISTS = ("train", "label", "evaluate")
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its id, its file, its image-level classes (indices from 1, ascending), its mask's file or None."""
+    """An image: its id, its file, its image-level classes (indices from 1, ascending), its mask's file or None.
+
+    negative: whether it is known to show none of the classes. Every image to train on or to label that has no class is
+    a negative; one that is only evaluated may merely have no tags.
+    """
 
     id: str
     path: str
     classes: tuple[int, ...]
     mask: str | None
+    negative: bool = False
 
 
 @dataclass(frozen=True)

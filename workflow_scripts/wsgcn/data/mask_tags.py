@@ -20,12 +20,16 @@ MAX_CLASSES_SHOWN = 5
 
 @dataclass(frozen=True)
 class MaskedImage:
-    """An image's file, the names of the classes of its tags, those that its mask shows, the mask's values 0..255."""
+    """An image's file, the names of the classes of its tags, those that its mask shows, the mask's values 0..255.
+
+    negative: whether its tags say that it shows none of the classes.
+    """
 
     file: str
     tags: frozenset[str]
     shown: frozenset[str]
     values: frozenset[int]
+    negative: bool = False
 
     @property
     def black_and_white(self) -> bool:
@@ -41,6 +45,7 @@ def masked_images(data: Dataset, values: Mapping[str, Sequence[int]]) -> list[Ma
             frozenset(data.classes[index - 1] for index in image.classes),
             frozenset(data.classes[data.mask_values[v] - 1] for v in own if 0 < data.mask_values[v] < IGNORE),
             frozenset(own),
+            image.negative,
         )
         for image in data.images.values()
         if image.mask and (own := values.get(image.path)) is not None
@@ -86,7 +91,7 @@ def mask_remarks(data: Dataset, images: Sequence[MaskedImage]) -> list[str]:
         for name, (found, count) in counts.items()
         if found < count and name != "train" and any(image.mask for image in data.images.values())
     ]
-    tagged = [image for image in images if image.tags]
+    tagged = [image for image in images if image.tags or image.negative]
     lacking = Counter(name for image in tagged for name in image.tags - image.shown)
     further = Counter(name for image in tagged for name in image.shown - image.tags)
     if not lacking and not further or mask_problems(images):

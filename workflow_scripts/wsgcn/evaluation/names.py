@@ -28,6 +28,7 @@ def stage_metrics(evaluation: Mapping) -> dict[str, float | None]:
     """One evaluation's metrics, for the run of its stage."""
     metrics = {metric_name(evaluation, name): evaluation[name] for name in ("miou", "coverage", "precision")}
     metrics |= {metric_name(evaluation, f"iou/{name}"): iou for name, iou in evaluation["iou"].items()}
+    metrics |= _negatives(evaluation)
     return metrics | {metric_name(evaluation, "seconds_per_image"): evaluation["seconds_per_image"]}
 
 
@@ -43,4 +44,11 @@ def experiment_metrics(evaluations: Iterable[Mapping], minutes: Mapping[str, flo
             names += ["coverage", "precision", "without_background"]
         metrics |= {metric_name(evaluation, name): evaluation[name] for name in names}
         metrics |= {metric_name(evaluation, f"iou/{name}"): iou for name, iou in evaluation["iou"].items()}
+        metrics |= _negatives(evaluation)
     return metrics
+
+
+def _negatives(evaluation: Mapping) -> dict[str, float | None]:
+    """The metric that an evaluation has where its list holds images without a class."""
+    name = "false_foreground"
+    return {metric_name(evaluation, name): evaluation[name]} if name in evaluation else {}

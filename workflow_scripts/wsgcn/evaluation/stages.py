@@ -17,7 +17,7 @@ from wsgcn.evaluation.label_files import (
 )
 from wsgcn.evaluation.records import mean_seconds
 from wsgcn.evaluation.truth import GroundTruth
-from wsgcn.files import IGNORE, why_skipped
+from wsgcn.files import IGNORE, read_label, why_skipped
 
 THRESHOLDS = tuple(k / 20 for k in range(1, 13))
 """Background scores at which CAMs, and random walks against a constant, are evaluated in addition."""
@@ -43,7 +43,7 @@ def evaluate_stage(
 
     paths: one label file per image; seconds: tables of seconds per image. The dict holds `stage`, `split`, `protocol`,
     what `score_labels` returns, `listed` (the number of images of the list), `seconds_per_image`, and where they apply
-    `sweep` and `without_background`.
+    `sweep`, `without_background` (of the images with a class) and `false_foreground`.
     """
     result: dict = {"stage": protocol.stage, "split": protocol.split, "protocol": protocol.protocol}
     if protocol.background_score is not None:
@@ -52,7 +52,10 @@ def evaluate_stage(
     scores, counts = score_labels(paths, truth, read, IGNORE if protocol.stage == "partial" else 0)
     result |= scores
     if protocol.stage == "partial":
-        result["without_background"] = share_without_background(paths)
+        tagged = [path for image, path in zip(truth.ids, paths, strict=True) if image not in truth.negatives]
+        result["without_background"] = share_without_background(tagged)
+    elif truth.negatives:
+        result["false_foreground"] = false_foreground(paths, truth)
     result["listed"] = len(truth.ids)
     if 0 < result["images"] < len(truth.ids):
         result["protocol"] += f", {result['images']} of {len(truth.ids)} images have masks"
@@ -99,6 +102,24 @@ def score_labels(
         "by_image": sorted(by_image, key=worst_first),
     }
     return result, all_counts
+
+
+def false_foreground(paths: Sequence[str], truth: GroundTruth) -> float | None:
+    """The share, in 0..1, of the pixels of the truth's negatives that label PNGs call foreground; None without any.
+
+    Needs no masks: the tags say that all is background. Skipped images are left out, and those whose mask shows a class
+    after all.
+    """
+    pixels = foreground = 0
+    for index, (image, path) in enumerate(zip(truth.ids, paths, strict=True)):
+        if image not in truth.negatives or why_skipped(path):
+            continue
+        mask = truth.read(index)
+        if mask is not None and ((mask > 0) & (mask != IGNORE)).any():
+            continue
+        label = read_label(path)
+        pixels, foreground = pixels + label.size, foreground + int(((label > 0) & (label != IGNORE)).sum())
+    return foreground / pixels if pixels else None
 
 
 def sweep_thresholds(

@@ -28,8 +28,11 @@ def partial_label(image: np.ndarray, cams: np.ndarray, classes: Sequence[int], s
 
     image: uint8 RGB [h, w, 3] on the grid; cams: float [K, h, w] in 0..1 of `classes`. Two dense CRFs must agree as in
     AffinityNet: foreground where the one with much background (alpha_low) says so, background where the one with
-    little (alpha_high) says so. Then `select_confident` keeps the most certain nodes of both.
+    little (alpha_high) says so. Then `select_confident` keeps the most certain nodes of both. All background, without a
+    CRF, where there are no classes.
     """
+    if not len(classes):
+        return np.zeros(cams.shape[1:], np.uint8)
     cams = np.asarray(cams, np.float32)
     low, high = (
         dense_crf(image, scores_with_background(cams, alpha), settings.crf)

@@ -30,7 +30,9 @@ def label_of(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
 
 
 def label_from_cams(cams: np.ndarray, classes: Sequence[int], background: float) -> np.ndarray:
-    """Argmax of CAMs [K, H, W] against a constant background score, uint8 [H, W] of the classes' indices."""
+    """Argmax of CAMs [K, H, W], K >= 0, against a constant background score, uint8 [H, W] of the classes' indices."""
+    if not len(cams):
+        return np.zeros(cams.shape[1:], np.uint8)
     winner = cams.argmax(0)
     label = np.asarray(classes, np.uint8)[winner]
     return np.where(cams.max(0) > background, label, 0).astype(np.uint8)

@@ -67,10 +67,11 @@ def _panels(files: StageFiles, truth: GroundTruth, index: int, method: str) -> l
     """Captions and pictures of the stages of the image at `index`."""
     pixels, palette = read_image(files.images[index]), voc_palette()
     size = pixels.shape[:2]
-    cam = read_arrays(files.cams[index])["high_res"].max(0).astype(np.float32)
+    cam = read_arrays(files.cams[index])["high_res"].max(0, initial=0).astype(np.float32)
     panels = [("image", pixels), ("CAM", heat_map(pixels, cam))]
-    if files.boundaries:
-        panels.append(("boundary", resize(grey_map(read_arrays(files.boundaries[index])["boundary"]), *size)))
+    boundary = read_arrays(files.boundaries[index]).get("boundary") if files.boundaries else None
+    if boundary is not None:  # none is computed for an image without a class
+        panels.append(("boundary", resize(grey_map(boundary), *size)))
     if files.partials:
         panels.append(("partial", overlay(pixels, grid_label(files.partials[index], size), palette)))
     panels += [

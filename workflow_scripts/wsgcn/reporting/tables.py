@@ -2,7 +2,8 @@
 
 An evaluation is a dict {"stage": str, "split": str, "protocol": str, "images": int, "listed": int, "miou", "coverage",
 "precision": float in 0..1 or None, "seconds_per_image": float or None, "iou": {class name: float in 0..1 or None}}, as
-`evaluation.stages.evaluate_stage` returns it. NaN counts as None; both are shown as an en dash.
+`evaluation.stages.evaluate_stage` returns it, with "false_foreground" where there are negatives. NaN counts as None;
+both are shown as an en dash.
 """
 
 import math
@@ -15,13 +16,18 @@ from wsgcn.evaluation.names import BASELINE
 DASH = "–"
 """Stands for an unknown value."""
 
+FALSE_FOREGROUND = "false foreground"
+"""The column of the share of pixels that are labelled foreground on images that show no class."""
+
 TEXT_COLUMNS = ("stage", "on", "protocol", "experiment")
 """The left-aligned columns; the others hold numbers."""
 
 
 def format_table(evaluations: Sequence[Mapping]) -> str:
     """The stages as aligned plain text: a line of headings and one line per evaluation."""
-    return "\n".join(_align(("stage", "on", "images", "mIoU", "gain", "coverage", "s/image"), stage_cells(evaluations)))
+    rows = stage_cells(evaluations)
+    negatives = [FALSE_FOREGROUND] if any(row[FALSE_FOREGROUND] != DASH for row in rows) else []
+    return "\n".join(_align(("stage", "on", "images", "mIoU", "gain", "coverage", *negatives, "s/image"), rows))
 
 
 def format_ablations(ablations: Ablations, dataset: str) -> str:
@@ -51,6 +57,7 @@ def stage_cells(evaluations: Sequence[Mapping]) -> list[dict[str, str]]:
             "gain": format_number(gain, "+.1f"),
             "coverage": format_number(row["coverage"], ".1%"),
             "precision": format_number(row["precision"], ".1%"),
+            FALSE_FOREGROUND: format_number(row.get("false_foreground"), ".2%"),
             "s/image": format_number(row["seconds_per_image"], ".3f"),
         }
         for row, gain in zip(evaluations, _gains(evaluations), strict=True)

@@ -63,7 +63,8 @@ def read_curves(history: str | None, refined: Sequence[str] | None) -> pd.DataFr
         return pd.read_csv(history, index_col="step")
     if refined is None:
         return None
-    losses = [read_arrays(path)["losses"] for path in refined if not why_skipped(path)]
+    arrays = (read_arrays(path) for path in refined if not why_skipped(path))
+    losses = [own["losses"] for own in arrays if "losses" in own]  # images without a class have no network
     curves = pd.DataFrame(np.mean(losses, axis=0) if losses else [], columns=LOSSES)
     curves.index = pd.RangeIndex(1, len(curves) + 1, name="epoch")
     return curves

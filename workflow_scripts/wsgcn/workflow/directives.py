@@ -97,7 +97,7 @@ def cam_inputs(job: Job) -> dict[str, object]:
         found["model"] = job.file("classifier")
     if row.folder:
         folder = value_of(job.settings, row.folder)
-        found["cams"] = [f"{folder}/{image}.npy" for image in job.ids]
+        found["cams"] = [f"{folder}/{image}.npy" for image in job.ids if job.plan.data.images[image].classes]
     return found
 
 
@@ -123,7 +123,7 @@ def infer_params(job: Job, affinity: str) -> dict[str, object]:
         **({"backbone": row.backbone} if row.backbone else {}),
         **({} if affinity in FIRST_METHODS else {"settings": f"{affinity}.training"}),
     }
-    return {"ids": job.ids} | select_params(job.settings, params) | _method(affinity)
+    return {"ids": job.ids} | job.plan.untagged(job.ids) | select_params(job.settings, params) | _method(affinity)
 
 
 # Refinement

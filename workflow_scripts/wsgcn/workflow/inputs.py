@@ -132,7 +132,8 @@ def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:
     missing = [
         f"{key}: is empty, but cam_source needs the folder of a .npy per image" for key, path in keys if not path
     ]
-    paths = [(key, f"{path}/{image}.npy") for key, path in keys if path for image in data.train | data.label]
+    tagged = [i for i, image in (data.train | data.label).items() if image.classes]  # no file of a negative is read
+    paths = [(key, f"{path}/{image}.npy") for key, path in keys if path for image in tagged]
     return unclear + missing + [f"{key}: {path} {why}" for key, path in paths if (why := why_no_file(path))]
 
 

@@ -85,6 +85,16 @@ class Layout:
         """The image-level classes of some ids, in their order."""
         return [list(self.data.images[image].classes) for image in images]
 
+    def untagged(self, images: Iterable[str]) -> dict[str, list[str]]:
+        """Parameter of a job that does not know the tags: its images without a class, where it has any."""
+        found = [image for image in images if not self.data.images[image].classes]
+        return {"negatives": found} if found else {}
+
+    def known_negatives(self, images: Iterable[str]) -> dict[str, list[str]]:
+        """Parameter of an evaluation: its images that are known to show no class, where it has any."""
+        found = [image for image in images if self.data.images[image].negative]
+        return {"negatives": found} if found else {}
+
     def full_sizes(self, images: Collection[str]) -> dict[str, list]:
         """Parameter of a job that writes labels: the sizes that they are to have where images have smaller copies."""
         if not self.large.keys() & set(images):

@@ -1,10 +1,12 @@
 """The batch jobs of the registries' methods: read an image's files, call the method, write what it returns.
 
 Each takes the `snakemake` object of its script and the function that a row of `wsgcn.workflow.stages` names. What a
-method needs, a network above all, is loaded once per job.
+method needs, a network above all, is loaded once per job. Methods never see an image without a class: its CAMs have no
+channel, its labels and scores are all background, and nothing is computed for them.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,16 +28,22 @@ def _device(job):
 def make_cams(job, source: str) -> None:
     """Write the CAMs of a job's images: `keys`, `cam` on the grid and `high_res` at working size, float16."""
     from wsgcn.cam.contract import CamInput
+    from wsgcn.graph.grid import grid_size
 
     with logged(job.log[0]):
         p = job.params
-        cams_of = load(source)(p, job.input.get("model"), _device(job))
+        open_source = cache(lambda: load(source)(p, job.input.get("model"), _device(job)))
+        tagged = [k for k, keys in enumerate(p.labels) if keys]
+        files = dict(zip(tagged, job.input.get("cams") or [], strict=False))  # a negative has none
+
+        def maps_of(k: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            if not p.labels[k]:
+                return np.zeros((0, *grid_size(*image.shape[:2]))), np.zeros((0, *image.shape[:2]))
+            sizes = p.get("full_sizes")
+            return open_source()(CamInput(image, tuple(p.labels[k]), files.get(k), sizes[k] if sizes else None))
 
         def work(k: int) -> None:
-            image, files = read_image(job.input.images[k]), job.input.get("cams")
-            sizes = p.get("full_sizes")
-            given = CamInput(image, tuple(p.labels[k]), files[k] if files else None, sizes[k] if sizes else None)
-            cam, high_res = cams_of(given)
+            cam, high_res = maps_of(k, read_image(job.input.images[k]))
             arrays = {"cam": cam.astype(np.float16), "high_res": high_res.astype(np.float16)}
             write_arrays(job.output.cams[k], keys=np.array(p.labels[k], np.uint8), **arrays)
 
@@ -60,21 +68,30 @@ def label_images(job, function: str) -> None:
 
         def work(k: int) -> None:
             cam, image = read_arrays(job.input.cams[k]), read_image(job.input.images[k])
-            write_label(
-                job.output.labels[k],
-                label(image, cam["high_res"].astype(np.float32), cam["keys"], job.params.settings),
-            )
+            found = np.zeros(image.shape[:2], np.uint8)
+            if len(cam["keys"]):
+                found = label(image, cam["high_res"].astype(np.float32), cam["keys"], job.params.settings)
+            write_label(job.output.labels[k], found)
 
         each_image(job, work)
 
 
 def infer_affinities(job, function: str) -> None:
-    """Write what an affinity network says of each image: what its matrix is made from, never the matrix itself."""
+    """Write what an affinity network says of each image: what its matrix is made from, never the matrix itself.
+
+    Of an image without a class, which is not refined, the size of its grid alone.
+    """
+    from wsgcn.graph.grid import grid_size
+
     with logged(job.log[0]):
-        infer = load(function)(job.params, job.input.model, _device(job))
+        p = job.params
+        open_network = cache(lambda: load(function)(p, job.input.model, _device(job)))
 
         def work(k: int) -> None:
-            write_arrays(job.output.affinities[k], **infer(read_image(job.input.images[k])))
+            image = read_image(job.input.images[k])
+            negative = p.ids[k] in p.get("negatives", [])
+            arrays = {"grid": np.array(grid_size(*image.shape[:2]))} if negative else open_network()(image)
+            write_arrays(job.output.affinities[k], **arrays)
 
         each_image(job, work)
 
@@ -89,9 +106,22 @@ def _read(stage: str, path: str) -> Any:
     return read_label(path) if stage == "partial" else read_arrays(path)
 
 
+def _grid_of(image: Any) -> tuple[int, ...]:
+    """The grid (h, w) of a `RefinerInput` without a class, from whatever the refiner reads."""
+    if image.cam is not None:
+        return image.cam["cam"].shape[1:]
+    if image.partial is not None:
+        return image.partial.shape
+    if image.network_output is not None:
+        return tuple(image.network_output["grid"])
+    from wsgcn.graph.grid import grid_size  # imports torch, which takes seconds
+
+    return grid_size(*image.image.shape[:2])
+
+
 def refine_images(job, function: str) -> None:
     """Write refined scores, float16 with the background first, and the losses of refiners that have them."""
-    from wsgcn.refinement.contract import RefinerInput
+    from wsgcn.refinement.contract import Refined, RefinerInput
 
     with logged(job.log[0]):
         refine, device, p = load(function), _device(job), job.params
@@ -103,10 +133,15 @@ def refine_images(job, function: str) -> None:
             return RefinerInput(p.ids[k], tuple(keys), **found)
 
         def work(indices: Sequence[int]) -> None:
-            results = refine([gather(k) for k in indices], p, device)
-            for k, result in zip(indices, results, strict=True):
+            images = {k: gather(k) for k in indices}
+            tagged = {k: image for k, image in images.items() if image.keys}
+            results = {k: Refined((), np.ones((1, *_grid_of(i)))) for k, i in images.items() if not i.keys}
+            if tagged:
+                results |= dict(zip(tagged, refine(list(tagged.values()), p, device), strict=True))
+            for k, result in results.items():
                 losses = {} if result.losses is None else {"losses": result.losses}
-                arrays = {"keys": np.array(result.keys, np.uint8), "scores": result.scores.astype(np.float16)}
+                arrays: dict[str, np.ndarray] = {"keys": np.array(result.keys, np.uint8)}
+                arrays |= {"scores": result.scores.astype(np.float16)}
                 write_arrays(job.output.refined[k], **arrays, **losses)
 
         on_gpu = device is not None and device.type == "cuda"

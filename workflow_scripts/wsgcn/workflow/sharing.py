@@ -48,6 +48,15 @@ def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]
     return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
 
 
+LATER_SETTINGS = {"negative": "", "others": "left_out"}
+"""Settings of the section `dataset` that older versions lacked, with their defaults."""
+
+
+def dataset_settings(section: Mapping) -> dict[str, object]:
+    """The section `dataset` as a parameter, without later settings at their default: finished runs stay valid."""
+    return {key: value for key, value in section.items() if LATER_SETTINGS.get(key, ...) != value}
+
+
 def relevant_settings(settings: Mapping) -> dict[str, object]:
     """The settings that an experiment's stages read, by their dotted keys, in the order of the config."""
     found = active_settings(settings, {key for keys in dependencies(settings).values() for key in keys})

@@ -56,9 +56,16 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
 
 
 def describe_classes(data: Dataset) -> str:
-    """The classes with how many images show each, one per line: a misspelt tag is a class of its own."""
+    """The classes with how many images show each, one per line: a misspelt tag is a class of its own.
+
+    Below them, where there are any, the images that show none of them, and others that are evaluated without a class.
+    """
     counts = _images_by_class(data.images.values())
     rows = [f"{counts[index]:8}  {printable(name)}" for index, name in enumerate(data.classes, start=1)]
+    untagged = [image for image in data.images.values() if not image.classes]
+    negatives = sum(image.negative for image in untagged)
+    others = ((negatives, "(none of them)"), (len(untagged) - negatives, "(other tags, or none)"))
+    rows += [f"{count:8}  {what}" for count, what in others if count]
     return "\n".join([f"images per class, of {len(data.images)} in all:", *rows])
 
 

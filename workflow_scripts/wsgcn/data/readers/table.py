@@ -14,6 +14,9 @@ from wsgcn.data.neighbours import beside
 from wsgcn.files import why_no_file
 
 COLUMNS = ("image", "classes")
+GROUP = "group"
+"""An optional column: images of one group show the same thing."""
+
 FURTHER_CLASSES = re.compile(r"class(es)?[ _.-]?\d+")
 """Columns of tables that have one per class of an image."""
 
@@ -21,18 +24,19 @@ DELIMITERS = ",;\t|"
 
 
 class Row(NamedTuple):
-    """An image's file, relative to the data set's folder, and the cell that names its classes."""
+    """An image's file, relative to the data set's folder, the cell that names its classes, its group or ""."""
 
     file: str
     cell: str
+    group: str = ""
 
 
 def read_table(path: Path, separator: str, note: Note) -> dict[str, Row] | None:
     """The rows of a table by image id, the file's name without its extension; None where there are none.
 
-    Columns may have any order, and further ones are ignored. They are separated by commas, semicolons or tabs, as the
-    header shows. Where that is what separates classes, too, fields beyond the header are further classes. Problems,
-    with their line, go to `note`.
+    Columns may have any order, and further ones but `group` are ignored. They are separated by commas, semicolons or
+    tabs, as the header shows. Where that is what separates classes, too, fields beyond the header are further classes.
+    Problems, with their line, go to `note`.
     """
     if why := why_no_file(path):
         note(f"dataset.root: {path} {why}; a folder data set needs it{beside(path) if why == 'does not exist' else ''}")
@@ -56,6 +60,8 @@ def read_table(path: Path, separator: str, note: Note) -> dict[str, Row] | None:
                 f" it is {','.join(header) or 'empty'}"
             )
             return None
+        if header.count(GROUP) > 1:
+            note(f"{path}: the header names the column {GROUP} twice")
         if more := [name for name in header if FURTHER_CLASSES.fullmatch(name)]:
             note(f"{path}: the column {more[0]} is not read; write all classes of an image into the column classes")
         joins = separator if delimiter == separator and header[-1] == "classes" else None
@@ -116,7 +122,8 @@ def _add_row(
     elif identifier in rows:
         yield f"images {rows[identifier].file} and {file} have the same name without extension, which must be unique"
     else:
-        rows[identifier] = Row(file, (joins or "").join([fields["classes"] or "", *(extra if joins else [])]))
+        cell = (joins or "").join([fields["classes"] or "", *(extra if joins else [])])
+        rows[identifier] = Row(file, cell, clean_name(fields.get(GROUP) or ""))
 
 
 def _file_problem(file: str) -> str | None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wsgcn.data.dataset import LISTS, Dataset, Image
+from wsgcn.data.held_out import share_of
 from wsgcn.data.lists import read_list
 from wsgcn.data.names import Note, appearance, class_indices, clean_name, describe_ignored, id_problem, unknown_class
+from wsgcn.data.negatives import LEFT_OUT, check_negative_tag, is_negative
 from wsgcn.data.neighbours import describe_others, match_masks
 from wsgcn.data.readers.annotation import read_objects
 from wsgcn.files import IGNORE
@@ -23,9 +25,11 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     """A devkit's images, with `dataset.classes` (all 20 if empty) as classes; None where the root is not a devkit.
 
     settings: the `dataset` section of the config; `seed` and `results` are unused. Images to train on or to label that
-    show none of the classes are left out; in masks, other classes are ignored (255). Problems go to `note`.
+    show other objects alone are left out, unless `others` says that they are negatives; in masks, other classes are
+    ignored (255). Problems go to `note`.
     """
     root = Path(settings["root"])
+    negative, others = clean_name(settings.get("negative", "")), settings.get("others", LEFT_OUT)
     if not os.path.isdir(root / "JPEGImages"):
         inside = sorted(path.parent for depth in ("*", "*/*") for path in root.glob(f"{depth}/JPEGImages"))
         meant = f"; did you mean {inside[0]}?" if inside else ""
@@ -36,6 +40,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         if name not in VOC_CLASSES:
             note(f"dataset.classes: {unknown_class(name, VOC_CLASSES)}")
     classes = tuple(name for name in requested if name in VOC_CLASSES)
+    if share_of(settings["evaluate"]) is not None:
+        note(f"dataset.evaluate: {settings['evaluate']} is drawn in data of kind folder alone; name a list")
+        return None
     paths = {name: root / "ImageSets/Segmentation" / f"{settings[name]}.txt" for name in LISTS}
     find = _id_finder(root)
     ids = {name: read_list(path, note, find) for name, path in paths.items()}
@@ -45,23 +52,27 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     ignored = list(map(clean_name, settings.get("ignore", ())))
     for name in (name for name in ignored if name in VOC_CLASSES):
         note(f"dataset.ignore: {name} is a class of VOC; name the others in dataset.classes instead")
-    _check_objects(objects, ignored, root / "Annotations", note)
-    masks, others = match_masks(root / "SegmentationClass", objects, note)
-    images = {
-        i: Image(i, str(root / "JPEGImages" / f"{i}.jpg"), class_indices(names, classes), masks.get(i))
-        for i, names in objects.items()
-    }
+    _check_objects(objects, [*ignored, negative], root / "Annotations", note)
+    if negative in VOC_CLASSES:
+        note(f"dataset.negative: {negative} is a class of VOC; it must name what shows none of them")
+    else:
+        check_negative_tag(negative, objects, {"dataset.ignore": ignored}, str(root / "Annotations"), note)
+    masks, strangers = match_masks(root / "SegmentationClass", objects, note)
+    images = {}
+    for i, names in objects.items():
+        path, own = str(root / "JPEGImages" / f"{i}.jpg"), class_indices(names, classes)
+        images[i] = Image(i, path, own, masks.get(i), negative=is_negative(names, own, negative, others))
     lists = {name: {i: images[i] for i in ids[name] if i in images} for name in LISTS}
     remarks = describe_ignored(ignored, objects)
     if not masks:  # else the others are of images in other lists
-        remarks += describe_others(root / "SegmentationClass", masks, others)
-    for name in ("train", "label"):  # an image without the classes teaches none of them and needs no label
-        tagged = {identifier: image for identifier, image in lists[name].items() if image.classes}
-        if lists[name] and not tagged:
+        remarks += describe_others(root / "SegmentationClass", masks, strangers)
+    for name in ("train", "label"):
+        used = {identifier: image for identifier, image in lists[name].items() if image.classes or image.negative}
+        if lists[name] and not any(image.classes for image in used.values()):
             note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
-        elif untagged := [identifier for identifier in lists[name] if identifier not in tagged]:
-            remarks.append(f"dataset.{name}: {format_examples(untagged)}, without any of the classes, left out")
-        lists[name] = tagged
+        elif others_alone := [identifier for identifier in lists[name] if identifier not in used]:
+            remarks.append(f"dataset.{name}: {format_examples(others_alone)}, without any of the classes, left out")
+        lists[name] = used
     values = _mask_values(classes)
     return Dataset(classes, **lists, mask_values=values, numbering=tuple(VOC_CLASSES), remarks=tuple(remarks))
 
