@@ -86,10 +86,10 @@ def test_more_images_to_label_rerun_their_batches_and_what_follows(project):
     finally:
         label_list.write_text(before)
     batches = {rule for rule in rules if re.search("_(train|new)_[01a-z]+$", rule)}
-    shared = {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial")}
+    shared = {f"{s}_new_all" for s in ("cam", "irnet_affinity", "partial", "no_learning")}
     assert batches == shared | {f"{s}_wsgcn-i_new_all" for s in ("refine", "pseudo", "predict")}
-    evaluated = {"evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
-    per_image = {"cam", "irnet_affinity", "partial", "refine", "pseudo"}
+    evaluated = {"evaluate_no_learning", "evaluate_cam", "evaluate_partial", "track_cam", "track_partial"}
+    per_image = {"no_learning", "cam", "irnet_affinity", "partial", "refine", "pseudo"}
     assert stages(rules) == AFTER_REFINEMENT | evaluated | per_image
 
 
@@ -104,7 +104,7 @@ def test_a_changed_training_image_reruns_the_trainings_that_saw_it(project):
         os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
     trained = {"classifier", "cam", "irnet_label", "boundary", "irnet_affinity", "partial", "refine", "pseudo"}
     tracked = {"evaluate_cam", "evaluate_partial", "track_classifier", "track_cam", "track_boundary", "track_partial"}
-    assert stages(rules) == AFTER_REFINEMENT | trained | tracked
+    assert stages(rules) == AFTER_REFINEMENT | trained | tracked | {"no_learning", "evaluate_no_learning"}
 
 
 def test_two_images_that_swap_their_tags_rerun_the_classifier(project):

@@ -85,7 +85,7 @@ def test_mlflow_holds_the_experiment(project, results):
         assert run.data.tags["mlflow.parentRunId"] == parents[name.split("/")[0]].info.run_id
     for name, record in (("wsgcn-i/boundary", "boundary"), ("wsgcn-p/affinitynet", "affinitynet")):
         gain = read_json(results / f"seconds/{record}.json")["learnt"]["gain"]
-        assert children[name].data.metrics["gain_over_constant"] == pytest.approx(gain)
+        assert children[name].data.metrics["gain_over_constant"] == pytest.approx(gain, rel=1e-3)
     refine = children["wsgcn-i/refine"].info.run_id
     for loss in ("loss", "loss_fg", "loss_bg", "loss_ent", "loss_lap"):
         history = client.get_metric_history(refine, loss)
