@@ -170,6 +170,6 @@ def test_a_trained_classifier_is_a_source_of_cams(tmp_path, wheel, image, cpu):
 )
 def test_the_target_of_an_image_is_one_for_its_classes(classes, expected, image, rng, tmp_path):
     Image.fromarray(image).save(tmp_path / "a.png")
-    settings = ClassifierSettings(1, 1, 32, (40, 60), 0.1, 0.1, 0)
+    settings = ClassifierSettings(1, 0, 1, 32, (40, 60), 0.1, 0.1, 0)
     sample = classifier_samples([tmp_path / "a.png"], [classes], 3, settings, np.zeros(3))
     assert sample(0, rng)[1].tolist() == expected
