@@ -89,6 +89,6 @@ def test_symmetric_fit_of_an_indefinite_matrix_is_exact_up_to_its_rank(rng):
     basis = np.linalg.qr(rng.standard_normal((200, 6)))[0].T
     matrix = basis.T * [1, -0.8, 0.5, -0.3, 0.1, 1e-3] @ basis
     rows = rng.standard_normal((20, 200))
-    fit = symmetric_fit(rows, rows @ matrix, 1e-2)
+    fit = symmetric_fit(rows, rows @ matrix, 13, 1e-2)
     assert len(fit.values) == 5  # the sixth eigenvalue is below the cutoff
     np.testing.assert_allclose(fit.basis.T * fit.values @ fit.basis, matrix, atol=1e-3)

@@ -22,7 +22,7 @@ MAX_NNZ_PER_ROW = 100
 POLYNOMIAL_PRECISION = 2e-4
 """Largest error of that polynomial, relative to the vector that it is applied to."""
 
-NARROW_CUTOFF = 1e-5, 3e-5
+NARROW_CUTOFF = 6e-6, 2e-5
 """Entries of a narrow walk below these are dropped: on the way, and in the end."""
 
 MAX_NARROW_ROW = 400

@@ -30,8 +30,9 @@ RANDOM_ROWS = 32
 MAX_ROWS = 600
 """Most rows that a low-rank form is made from."""
 
-RANK_PER_ROW = 2 / 3
-"""Rank per row: with as many rows as rank, the least-squares fit would amplify what the rank leaves out."""
+RANKS_PER_ROW = 2 / 3, 1 / 4
+"""Ranks that are tried, per row: the nearer to one, the more the least-squares fit amplifies what the rank leaves out.
+That is much where the held part dropped small entries everywhere."""
 
 SPECTRUM_CUTOFF = 1e-10
 """Squared singular values of the rows' images below this are noise, relative to the largest."""
@@ -91,28 +92,28 @@ def low_rank_rest(
         return LowRank(samples.sources[:0], samples.sources[:0, 0])
     images = samples.walked - held(samples.sources)
     while True:
-        low_rank = symmetric_fit(samples.sources, images, cutoff)
-        residual = probe_images - (samples.probes @ low_rank.basis.T * low_rank.values) @ low_rank.basis
-        error = np.linalg.norm(residual) / norm
-        if error <= tolerance:
-            return low_rank
+        for share in RANKS_PER_ROW:
+            low_rank = symmetric_fit(samples.sources, images, max(1, int(share * len(images))), cutoff)
+            residual = probe_images - (samples.probes @ low_rank.basis.T * low_rank.values) @ low_rank.basis
+            error = np.linalg.norm(residual) / norm
+            if error <= tolerance:
+                return low_rank
         if error > HOPELESS_RESIDUAL or len(samples.sources) + RANK_STEP > min(MAX_ROWS, samples.sources.shape[1]):
             return None
         samples.extend()
         images = np.concatenate([images, samples.walked[-RANK_STEP:] - held(samples.sources[-RANK_STEP:])])
 
 
-def symmetric_fit(rows: np.ndarray, images: np.ndarray, cutoff: float) -> LowRank:
+def symmetric_fit(rows: np.ndarray, images: np.ndarray, rank: int, cutoff: float) -> LowRank:
     """A symmetric matrix E [N, N] of low rank from rows X [R, N] and their images Y = X E.
 
-    E = Qᵗ C Q: Q the leading right singular vectors of Y, `RANK_PER_ROW` · R of them; C the symmetric part of the
+    E = Qᵗ C Q: Q the leading right singular vectors of Y, as many as the rank; C the symmetric part of the
     least-squares solution of (X Qᵗ) C = Y Qᵗ (the fixed-rank sketch of Tropp et al., SIAM J. Matrix Anal. 2017). E may
     have eigenvalues of either sign, where Nyström's formula has no bound. Those below the cutoff are dropped.
     """
     images64 = images.astype(np.float64)
     squares, vectors = np.linalg.eigh(images64 @ images64.T)
-    count = max(1, int(RANK_PER_ROW * len(rows)))
-    squares, vectors = squares[-count:], vectors[:, -count:]
+    squares, vectors = squares[-rank:], vectors[:, -rank:]
     keep_mask = squares > SPECTRUM_CUTOFF * squares[-1]
     basis = (vectors[:, keep_mask] / np.sqrt(squares[keep_mask])).T @ images64
     core = np.linalg.lstsq(rows @ basis.T, images64 @ basis.T, rcond=None)[0]
