@@ -28,7 +28,7 @@ coverage: .venv/installed-dev
 	.venv/bin/python tests/report_coverage.py
 
 bench: .venv/installed
-	.venv/bin/snakemake bench --cores $(CORES) --forcerun benchmark_core $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))
+	.venv/bin/snakemake bench --cores $(CORES) --forcerun benchmark_core benchmark_kinds $(if $(BENCH_CONFIG),--configfile $(BENCH_CONFIG))
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .

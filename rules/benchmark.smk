@@ -31,12 +31,39 @@ rule benchmark_core:
         f"{SCRIPTS}/benchmark_core.py"
 
 
+rule benchmark_kinds:
+    input:
+        images=PLAN.paths(BENCHED),
+        affinities=PLAN.files(BENCHED_BY, "irnet_affinity", BENCHED),
+        labels=PLAN.files(BENCHED_BY, "partial", BENCHED),
+    output:
+        table=f"{RESULTS}/benchmark/kinds.csv",
+        summary=f"{RESULTS}/benchmark/kinds.txt",
+    log:
+        f"{RESULTS}/logs/benchmark_kinds.log",
+    conda:
+        ENVIRONMENT
+    threads: ALL_CORES  # so that nothing else runs while seconds are measured
+    params:
+        ids=BENCHED,
+        classes=PLAN.tags(BENCHED),
+        nodes=94 * 125,
+        sizes=[3000, 94 * 125, 47000],
+        graph=config["graph"],
+        settings=config["refine"],
+    message:
+        "timing the GCN core on kinds of boundary (some ten minutes; progress: {log})"
+    script:
+        f"{SCRIPTS}/benchmark_kinds.py"
+
+
 rule bench:
     input:
         store=STORE,
         table=f"{RESULTS}/benchmark/core.csv",
         figure=f"{RESULTS}/benchmark/core.png",
         summary=f"{RESULTS}/benchmark/core.txt",
+        kinds=[f"{RESULTS}/benchmark/kinds.csv", f"{RESULTS}/benchmark/kinds.txt"],
     output:
         run=f"{RESULTS}/mlflow/benchmark.json",
     log:

@@ -10,6 +10,6 @@ from wsgcn.workflow.jobs import logged
 
 with logged(snakemake.log[0]):
     params, inputs = snakemake.params, snakemake.input
-    means, files = averages(pd.read_csv(inputs.table)), [inputs.table, inputs.figure, inputs.summary]
+    means, files = averages(pd.read_csv(inputs.table)), [inputs.table, inputs.figure, inputs.summary, *inputs.kinds]
     run = track_benchmark(Tracker(read_json(inputs.store)), means, params.settings, params.description, files)
     write_json(snakemake.output.run, {"run_id": run})

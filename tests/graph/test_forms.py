@@ -7,9 +7,9 @@ import torch
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.graph.forms import low_rank_symmetric_walk, maximum_walk, symmetric_step, symmetric_walk
 from wsgcn.graph.low_rank import LowRank
-from wsgcn.graph.maximum import Dense, LowRankMaximum
+from wsgcn.graph.maximum import LowRankMaximum
 from wsgcn.graph.products import term_product
-from wsgcn.graph.walk import Polynomial
+from wsgcn.graph.walk import Polynomial, ScaledPolynomial
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_low_rank_symmetric_walk_matches_matrix_power(affinity, rows, cpu):
 
 def test_low_rank_symmetric_walk_that_does_not_fit_is_none(rng):
     affinity = affinity_matrix(np.full((30, 50), 0.3, np.float32), 5, 10)
-    assert low_rank_symmetric_walk(affinity, 2, rng.random((3, 1500), np.float32)) is None
+    assert low_rank_symmetric_walk(affinity, 3, rng.random((3, 1500), np.float32)) is None
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_low_rank_symmetric_walk_that_does_not_fit_is_none(rng):
         (0, False, [Polynomial], 1e-6),
         (1, False, [Polynomial], 1e-6),
         (256, False, [Polynomial, LowRankMaximum], 5e-3),
-        (2, True, [Dense], 1e-5),
-        (256, True, [Dense], 1e-5),
+        (2, True, [ScaledPolynomial], 2e-2),
+        (256, True, [ScaledPolynomial], 2e-2),
     ],
 )
 def test_maximum_walk_matches_dense_maximum(steps, exact, kinds, tolerance, affinity, rows, cpu):

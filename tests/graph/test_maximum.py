@@ -7,9 +7,10 @@ import torch
 
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.graph.low_rank import LowRank
-from wsgcn.graph.maximum import LowRankMaximum, dense_maximum, sparse_maximum
+from wsgcn.graph.maximum import LowRankMaximum, degree_kernel, polynomial_maximum, sparse_maximum
 from wsgcn.graph.products import term_product
 from wsgcn.graph.stencil import scale_rows_and_columns
+from wsgcn.graph.walk import walk_polynomial, walk_scaled
 
 
 def naive_maximum(symmetric, degree):
@@ -56,13 +57,52 @@ def test_low_rank_maxima_of_different_sizes_match_those_alone(rng, cpu):
         assert np.linalg.norm(alone.numpy() - expected) < 2e-2 * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("steps", [2, 5, 256])
-@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float64, 1e-11)])
-def test_dense_maximum_matches_matrix_power(steps, dtype, tolerance, rng):
-    affinity = affinity_matrix(rng.random((5, 8), np.float32), 3, 4).astype(dtype)
+def random_degrees(rng, nodes):
+    return rng.uniform(1, 60, nodes).astype(np.float32)
+
+
+def test_kernel_of_equal_degrees_is_one_term():
+    factors, signs = degree_kernel(np.full(9, 20.0), np.ones(9))
+    np.testing.assert_allclose(factors.T * signs @ factors, np.ones((9, 9)), rtol=1e-6)
+    assert len(signs) == 1
+
+
+@pytest.mark.parametrize("widest, terms, tolerance", [(1.05, 3, 6e-3), (2, 16, 1e-2), (60, 16, 4e-2)])
+def test_kernel_matches_the_ratios_of_degrees(widest, terms, tolerance, rng):
+    degree = rng.uniform(1, widest, 400)
+    factors, signs = degree_kernel(degree, np.ones(400))
+    ratio = np.sqrt(degree / degree[:, None])
+    error = np.abs(factors.T * signs @ factors - np.maximum(ratio, 1 / ratio))
+    assert len(signs) <= terms and error.mean() < tolerance / 3 and error.diagonal().mean() < tolerance
+
+
+def test_kernel_is_zero_outside_of_its_mask(rng):
+    mask = (np.arange(50) % 3 == 0).astype(np.float32)
+    assert not degree_kernel(random_degrees(rng, 50), mask)[0][:, mask == 0].any()
+
+
+def test_polynomial_maximum_matches_dense_matrix(rng, cpu):
+    affinity = affinity_matrix(0.6 + 0.05 * rng.random((12, 15), np.float32), 5, 10)
     degree = affinity.sum(axis=1)
     step = scale_rows_and_columns(affinity, degree**-0.5, degree**-0.5)
-    found = dense_maximum(step, steps, degree).matrix
-    expected = naive_maximum(np.linalg.matrix_power(step.toarray().astype(float), steps), degree.astype(float))
-    assert found.dtype == dtype
-    np.testing.assert_allclose(found, expected, atol=tolerance)
+    terms = [polynomial_maximum(walk_polynomial(step, 256), np.ones(180, np.float32), degree)]
+    block = torch.from_numpy(rng.standard_normal((1, 3, 180), np.float32))
+    found = term_product(terms, cpu)(block)[0].numpy()
+    power = np.linalg.matrix_power(step.toarray().astype(float), 256)
+    expected = block[0].numpy() @ naive_maximum(power, degree.astype(float))
+    assert np.linalg.norm(found - expected) < 4e-3 * np.linalg.norm(expected)
+
+
+def test_scaled_polynomials_of_different_sizes_match_those_alone(rng, cpu):
+    terms = []
+    for h, widest in ((6, 60), (9, 1.1)):  # of different numbers of terms, too
+        step = affinity_matrix(rng.random((h, 7), np.float32), 3, 4) / 30
+        degree = rng.uniform(1, widest, 7 * h).astype(np.float32)
+        terms.append(polynomial_maximum(walk_polynomial(step, 4), np.ones_like(degree), degree))
+    block = torch.from_numpy(rng.standard_normal((2, 3, 63), np.float32))
+    block[0, :, 42:] = 0
+    found = term_product(terms, cpu)(block)
+    for k, nodes in enumerate((42, 63)):
+        alone = walk_scaled(terms[k], block[k, :, :nodes].numpy())
+        np.testing.assert_allclose(found[k, :, :nodes], alone, rtol=1e-4, atol=1e-5)
+        assert not found[k, :, nodes:].any()

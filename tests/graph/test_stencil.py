@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from wsgcn.graph.grid import neighbour_offsets, pair_slices
-from wsgcn.graph.stencil import TILE_NODES, matvec, scale_rows_and_columns, stencil_matrix
+from wsgcn.graph.stencil import GROUP, TILE_NODES, csr_rows, matvec, scale_rows_and_columns, stencil_matrix
 
 
 @pytest.mark.parametrize("h, w", [(5, 7), (7, 3), (1, 6), (6, 1), (1, 1), (2, 2)])
@@ -52,3 +52,12 @@ def test_matvec_matches_dense_product(h, w, dtype, rng):
 
 def test_matvec_grids_cover_tile_borders():
     assert 32 * 32 == TILE_NODES < 33 * 32 < 50 * 60
+
+
+@pytest.mark.parametrize("count", [1, GROUP, GROUP + 2])
+def test_csr_rows_match_dense_matrix(count, rng):
+    matrix = scipy.sparse.random_array((30, 30), density=0.2, rng=rng, dtype=np.float32, format="csr")
+    rows = rng.standard_normal((count, 30), np.float32)
+    found = csr_rows(matrix, rows)
+    np.testing.assert_allclose(found, rows @ matrix.toarray().T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[:1], csr_rows(matrix, rows[:1]))  # whatever is beside it

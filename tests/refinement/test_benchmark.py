@@ -16,7 +16,6 @@ from wsgcn.refinement.benchmark import (
     benchmark_table,
     equal_labels,
     exponent,
-    scaling,
     summary,
     write_benchmark,
 )
@@ -117,16 +116,6 @@ def test_tables_and_figure(normalisation, sample, monkeypatch, tmp_path):
     axes = scaling_curves(table).axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert {t.get_text() for t in axes.texts} == set(table.method)
-
-
-def test_scaling_leaves_out_graphs_that_are_too_large(sample, monkeypatch):
-    monkeypatch.setattr("wsgcn.graph.forms.low_rank_walk", lambda *_: None)
-    monkeypatch.setattr("wsgcn.graph.forms.MAX_DENSE_NODES", 60)
-    lines = []
-    rows = scaling(sample, replace(GRAPH, normalisation="row"), SETTINGS, [50, 100], 1, lines.append)
-    own = [(row["nodes"], row["method"]) for row in rows if "dense" not in row["method"]]
-    assert own == [(48, "one step"), (48, "256 steps"), (99, "one step")]
-    assert lines[-1].startswith("left out: graph.normalisation: row with 256 steps")
 
 
 def test_exponent_is_fitted_to_the_larger_sizes():

@@ -1,9 +1,10 @@
-"""A long random walk as a sparse matrix plus one of low rank: Sᵗ = H + Uᵗ diag(v) U for a symmetric sparse S.
+"""The smooth part of a long random walk as a matrix of low rank, from its products with a few rows.
 
-Boundaries hold the walk at thousands of single nodes, so that Sᵗ itself is not of low rank. But the walk H on those
-near-absorbing nodes alone is sparse, and the rest Sᵗ - H is of low rank.
+Boundaries hold the walk at thousands of single nodes, so that the walk Sᵗ itself is not of low rank. But once a held
+part H is taken out (`held`), the rest E = Sᵗ - H is: it spreads over many nodes, and so tells few of them apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,23 +12,33 @@ import scipy.sparse
 
 from wsgcn.graph.walk import walk_polynomial, walk_rows
 
-STAY_PROBABILITY = 0.8
-"""A node is near-absorbing if a step stays there with a probability above this."""
-
 RESIDUAL_TOLERANCE = 2e-3
 """Largest error of a low-rank form on random vectors, relative to these vectors (both as Euclidean norms)."""
 
-MAX_NNZ_PER_ROW = 100
-"""Mean entries per row above which the walk of the near-absorbing nodes is no longer kept as a sparse matrix."""
+HOPELESS_RESIDUAL = 16 * RESIDUAL_TOLERANCE
+"""An error from which on more rank is not tried."""
 
 NUM_PROBES = 4
 """Random vectors that measure the error of a low-rank form."""
 
 RANK_STEP = 96
-"""A low-rank form is made from at least this many vectors, and retried with this many more."""
+"""A low-rank form is made from at least this many rows, and retried with this many more."""
 
-EIGENVALUE_CUTOFF = 1e-6
-"""Eigenvalues of a Nyström core below this are dropped, relative to the largest: single precision resolves no more."""
+RANDOM_ROWS = 32
+"""Random rows beside those that the form is fitted to, at least."""
+
+MAX_ROWS = 600
+"""Most rows that a low-rank form is made from."""
+
+RANKS_PER_ROW = 2 / 3, 1 / 4
+"""Ranks that are tried, per row: the nearer to one, the more the least-squares fit amplifies what the rank leaves out.
+That is much where the held part dropped small entries everywhere."""
+
+SPECTRUM_CUTOFF = 1e-10
+"""Squared singular values of the rows' images below this are noise, relative to the largest."""
+
+EIGENVALUE_CUTOFF = 0.25
+"""Eigenvalues of a low-rank form below this share of the tolerance are dropped; those of the walk are at most 1."""
 
 
 @dataclass(frozen=True)
@@ -41,67 +52,72 @@ class LowRank:
         return f"rank {len(self.values)}"
 
 
-def near_absorbing_walk(step: scipy.sparse.sparray, steps: int) -> scipy.sparse.csr_array | None:
-    """Sᵗ of the near-absorbing nodes alone: the entries of S among them to the power t, small ones dropped on the way.
+class WalkedRows:
+    """Rows X and their walks X Sᵗ, which all attempts on one walk share: `rows` [K, N], then random ones of their size.
 
-    None where the power is not sparse, as for a whole region of such nodes.
+    `sources`, `walked`: X and X Sᵗ, [R, N]; `probes`, `walked_probes`: further random rows, to measure an error with.
     """
-    absorbing = scipy.sparse.diags_array((step.diagonal() > STAY_PROBABILITY).astype(step.dtype))
-    square, power = (absorbing @ step @ absorbing).tocsr(), absorbing.tocsr()
-    while steps:
-        if steps % 2:
-            power = _drop_small(power @ square)
-        steps //= 2
-        if steps:
-            square = _drop_small(square @ square)
-        if square.nnz > MAX_NNZ_PER_ROW * step.shape[0]:
-            return None
-    return _drop_small((power + power.T) / 2, 1e-4).astype(step.dtype)
+
+    def __init__(self, step: scipy.sparse.sparray, steps: int, rows: np.ndarray):
+        self._rng, self._polynomial = np.random.default_rng(0), walk_polynomial(step, steps, 1e-4)
+        self._scale = float(np.linalg.norm(rows)) / rows.size**0.5 or 1
+        self._shape, self._dtype = step.shape, step.dtype
+        num_random = max(RANDOM_ROWS, RANK_STEP - len(rows))
+        inputs = np.concatenate([rows, self._random(num_random + NUM_PROBES)])
+        walked = walk_rows(self._polynomial, inputs)
+        (self.sources, self.probes), (self.walked, self.walked_probes) = (
+            np.split(block, [-NUM_PROBES]) for block in (inputs, walked)
+        )
+
+    def _random(self, count: int) -> np.ndarray:
+        return (self._scale * self._rng.standard_normal((count, self._shape[0]), np.float32)).astype(self._dtype)
+
+    def extend(self) -> None:
+        """Walk `RANK_STEP` more random rows."""
+        extra = self._random(RANK_STEP)
+        self.sources = np.concatenate([self.sources, extra])
+        self.walked = np.concatenate([self.walked, walk_rows(self._polynomial, extra)])
 
 
-def _drop_small(matrix: scipy.sparse.csr_array, cutoff: float = 1e-5) -> scipy.sparse.csr_array:
-    matrix.data[np.abs(matrix.data) < cutoff] = 0
-    matrix.eliminate_zeros()
-    return matrix
+def low_rank_rest(
+    samples: WalkedRows, held: Callable[[np.ndarray], np.ndarray], tolerance: float = RESIDUAL_TOLERANCE
+) -> LowRank | None:
+    """Sᵗ - H, fitted to the rows of `samples`; None where the rank needed would be too high. held: X H of rows X.
 
-
-def low_rank_walk(
-    step: scipy.sparse.sparray, steps: int, rows: np.ndarray, max_rank: int | None = None
-) -> tuple[scipy.sparse.csr_array, LowRank, np.ndarray] | None:
-    """Sᵗ [N, N] as H + Uᵗ diag(v) U, fitted to its products with rows X [K, N], and X Sᵗ; None where the fit fails.
-
-    H: sparse [N, N]; U: [R, N]; v: [R], signs.
-
-    Nyström's approximation of E = Sᵗ - H: with Y = X E, E is about Yᵗ (X Yᵗ)⁺ Y, exact on the rows X themselves up to
-    the accuracy of the inverse. The rows are the node features, so that E is most accurate where the network uses it.
-    Random rows are added where those are few or too similar, up to `max_rank` rows in all: by default as many as cost
-    no more than the polynomial does. Further random rows measure the error.
+    The rows may be extended on the way. The error on random vectors is at most `tolerance` of their norm.
     """
-    sparse_part, rng = near_absorbing_walk(step, steps), np.random.default_rng(0)
-    if sparse_part is None:
-        return None
-    scale = float(np.linalg.norm(rows)) / (len(rows) * step.shape[0]) ** 0.5 or 1
-    polynomial = walk_polynomial(step, steps, 1e-4)
-    max_rank = max_rank or len(polynomial.coefficients) * step.nnz // step.shape[0] // 2
-
-    def random_rows(count: int) -> np.ndarray:
-        return (scale * rng.standard_normal((count, step.shape[0])).astype(step.dtype)).astype(step.dtype)
-
-    inputs = np.concatenate([rows, random_rows(max(0, RANK_STEP - len(rows)) + NUM_PROBES)])
-    walked = walk_rows(polynomial, inputs)
-    outputs = walked - (sparse_part @ inputs.T).T
-    (sources, probes), (images, probe_images) = np.split(inputs, [-NUM_PROBES]), np.split(outputs, [-NUM_PROBES])
+    cutoff, norm = EIGENVALUE_CUTOFF * tolerance, np.linalg.norm(samples.probes)
+    probe_images = samples.walked_probes - held(samples.probes)
+    if np.linalg.norm(probe_images) <= cutoff * norm:
+        return LowRank(samples.sources[:0], samples.sources[:0, 0])
+    images = samples.walked - held(samples.sources)
     while True:
-        core = (sources @ images.T).astype(np.float64)
-        values, vectors = np.linalg.eigh((core + core.T) / 2)
-        keep_mask = np.abs(values) > EIGENVALUE_CUTOFF * np.abs(values).max()
-        basis = (vectors[:, keep_mask] / np.abs(values[keep_mask]) ** 0.5).T.astype(step.dtype) @ images
-        signs = np.sign(values[keep_mask]).astype(step.dtype)
-        residual = probe_images - (probes @ basis.T * signs) @ basis
-        if np.linalg.norm(residual) <= RESIDUAL_TOLERANCE * np.linalg.norm(probes):
-            return sparse_part, LowRank(basis, signs), walked[: len(rows)]
-        if len(sources) + RANK_STEP > max_rank:
+        for share in RANKS_PER_ROW:
+            low_rank = symmetric_fit(samples.sources, images, max(1, int(share * len(images))), cutoff)
+            residual = probe_images - (samples.probes @ low_rank.basis.T * low_rank.values) @ low_rank.basis
+            error = np.linalg.norm(residual) / norm
+            if error <= tolerance:
+                return low_rank
+        if error > HOPELESS_RESIDUAL or len(samples.sources) + RANK_STEP > min(MAX_ROWS, samples.sources.shape[1]):
             return None
-        extra = random_rows(RANK_STEP)
-        sources = np.concatenate([sources, extra])
-        images = np.concatenate([images, walk_rows(polynomial, extra) - (sparse_part @ extra.T).T])
+        samples.extend()
+        images = np.concatenate([images, samples.walked[-RANK_STEP:] - held(samples.sources[-RANK_STEP:])])
+
+
+def symmetric_fit(rows: np.ndarray, images: np.ndarray, rank: int, cutoff: float) -> LowRank:
+    """A symmetric matrix E [N, N] of low rank from rows X [R, N] and their images Y = X E.
+
+    E = Qᵗ C Q: Q the leading right singular vectors of Y, as many as the rank; C the symmetric part of the
+    least-squares solution of (X Qᵗ) C = Y Qᵗ (the fixed-rank sketch of Tropp et al., SIAM J. Matrix Anal. 2017). E may
+    have eigenvalues of either sign, where Nyström's formula has no bound. Those below the cutoff are dropped.
+    """
+    images64 = images.astype(np.float64)
+    squares, vectors = np.linalg.eigh(images64 @ images64.T)
+    squares, vectors = squares[-rank:], vectors[:, -rank:]
+    keep_mask = squares > SPECTRUM_CUTOFF * squares[-1]
+    basis = (vectors[:, keep_mask] / np.sqrt(squares[keep_mask])).T @ images64
+    core = np.linalg.lstsq(rows @ basis.T, images64 @ basis.T, rcond=None)[0]
+    values, rotation = np.linalg.eigh((core + core.T) / 2)
+    keep_mask = np.abs(values) > cutoff
+    basis = (rotation[:, keep_mask].T @ basis).astype(images.dtype)
+    return LowRank(basis, values[keep_mask].astype(images.dtype))

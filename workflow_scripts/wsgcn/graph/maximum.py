@@ -1,8 +1,9 @@
 """The elementwise maximum of a random walk with its transpose, as WSGCN's released code takes it.
 
 The walk W = D^-½ S D^½ of a symmetric S >= 0 differs from its transpose by the degrees d alone:
-max(w_ij, w_ji) = s_ij · max(√(d_j / d_i), √(d_i / d_j)). For a sparse S this is another sparse matrix. For a low-rank S
-its products are sums over the nodes of smaller and of larger degree. Otherwise the maximum is a dense matrix.
+max(w_ij, w_ji) = s_ij · k_ij with k_ij = max(√(d_j / d_i), √(d_i / d_j)). For a sparse S this is another sparse
+matrix. For a low-rank S its products are sums over the nodes of smaller and of larger degree. For any other, K is a
+short sum of products of a function of d_i and one of d_j, and the maximum the same sum of scaled products with S.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,16 @@ import numpy as np
 import scipy.sparse
 
 from wsgcn.graph.low_rank import LowRank
-from wsgcn.graph.walk import walk_polynomial, walk_rows
+from wsgcn.graph.walk import Polynomial, ScaledPolynomial
 
-CHUNK_ROWS = 500
-"""Rows of a dense maximum that are computed at a time."""
+KERNEL_TOLERANCE = 4e-3
+"""Largest error of the sum for K between nodes of equal degree, in the mean."""
+
+MAX_KERNEL_TERMS = 16
+"""Most terms of the sum for K."""
+
+DEGREE_BINS = 128
+"""Bins of the logarithm of the degree in which the sum for K is computed."""
 
 
 def sparse_maximum(matrix: scipy.sparse.sparray, degree: np.ndarray) -> scipy.sparse.sparray:
@@ -27,29 +34,6 @@ def sparse_maximum(matrix: scipy.sparse.sparray, degree: np.ndarray) -> scipy.sp
 
 
 @dataclass(frozen=True)
-class Dense:
-    """A symmetric dense matrix [N, N]."""
-
-    matrix: np.ndarray
-
-    def __str__(self) -> str:
-        return "a dense matrix"
-
-
-def dense_maximum(step: scipy.sparse.sparray, steps: int, degree: np.ndarray) -> Dense:
-    """max(W, Wᵗ) of W = D^-½ Sᵗ D^½ for t = steps. step: S, sparse and symmetric [N, N]; degree: d [N]."""
-    polynomial, root = walk_polynomial(step, steps), np.sqrt(degree).astype(step.dtype)
-    nodes = len(root)
-    matrix = np.zeros((nodes, nodes), step.dtype)
-    for start in range(0, nodes, CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
-        np.fill_diagonal(matrix[rows, rows], 1)
-        ratio = root / root[rows, None]
-        matrix[rows] = walk_rows(polynomial, matrix[rows]) * np.maximum(ratio, 1 / ratio)
-    return Dense(matrix)
-
-
-@dataclass(frozen=True)
 class LowRankMaximum:
     """max(W, Wᵗ) of W = D^-½ S D^½, S = Uᵗ diag(values) U; degree: d [N]."""
 
@@ -58,3 +42,28 @@ class LowRankMaximum:
 
     def __str__(self) -> str:
         return f"the maximum with its transpose of {self.low_rank}"
+
+
+def polynomial_maximum(polynomial: Polynomial, mask: np.ndarray, degree: np.ndarray) -> ScaledPolynomial:
+    """max(W, Wᵗ) of W = D^-½ S D^½ for S = p among the nodes of a mask [N], of zeros and ones; degree: d [N]."""
+    factors, signs = degree_kernel(degree, mask)
+    return ScaledPolynomial(polynomial, factors.astype(mask.dtype), signs.astype(mask.dtype))
+
+
+def degree_kernel(degree: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factors f [M, N] and signs s [M] with k_ij about Σ s_m f_mi f_mj among the nodes of a mask; f is 0 at the others.
+
+    The leading eigenfunctions of K over the distribution of the degrees [N], as many as `KERNEL_TOLERANCE` asks for.
+    """
+    logs = np.log(degree.astype(np.float64))
+    among = logs[mask > 0]
+    counts, edges = np.histogram(among, DEGREE_BINS)
+    sums, _ = np.histogram(among, edges, weights=among)
+    centres, root = sums[counts > 0] / counts[counts > 0], np.sqrt(counts[counts > 0] / len(among))
+    values, vectors = np.linalg.eigh(root[:, None] * np.exp(np.abs(centres[:, None] - centres) / 2) * root)
+    order = np.abs(values).argsort()[::-1]
+    left_out = np.abs(values[order])[::-1].cumsum()[::-1]
+    order = order[: min(MAX_KERNEL_TERMS, max(1, int((left_out > KERNEL_TOLERANCE).sum())))]
+    coefficients = root[:, None] * vectors[:, order] / np.abs(values[order]) ** 0.5
+    factors = mask * (np.exp(np.abs(logs[:, None] - centres) / 2) @ coefficients).T
+    return factors, np.sign(values[order])

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from wsgcn.graph.low_rank import LowRank
-from wsgcn.graph.maximum import Dense, LowRankMaximum
-from wsgcn.graph.walk import Polynomial, evaluate, walk_rows
+from wsgcn.graph.maximum import LowRankMaximum
+from wsgcn.graph.walk import Polynomial, ScaledPolynomial, evaluate, walk_rows
 
 Product = Callable[[torch.Tensor], torch.Tensor]
-Term = Polynomial | LowRank | LowRankMaximum | Dense
-Kind = TypeVar("Kind", Polynomial, LowRank, Dense)
+Term = Polynomial | ScaledPolynomial | LowRank | LowRankMaximum
+Kind = TypeVar("Kind", Polynomial, ScaledPolynomial, LowRank)
 
 NUM_DEGREE_GROUPS = 64
 """Groups of similar degree that `LowRankMaximum` sorts the nodes into; within a group it averages W and Wᵗ."""
@@ -60,6 +60,19 @@ def polynomial_product(terms: Sequence[Polynomial], device: torch.device) -> Pro
     return lambda block: evaluate(coefficients, product, block)
 
 
+def scaled_product(terms: Sequence[ScaledPolynomial], device: torch.device) -> Product:
+    """The function that multiplies blocks [B, K, N] by B sums of scaled polynomials."""
+    inner = term_product([term.polynomial for term in terms], device)
+    factors = pad_and_stack([term.factors for term in terms], device)[:, :, None]  # [B, M, 1, N]
+    signs = pad_and_stack([term.signs for term in terms], device)[:, :, None, None]
+
+    def product(block: torch.Tensor) -> torch.Tensor:
+        scaled = factors * block[:, None]
+        return (inner(scaled.flatten(1, 2)).view_as(scaled) * (signs * factors)).sum(1)
+
+    return product
+
+
 def _are(terms: Sequence[Term], kind: type[Kind]) -> TypeGuard[Sequence[Kind]]:
     """Whether terms, which are of one type, are of this one."""
     return type(terms[0]) is kind
@@ -72,12 +85,8 @@ def term_product(terms: Sequence[Term], device: torch.device) -> Product:
     if _are(terms, LowRank):
         basis, values = _basis_and_values(terms, device)
         return lambda block: (block @ basis.mT * values) @ basis
-    if _are(terms, Dense):
-        if len(terms) == 1:  # without a copy of a matrix that may be large
-            matrix = torch.from_numpy(terms[0].matrix).to(device)
-            return lambda block: block @ matrix
-        matrices = pad_and_stack([term.matrix for term in terms], device)
-        return lambda block: block @ matrices
+    if _are(terms, ScaledPolynomial):
+        return scaled_product(terms, device)
     maxima = cast(Sequence[LowRankMaximum], terms)
     basis, values = _basis_and_values([term.low_rank for term in maxima], device)
     return _maximum_product(basis, values, [term.degree for term in maxima], device)

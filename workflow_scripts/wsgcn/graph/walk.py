@@ -15,7 +15,7 @@ import torch
 from numpy.polynomial import chebyshev
 from scipy.sparse.linalg import eigsh
 
-from wsgcn.graph.stencil import matvec
+from wsgcn.graph.stencil import csr_rows, matvec
 
 Block = TypeVar("Block", np.ndarray, torch.Tensor)
 
@@ -44,6 +44,24 @@ def matrix_term(matrix: scipy.sparse.sparray) -> Polynomial:
     return Polynomial(matrix, (0.0, 1.0))
 
 
+@dataclass(frozen=True)
+class ScaledPolynomial:
+    """The matrix Σ signs[m] diag(factors[m]) p(S) diag(factors[m]). factors: [M, N]; signs: 1 or -1, [M]."""
+
+    polynomial: Polynomial
+    factors: np.ndarray
+    signs: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{len(self.signs)} scaled products of a {self.polynomial}"
+
+
+def walk_scaled(term: ScaledPolynomial, rows: np.ndarray) -> np.ndarray:
+    """The matrix times each row of [K, N]."""
+    parts = zip(term.factors, term.signs, strict=True)
+    return sum((sign * factor) * walk_rows(term.polynomial, factor * rows) for factor, sign in parts)
+
+
 def evaluate(coefficients: Sequence[Any], product: Callable[[Block], Block], block: Block) -> Block:
     """p(S) X as a new block, by Clenshaw's recurrence.
 
@@ -64,8 +82,13 @@ def evaluate(coefficients: Sequence[Any], product: Callable[[Block], Block], blo
 
 
 def walk_rows(polynomial: Polynomial, rows: np.ndarray) -> np.ndarray:
-    """p(S) x for each row x of [K, N]: one row at a time, so that its vectors stay in the cache, on torch's threads."""
+    """p(S) x for each row x of [K, N].
+
+    With a stencil one row at a time, so that its vectors stay in the cache, on torch's threads.
+    """
     coefficients = [rows.dtype.type(c) for c in polynomial.coefficients]
+    if polynomial.matrix.format == "csr":
+        return evaluate(coefficients, lambda block: csr_rows(polynomial.matrix, block), rows)
 
     def walk(row: np.ndarray) -> np.ndarray:
         return evaluate(coefficients, lambda x: matvec(polynomial.matrix, x), row)

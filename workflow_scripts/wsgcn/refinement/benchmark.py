@@ -50,7 +50,7 @@ def compare(
 
     Labels and losses are compared with those of the dense algorithm in float64 on a grid of `MAX_NODES_DENSE_TRAINING`
     nodes, and at full size with those of the same graph in float64 without low rank (not for the maximum of a walk of
-    many steps, which would be a dense matrix). Initial weights and dropout masks are the same. The core processes one
+    many steps, which has no exact form). Initial weights and dropout masks are the same. The core processes one
     image per core, the dense algorithm one image on all cores.
     """
     _warm_up(samples[0], graph, settings)
@@ -82,21 +82,14 @@ def compare(
 def scaling(
     sample: Sample, graph: GraphSettings, settings: GcnSettings, sizes: Sequence[int], cores: int, report: Report
 ) -> list[dict]:
-    """A row per method and number of nodes, of one image on grids of these sizes; their image is `SCALING_NAME`.
-
-    A graph that is refused because it is too large is left out.
-    """
+    """A row per method and number of nodes, of one image on grids of these sizes; their image is `SCALING_NAME`."""
     rows = []
     for nodes in sizes:
         scaled = replace(resample(sample, *grid_with_nodes(sample, nodes)), name=SCALING_NAME)
         for steps, method in METHODS.items():
             walk = replace(graph, steps=steps)
             report(f"{method}: {nodes} nodes")
-            try:
-                result = run_in_processes(sparse, cores * [(scaled, walk, settings)], cores, cores)[0]
-            except ValueError as error:
-                report(f"left out: {error}")
-                continue
+            result = run_in_processes(sparse, cores * [(scaled, walk, settings)], cores, cores)[0]
             rows.append(_row(scaled, method, result))
             if nodes <= MAX_NODES_DENSE:
                 whole = nodes <= MAX_NODES_DENSE_TRAINING

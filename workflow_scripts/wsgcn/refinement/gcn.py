@@ -9,7 +9,6 @@ import torch
 
 from wsgcn.files import IGNORE
 from wsgcn.graph.laplacian import window_laplacian
-from wsgcn.graph.maximum import Dense
 from wsgcn.graph.products import pad_and_stack
 from wsgcn.graph.propagation import Graph, Propagation
 from wsgcn.refinement.adam import Adam
@@ -66,14 +65,13 @@ def refine(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Train a GCN on each image and return its scores and losses, as `train` does.
 
-    On a GPU, images of one shape of network are trained together, except those with dense matrices. On a CPU one after
-    the other is fastest, and makes each result independent of the other images to the bit.
+    On a GPU, images of one shape of network are trained together. On a CPU one after the other is fastest, and makes
+    each result independent of the other images to the bit.
     """
     groups: dict[object, list[int]] = {}
     for index, image in enumerate(images):
         types = tuple(type(term) for term in image.graph.terms)
-        alone = device.type == "cpu" or Dense in types
-        key = index if alone else (len(image.classes), len(image.propagated), types)
+        key = index if device.type == "cpu" else (len(image.classes), len(image.propagated), types)
         groups.setdefault(key, []).append(index)
     results: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for indices in groups.values():

@@ -168,7 +168,7 @@ class Plan(Layout):
         return self.asked is None and self.states("ablations")
 
 
-BENCHMARK_WORDS = ("bench", "benchmark_core", "benchmark")
+BENCHMARK_WORDS = ("bench", "benchmark_core", "benchmark_kinds", "benchmark")
 """The rules of the benchmark and the folder of its files."""
 
 

@@ -14,7 +14,7 @@ PROGRAMS = ("snakemake", "__main__.py")
 BASE_TARGETS = ("all", "labels", "store", "views")
 """Rules that need the base experiment alone."""
 
-FIXED_RULES = (*BASE_TARGETS, "ablations", "bench", "benchmark_core")
+FIXED_RULES = (*BASE_TARGETS, "ablations", "bench", "benchmark_core", "benchmark_kinds")
 """Rules whose names no experiment may have, stated or not."""
 
 RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
