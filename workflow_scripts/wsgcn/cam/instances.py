@@ -1,8 +1,9 @@
 """Multiple-instance learning of a linear classifier, from features of all locations of images and the images' tags.
 
 An image's score of a class is the mean logit of its highest share of locations, and logistic regression of the tags
-fits it. Which locations these are depends on the solution: they are chosen anew in rounds, while the share shrinks from
-all locations, whose problem is convex, to the wanted one. There is no random start, so equal tags give equal maps.
+fits it. Which locations these are depends on the solution, so they are chosen anew in rounds. The start is the
+regression on the highest and the lowest values of each feature by itself, among which a small object shows where a mean
+over all locations drowns it. There is no random start, so equal tags give equal maps.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +16,8 @@ from scipy.special import expit
 
 from wsgcn.cam.head import tag_matrix
 
-SHARES = (0.3, 0.1, 0.03, 0.01)
-"""Shares of locations on the way to the wanted one."""
-
-NUM_ROUNDS = 3
-"""Rounds of choosing locations at each share; twice as many at the wanted one."""
+NUM_ROUNDS = 8
+"""Rounds of choosing locations."""
 
 DAMPING = 0.5
 """Share of the new locations in the mean that a round goes on with: without the old ones rounds may alternate."""
@@ -45,33 +43,57 @@ def fit_locations(
 ) -> tuple[LocationClassifier, pd.DataFrame]:
     """The classifier of features [L, D] of each image's locations, from the images' classes (indices from 1).
 
-    top: the wanted share of locations; l2: weight of the penalty on standardised features. Returns it for features as
-    they are, and the `share`, the `loss` and the relative `change` of the weights of each round (the index `step`).
+    top: the share of locations that makes an image's score; l2: weight of the penalty on standardised features. Returns
+    it for features as they are, and by round (the index `step`) the `loss` and the relative `change` of the weights.
     """
     tags = tag_matrix(targets, classes)
     mean, spread = _moments(features)
-    chosen = np.stack([np.asarray(own, np.float32).mean(0) for own in features]).astype(np.float64)
-    chosen = np.repeat((chosen - mean)[None] / spread, classes, 0)  # [C, n, D]
-    weights, loss = _solve(chosen, tags, l2, np.zeros((classes, len(mean) + 1)))
-    rows: list[dict[str, float]] = [{"share": 1.0, "loss": loss, "change": 1.0}]
-    for share in schedule(top):
+    weights, chosen, rows = _start(features, tags, top, l2, mean, spread), None, []
+    for _ in range(NUM_ROUNDS):
         scaled = (weights[:, :-1] / spread).astype(np.float32)
-        found = np.stack([highest_mean(own, scaled, share) for own in features], axis=1)
-        chosen += DAMPING * ((found - mean) / spread - chosen)
+        found = np.stack([highest_mean(own, scaled, top) for own in features], axis=1)  # [C, n, D]
+        found = (found - mean) / spread
+        chosen = found if chosen is None else chosen + DAMPING * (found - chosen)
         before = weights
-        weights, loss = _solve(chosen, tags, l2, before)
+        solved = [solve_weighted(x, y, l2, w) for x, y, w in zip(chosen, tags.T, before, strict=True)]
+        weights, loss = np.stack([w for w, _ in solved]), float(np.mean([loss for _, loss in solved]))
         change = float(np.linalg.norm(weights - before)) / (float(np.linalg.norm(weights)) or 1.0)
-        rows.append({"share": share, "loss": loss, "change": change})
-        report(f"share {share:g} of the locations: loss {loss:.4f}, weights changed by {change:.3f}")
+        rows.append({"loss": loss, "change": change})
+        report(f"round {len(rows)}/{NUM_ROUNDS}: loss {loss:.4f}, weights changed by {change:.3f}")
     history = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="step"))
     own = weights[:, :-1] / spread
     return LocationClassifier(own, weights[:, -1] - own @ mean), history
 
 
-def schedule(top: float) -> list[float]:
-    """The share of each round."""
-    before = [share for share in SHARES if share > top for _ in range(NUM_ROUNDS)]
-    return before + [top] * 2 * NUM_ROUNDS
+def _start(
+    features: Sequence[np.ndarray], tags: np.ndarray, top: float, l2: float, mean: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
+    """Weights with the bias last, [C, D + 1]: of the regression on extremes, those that a high logit can come from.
+
+    A positive weight of a feature's highest values stands for that feature, one of its lowest values, taken negative,
+    for the feature with the opposite sign.
+    """
+    pairs = (extreme_means(own, top) for own in features)
+    extremes = np.stack([np.concatenate([(high - mean) / spread, (mean - low) / spread]) for high, low in pairs])
+    width, found = len(mean), []
+    for own in tags.T:
+        weights, _ = solve_weighted(extremes, own, l2, np.zeros(2 * width + 1))
+        positive = np.maximum(weights[:-1], 0)
+        found.append(np.append(positive[:width] - positive[width:], weights[-1]))
+    return np.stack(found)
+
+
+def extreme_means(features: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of each feature of [L, D], the mean [D] of its highest `share` of values, and that of its lowest."""
+    features = np.asarray(features, np.float32)
+    count = num_locations(len(features), share)
+    high = np.partition(features, len(features) - count, axis=0)[len(features) - count :]
+    return high.mean(0), np.partition(features, count - 1, axis=0)[:count].mean(0)
+
+
+def num_locations(total: int, share: float) -> int:
+    """A share of the locations as their number, at least one."""
+    return max(1, round(share * total))
 
 
 def highest_mean(features: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
@@ -80,7 +102,7 @@ def highest_mean(features: np.ndarray, weights: np.ndarray, share: float) -> np.
     features: [L, D]; weights: [C, D].
     """
     features = np.asarray(features, np.float32)
-    count = max(1, round(share * len(features)))
+    count = num_locations(len(features), share)
     logits = features @ weights.T
     highest = np.argpartition(-logits, count - 1, axis=0)[:count]  # [count, C]
     return features[highest.T].mean(1)
@@ -95,12 +117,6 @@ def _moments(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         total, squares, count = total + wide.sum(0), squares + np.square(wide).sum(0), count + len(wide)
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0)) + 1e-6
-
-
-def _solve(chosen: np.ndarray, tags: np.ndarray, l2: float, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Logistic regression of each class on its own features [C, n, D]: [C, D + 1], the bias last; the mean loss."""
-    solved = [solve_weighted(x, y, l2, w) for x, y, w in zip(chosen, tags.T, start, strict=True)]
-    return np.stack([w for w, _ in solved]), float(np.mean([loss for _, loss in solved]))
 
 
 def solve_weighted(features: np.ndarray, tags: np.ndarray, l2: float, start: np.ndarray) -> tuple[np.ndarray, float]:
