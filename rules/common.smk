@@ -122,6 +122,6 @@ PLAN = Plan(
     allowed=REQUEST.allowed,
 ).asking(REQUEST, BASE)
 if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
-    SEGMENTED = list(filter(PLAN.is_segmented, PLAN.stated_experiments))
+    SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):
         to_stderr(line)

@@ -37,7 +37,7 @@ from wsgcn.workflow.fitted import (
     facts_of,
     fit_experiments,
     fit_settings,
-    is_fitted,
+    leaves_open,
 )
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.settings import numbers_from_text, problems_of
@@ -94,13 +94,13 @@ def test_what_the_schema_lets_be_auto_is_chosen():
 def test_folder_data_leave_all_of_it_open_and_other_configs_nothing():
     assert sorted(key for key, value in flatten(FOLDER).items() if value == "auto") == sorted(FITS)
     for name in ("config.yaml", "configs/voc-animals.yaml", "configs/voc2012.yaml"):
-        assert not is_fitted(yaml.safe_load((ROOT / name).read_text()))
+        assert not leaves_open(yaml.safe_load((ROOT / name).read_text()))
 
 
 @given(FACTS)
 def test_any_data_set_gets_values_that_the_schema_allows(facts):
     settings, reasons = fit_settings(merge(CONFIG, ALL_AUTO), facts)
-    assert not problems_of(settings, SCHEMA) and not is_fitted(settings) and reasons.keys() == set(AUTO_KEYS)
+    assert not problems_of(settings, SCHEMA) and not leaves_open(settings) and reasons.keys() == set(AUTO_KEYS)
     assert all(reasons.values()) and settings["device"] == "auto"  # which is another auto
 
 
@@ -316,6 +316,8 @@ def test_a_dry_run_says_what_was_chosen_and_no_job_knows_auto(photos, tmp_path):
     assert "mil.scale 2 longer sides of about 300 pixels" in output
     assert "cam_source mil 2 of 4 images to train on show no class" in output
     assert "irnet.training.batch" in output and "irnet.training.crop" not in output  # which was given
+    assert "segmentation.training.crop" in output
+    assert "segmentation.training.crop" not in snakemake(tmp_path, "-n", "-q", *options, "--", "labels")
     command = [sys.executable, str(ROOT / "tests/workflow/dump_rules.py"), "dump", "rules.json", "ablations"]
     subprocess.run([*command, "--configfile", "photos.yaml"], cwd=tmp_path, check=True, capture_output=True)
     rules = json.loads((tmp_path / "rules.json").read_text())

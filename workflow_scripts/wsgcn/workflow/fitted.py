@@ -105,8 +105,8 @@ def fit_experiments(
     return {name: own for name, (own, _) in fitted.items()}, {name: reasons for name, (_, reasons) in fitted.items()}
 
 
-def is_fitted(settings: Mapping) -> bool:
-    """Whether any setting that can be chosen is `auto`."""
+def leaves_open(settings: Mapping) -> bool:
+    """Whether any setting is left to be chosen."""
     flat = flatten(settings)
     return any(flat.get(key) == AUTO for key in FITS)
 

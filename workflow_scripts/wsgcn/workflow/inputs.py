@@ -15,7 +15,7 @@ from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
-from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, is_fitted
+from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
 from wsgcn.workflow.rows import load
@@ -89,7 +89,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += check_networks(at_hand, own / "data/networks.json")
         raise ValueError(format_problems(list(dict.fromkeys(problems)), remarks))
     data = data.without(missing)
-    if any(map(is_fitted, unfitted.values())):
+    if any(map(leaves_open, unfitted.values())):
         experiments, reasons = fit_experiments(unfitted, _data_facts(data, section, own))
     return Inputs(experiments, data, missing, reasons)
 
