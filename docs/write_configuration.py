@@ -30,7 +30,8 @@ HEAD = """# Configuration
 
 Every key of [config.yaml](../config.yaml), with its meaning, what it accepts and its default. The defaults are sized
 for the demo's small drawings; "paper" and "papers" are the values for PASCAL VOC, which
-[configs/voc2012.yaml](../configs/voc2012.yaml) uses. Units are in brackets. An overlay names only what it changes:
+[configs/voc2012.yaml](../configs/voc2012.yaml) uses. Units are in brackets. `auto` is [chosen from the data
+set](own-data.md#what-is-chosen-for-you). An overlay names only what it changes:
 
 ```sh
 .venv/bin/snakemake --cores 2 --configfile configs/photos.yaml
@@ -108,8 +109,13 @@ def _crfs(keys: Mapping, values: Mapping, schema: Mapping, prefix: str = "") -> 
 
 def accepted(part: Mapping, schema: Mapping) -> str:
     """Type and range of a key in words. part: of the schema, resolved."""
+    if "anyOf" in part:  # `auto`, or something else
+        other = _resolved(part["anyOf"][1], schema)
+        if "registry" in other or "enum" in other:
+            return _listed([*_names(other), "auto"], "or")
+        return f"{accepted(other, schema)}, or `auto`"
     if "registry" in part or "enum" in part:
-        return _listed(part.get("enum") or registry_names(part["registry"]), "or")
+        return _listed(_names(part), "or")
     if (form := part.get("$ref", "").rpartition("/")[2]) in KINDS:
         return KINDS[form]
     kinds = [part["type"]] if isinstance(part["type"], str) else part["type"]
@@ -119,6 +125,10 @@ def accepted(part: Mapping, schema: Mapping) -> str:
         return f"list of {_plural(_resolved(part['items'], schema))}{'' if part.get('minItems') else ', may be empty'}"
     words = {"string": "text", "boolean": "`true` or `false`", "array": "list", "object": "names and their values"}
     return " or ".join(f"{words.get(kind, kind)}{_range(part)}" for kind in kinds)
+
+
+def _names(part: Mapping) -> Sequence[object]:
+    return part.get("enum") or registry_names(part["registry"])
 
 
 def _plural(part: Mapping) -> str:

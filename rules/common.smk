@@ -39,6 +39,7 @@ from wsgcn.workflow.directives import (
     weights_file,
 )
 from wsgcn.workflow.experiments import describe, further_pairs, merge_defaults, segmented_experiments
+from wsgcn.workflow.fitted import describe_fits
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
@@ -73,7 +74,7 @@ if IS_MODULE:  # its config may name only what it changes
 
 try:
     SCHEMA = ROOT / "rules/schemas/config.yaml"
-    EXPERIMENTS, ORIGINALS, MISSING = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
+    EXPERIMENTS, ORIGINALS, MISSING, REASONS = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -120,3 +121,7 @@ PLAN = Plan(
     large=LARGE,
     allowed=REQUEST.allowed,
 ).asking(REQUEST, BASE)
+if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
+    SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
+    for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):
+        to_stderr(line)

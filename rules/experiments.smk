@@ -174,7 +174,7 @@ if PLAN.states_ablations:
             evaluations={name: PLAN.evaluations(name) for name in EXPERIMENTS},
             counts={name: PLAN.evaluations(name, "npz", COMPARED_STAGES) for name in EXPERIMENTS},
             pairs=PAIRS,
-            descriptions={name: describe(name, config) for name in EXPERIMENTS},
+            descriptions={name: describe(name, config, EXPERIMENTS) for name in EXPERIMENTS},
             dataset=config["dataset"]["name"],
         message:
             f"comparing {len(EXPERIMENTS)} experiments"

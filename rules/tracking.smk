@@ -61,7 +61,7 @@ for job in PLAN.experiment_jobs("experiment"):
         params:
             experiment=job.experiment,
             settings={"dataset": dataset_settings(config["dataset"])} | relevant_settings(job.settings),
-            description=describe(job.experiment, config),
+            description=describe(job.experiment, config, EXPERIMENTS),
         message:
             f"starting the MLflow run of {job.experiment}"
         script:

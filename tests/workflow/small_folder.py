@@ -120,7 +120,7 @@ def combine(*changes: Callable) -> Callable:
 def remarks(root: Path, change: Callable) -> tuple[Dataset, list[str]]:
     """The data set, and what the start says of one that is in order."""
     config = configured(root, change)
-    _, data, _ = read_inputs(config, SCHEMA, root / "results")
+    data = read_inputs(config, SCHEMA, root / "results").data
     opened = open_images(data, root / "results", 1, skips=False)
     assert not opened.problems
     return data, [*data.remarks, *opened.remarks]
@@ -137,7 +137,7 @@ def start(root: Path, change: Callable) -> str | None:
     """Run the checks before the first job, networks excepted; the message if they fail."""
     config = configured(root, change)
     try:
-        _, data, _ = read_inputs(config, SCHEMA, root / "results")
+        data = read_inputs(config, SCHEMA, root / "results").data
     except ValueError as error:
         return str(error).partition("\n\n")[0]  # what follows is worth knowing, but no problem
     opened = open_images(data, root / "results", 1, config["on_error"] == "skip")

@@ -231,6 +231,7 @@ ACCEPTED = {  # what is read, and which sentence the start's list has
         write_table("é.png,cat\nb.png,dog\n"), rename("a.png", "e\u0301.png")
     ),
     "image of several frames": write_frames("a.png"),
+    "images that are all grey": combine(*(write_image(f"{name}.png", CAT, "PNG") for name in "ab")),
     "image that EXIF turns, with a mask": combine(turn("a.png", 3), *(write_mask(f"{n}.png", CAT) for n in "ab")),
     "masks of some images": write_mask("a.png", CAT),
     "masks of no image": combine(*(write_mask(f"{n}.png", CAT) for n in ("a", "b", "b_mask"))),

@@ -36,8 +36,8 @@ def test_every_problem_is_a_sentence(tmp_path, image):
     coloured, broken, missing = (str(tmp_path / name) for name in ("coloured.png", "broken.jpg", "missing.jpg"))
     Image.new("RGB", (5, 4)).save(coloured)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    assert inspect(image, None, VALUES) == Inspection()
-    assert inspect(image, fitting, VALUES) == Inspection(values=[0])
+    assert inspect(image, None, VALUES) == Inspection(grey=True)
+    assert inspect(image, fitting, VALUES) == Inspection(values=[0], grey=True)
     assert inspect(image, small, VALUES) == Inspection(mask=f"mask {small} is 5×3, but its image is 5×4")
     assert inspect(image, unknown, VALUES) == Inspection(mask=f"mask {unknown} contains values of no class: 7")
     assert inspect(image, coloured, VALUES).mask.startswith(f"label {coloured} has mode RGB")
@@ -54,13 +54,13 @@ def test_problems_are_reported_together_until_they_are_fixed(tmp_path, image):
         assert [path for path in found if found[path].image] == [broken, missing]
         assert found[missing].image == f"image {missing} does not exist"
     Image.new("L", (3, 3)).save(broken)
-    assert check_images(files[:2], VALUES, cache) == {image: Inspection(), broken: Inspection()}
+    assert check_images(files[:2], VALUES, cache) == dict.fromkeys([image, broken], Inspection(grey=True))
 
 
 def test_what_a_mask_contains_is_remembered(tmp_path, image):
     label, cache = mask(tmp_path / "mask.png", np.tile([0, IGNORE, 1, 1, 1], (4, 1))), tmp_path / "checked.json"
     for _ in range(2):
-        assert check_images([(image, label)], VALUES, cache) == {image: Inspection(values=[0, 1, IGNORE])}
+        assert check_images([(image, label)], VALUES, cache) == {image: Inspection(values=[0, 1, IGNORE], grey=True)}
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "PNG"])
@@ -69,6 +69,14 @@ def test_frames_are_counted(form, tmp_path):
     frames = [Image.new("L", (5, 4), value) for value in (0, 100, 200)]
     frames[0].save(path, format=form, save_all=True, append_images=frames[1:])
     assert inspect(path, None, VALUES).frames == 3
+
+
+def test_three_equal_channels_are_grey(tmp_path):
+    pixels = np.repeat(np.arange(20, dtype=np.uint8).reshape(4, 5, 1), 3, 2)
+    for name, change, grey in (("a", 0, True), ("b", 1, False)):
+        pixels[3, 4, 1] += change
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        assert inspect(str(tmp_path / f"{name}.png"), None, VALUES).grey is grey
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 6])
@@ -80,7 +88,7 @@ def test_a_mask_of_the_image_as_it_is_stored_is_named_as_such(orientation, tmp_p
     if orientation == 6:
         assert found.mask.endswith("is 5×4, but its image is 4×5, as EXIF turns it (orientation 6)")
     else:
-        assert found == Inspection(values=[0], orientation=orientation)
+        assert found == Inspection(values=[0], orientation=orientation, grey=True)
 
 
 def test_only_changed_files_are_opened_again(tmp_path, image, monkeypatch):
@@ -112,6 +120,7 @@ def test_only_changed_files_are_opened_again(tmp_path, image, monkeypatch):
         '{"IMAGE": ["an older form"]}',
         '{"IMAGE": {"mark": MARK}}',
         '{"IMAGE": {"mark": MARK, "found": {"x": 1}}}',
+        '{"IMAGE": {"mark": MARK, "found": {"image": null, "values": null}}}',
     ],
 )
 def test_an_unreadable_cache_is_ignored(tmp_path, image, found):
@@ -121,6 +130,7 @@ def test_an_unreadable_cache_is_ignored(tmp_path, image, found):
     cache.write_text(found.replace("IMAGE", image).replace("MARK", fingerprint))
     check_images([(image, None)], VALUES, cache)
     assert read_json(cache)[image].keys() == {"mark", "found"}
+    assert read_json(cache)[image]["found"].keys() == set(Inspection._fields)
 
 
 def test_a_skipped_label_is_not_a_mask(tmp_path, image):

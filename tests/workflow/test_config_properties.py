@@ -66,4 +66,4 @@ def test_any_config_gives_experiments_or_sentences(data):
             assert line.isprintable() and len(line) < 1000
     else:
         assert changed["experiment"] in experiments
-        assert all(describe(name, changed) for name in experiments) and folders(experiments)
+        assert all(describe(name, changed, experiments) for name in experiments) and folders(experiments)

@@ -213,8 +213,9 @@ def test_numbers_written_as_text_are_numbers_in_experiments_and_sweeps_too():
     """As YAML takes 1e-2 for a text: it is the base's 0.01, so no experiment of its own."""
     lr = CONFIG["refine"]["lr"]
     config = config_with({"a": {"refine": {"lr": f"{lr:e}"}}}, {"refine.lr": [f"{lr:e}", "5e-2"], "graph.steps": ["3"]})
-    assert list(read_experiments(config, SCHEMA)) == [BASE, "a", "lr-0.05", "steps-3"]
-    assert [describe(name, config) for name in ("a", "lr-0.05", "steps-3")] == [
+    experiments = read_experiments(config, SCHEMA)
+    assert list(experiments) == [BASE, "a", "lr-0.05", "steps-3"]
+    assert [describe(name, config, experiments) for name in ("a", "lr-0.05", "steps-3")] == [
         "nothing changed",
         f"refine.lr 0.05 instead of {lr}",
         f"graph.steps 3 instead of {CONFIG['graph']['steps']}",
@@ -230,7 +231,8 @@ def test_describe_lists_differences_to_the_base():
     beta, scales = CONFIG["graph"]["beta"], CONFIG["cam"]["scales"]
     changes = {"seed": CONFIG["seed"], "graph": {"beta": 66}, "cam": {"scales": [5]}}
     config = config_with({"none": {}, "some": changes}, {"seed": [77]}, experiment="mine")
-    assert {name: describe(name, config) for name in changes_by_name(config)} == {
+    experiments = read_experiments(config, SCHEMA)
+    assert {name: describe(name, config, experiments) for name in changes_by_name(config)} == {
         "mine": "the base: the config as it stands",
         "none": "nothing changed",
         "some": f"graph.beta 66 instead of {beta}, cam.scales [5] instead of {scales}",

@@ -32,7 +32,7 @@ def problems(config, tmp_path):
 
 
 def test_what_is_fine_is_read(config, tmp_path):
-    experiments, data, missing = read_inputs(config, SCHEMA, tmp_path / "results")
+    experiments, data, missing, _ = read_inputs(config, SCHEMA, tmp_path / "results")
     assert list(experiments) == [config["experiment"]] and list(data.images) == ["a", "b", "c"] and missing == {}
     assert not (tmp_path / "results").exists()  # nothing was opened
 
@@ -58,7 +58,7 @@ def test_missing_images_stop_all_or_are_left_out(config, tmp_path):
     missing, broken = problems(config, tmp_path)
     assert missing == "image c.png does not exist" and broken.startswith("image b.png cannot be read")
     config["on_error"] = "skip"
-    _, data, missing = read_inputs(config, SCHEMA, tmp_path / "results")
+    _, data, missing, _ = read_inputs(config, SCHEMA, tmp_path / "results")
     assert list(data.images) == ["a", "b"] and missing == {"c": f"image {tmp_path}/c.png does not exist"}
     wrong, skipped, _ = open_images(data, tmp_path / "results", 1, skips=True)
     assert not wrong and len(skipped) == 1 and "b.png cannot be read" in skipped[0]
@@ -143,7 +143,7 @@ def test_images_that_are_left_out_need_no_cams(config, tmp_path):
     for name in "bc":
         (tmp_path / f"cams/{name}.npy").write_text("")
     config["cam"]["folder"], config["on_error"] = f"{tmp_path}/cams", "skip"
-    assert list(read_inputs(config, SCHEMA, tmp_path / "results")[1].images) == ["b", "c"]
+    assert list(read_inputs(config, SCHEMA, tmp_path / "results").data.images) == ["b", "c"]
     (tmp_path / "cams/b.npy").unlink()
     assert problems(config, tmp_path) == ["cam.folder: cams/b.npy does not exist"]
 
@@ -165,7 +165,7 @@ def test_where_all_images_are_lost_nothing_is_left_to_skip(config, tmp_path):
     config["backbone"]["weights"] = "wheel"
     for name in "abc":
         (tmp_path / f"{name}.png").write_text("no image")
-    _, data, _ = read_inputs(config, SCHEMA, tmp_path / "results")
+    data = read_inputs(config, SCHEMA, tmp_path / "results").data
     wrong, skipped, _ = open_images(data, tmp_path / "results", 1, skips=True)
     assert wrong == [line.replace("exists", "can be read") for line in lost] and len(skipped) == 3
 

@@ -142,7 +142,7 @@ BAD = [
     ("refine__sigma2", float("inf"), "refine.sigma2: Infinity is not a number"),
     ("refine__hidden", None, "refine.hidden: null is not an integer"),
     ("cam__flip", "yes", 'cam.flip: "yes" is not true or false'),
-    ("cam__scales", 1, "cam.scales: 1 is not a list"),
+    ("cam__scales", 1, "cam.scales: 1 is not a list or auto"),
     ("classifier__long_side", 320, "classifier.long_side: 320 is not a list"),
     ("classifier__long_side", [320, "640"], 'classifier.long_side[1]: "640" is not a number'),
     ("cam__scales", [1, "2"], 'cam.scales[1]: "2" is not a number'),
@@ -270,7 +270,8 @@ def test_every_name_of_a_registry_is_accepted(key, registry):
     for name in registry_names(registry):
         assert not problems_of(changed(**{key: name, "dataset__root": "data"}), SCHEMA)
     (problem,) = problems_of(changed(**{key: "xyz"}), SCHEMA)
-    assert problem == f"{key.replace('__', '.')}: xyz must be one of {', '.join(registry_names(registry))}"
+    names = [*registry_names(registry), *(["auto"] if key == "cam_source" else [])]
+    assert problem == f"{key.replace('__', '.')}: xyz must be one of {', '.join(names)}"
 
 
 def test_all_problems_are_reported_together():

@@ -29,7 +29,8 @@ class Inspection(NamedTuple):
     """The result of opening an image and its mask.
 
     image, mask: a sentence where it cannot be used; values: those that the mask contains, None without one; frames: how
-    many pictures the image's file holds; orientation: EXIF's, 1 where the image is stored upright.
+    many pictures the image's file holds; orientation: EXIF's, 1 where the image is stored upright; grey: whether the
+    three channels are equal everywhere.
     """
 
     image: str | None = None
@@ -37,6 +38,7 @@ class Inspection(NamedTuple):
     values: list[int] | None = None
     frames: int = 1
     orientation: int = 1
+    grey: bool = False
 
 
 def check_images(
@@ -70,7 +72,7 @@ def _known(entry: object, fingerprint: list) -> Inspection | None:
     if not isinstance(entry, dict) or entry.get("mark") != fingerprint or not isinstance(entry.get("found"), dict):
         return None
     found = entry["found"]
-    return Inspection(**found) if found.keys() <= set(Inspection._fields) else None
+    return Inspection(**found) if found.keys() == set(Inspection._fields) else None
 
 
 def _inspect_all(files: Files, mask_values: tuple[int, ...], threads: int) -> list[Inspection]:
@@ -82,11 +84,12 @@ def _inspect_all(files: Files, mask_values: tuple[int, ...], threads: int) -> li
 def inspect(path: str, mask: str | None, mask_values: tuple[int, ...]) -> Inspection:
     """Open an image and its mask, if it has one."""
     try:
-        height, width = read_image(path).shape[:2]
+        pixels = read_image(path)
     except ValueError as error:
         return Inspection(image=str(error))
+    height, width = pixels.shape[:2]
     with Image.open(path) as image:
-        found = Inspection(orientation=orientation_of(image))
+        found = Inspection(orientation=orientation_of(image), grey=bool((pixels == pixels[..., :1]).all()))
         try:
             if image.format != "MPO":  # a phone's, whose further pictures are previews
                 found = found._replace(frames=getattr(image, "n_frames", 1))

@@ -153,12 +153,13 @@ def further_pairs(config: Mapping) -> list[tuple[str, str]]:
     return [(name, other) for name, other in config["against"].items() if other not in (None, config["experiment"])]
 
 
-def describe(name: str, config: Mapping) -> str:
-    """What an experiment changes, or that it is the base, in a sentence."""
-    base, changes = flatten(config), flatten(changes_by_name(config)[name])
+def describe(name: str, config: Mapping, experiments: Mapping[str, Mapping]) -> str:
+    """What an experiment changes, or that it is the base, in a sentence. experiments: the settings of each."""
     if name == config["experiment"]:
         return "the base: the config as it stands"
-    parts = [f"{key} {value} instead of {base[key]}" for key, value in changes.items() if base[key] != value]
+    base, own = flatten(experiments[config["experiment"]]), flatten(experiments[name])
+    changed = [key for key in flatten(changes_by_name(config)[name]) if base[key] != own[key]]
+    parts = [f"{key} {own[key]} instead of {base[key]}" for key in changed]
     return ", ".join(parts) or "nothing changed"
 
 

@@ -66,10 +66,12 @@ def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> Op
 
 
 def _image_remarks(data: Dataset, found: Mapping[str, Inspection]) -> list[str]:
-    """Images of which only the first of several frames is used, and masks of images that EXIF turns."""
+    """All images being grey; of several frames, only the first being used; masks of images that EXIF turns."""
     several = [path for path, own in found.items() if own.frames > 1]
     turned = [image.path for image in data.images.values() if image.mask and found[image.path].orientation > 1]
+    all_grey = bool(data.images) and all(found[image.path].grey for image in data.images.values())
     return [
+        *(["all images are grey: processed as three equal channels, with the settings of colours"] if all_grey else []),
         *(f"{format_examples(several)}: of several frames or pages, only the first is used" for _ in several[:1]),
         *(f"{format_examples(turned)}: turned upright by EXIF, so the masks must be, too" for _ in turned[:1]),
     ]

@@ -5,15 +5,17 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsgcn.data.dataset import Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
+from wsgcn.data.sizes import image_facts
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.experiments import read_experiments, segmented_experiments
+from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
 from wsgcn.workflow.rows import load
@@ -32,10 +34,18 @@ NETWORK_PROBLEM = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
 """How problems begin of settings without which no data set, or no network, can be checked."""
 
 
-def read_inputs(
-    config: dict, schema: str | Path, results: str | Path, threads: int = 1
-) -> tuple[dict[str, dict], Dataset, dict[str, str]]:
-    """The settings of each experiment, the data set, and its missing images, {id: a sentence}.
+class Inputs(NamedTuple):
+    """The settings of each experiment; the data set; its missing images, {id: a sentence}; the reasons for the settings
+    of each experiment that were `auto`, by dotted key."""
+
+    experiments: dict[str, dict]
+    data: Dataset
+    missing: dict[str, str]
+    reasons: dict[str, dict[str, str]]
+
+
+def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: int = 1) -> Inputs:
+    """The experiments, with values in place of `auto`, and the data set.
 
     The data set is without the missing images, which are a problem unless `on_error` is skip. results: the folder that
     holds the data set's. If anything is wrong, images, masks and networks are checked at once, not only when something
@@ -50,6 +60,8 @@ def read_inputs(
     except ValueError as error:
         problems += str(error).splitlines()
         experiments = {} if any(map(NETWORK_PROBLEM.match, problems)) else {config["experiment"]: config}
+    unfitted = experiments
+    experiments, reasons = fit_experiments(unfitted, UNKNOWN)
     if any(map(DATA_PROBLEM.match, problems)):
         raise ValueError(format_problems(problems + _weight_problems(config, experiments) + _crf_problems(config)))
     section, skips, own = config["dataset"], config.get("on_error") == "skip", Path(results) / config["dataset"]["name"]
@@ -76,7 +88,18 @@ def read_inputs(
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
         raise ValueError(format_problems(list(dict.fromkeys(problems)), remarks))
-    return experiments, data.without(missing), missing
+    data = data.without(missing)
+    if any(map(leaves_open, unfitted.values())):
+        experiments, reasons = fit_experiments(unfitted, _data_facts(data, section, own))
+    return Inputs(experiments, data, missing, reasons)
+
+
+def _data_facts(data: Dataset, section: Mapping, own: Path) -> DataFacts:
+    """What settings are chosen from. section: `dataset` of the config; own: the data set's folder of results."""
+    if READERS[section["kind"]].drawn:
+        return facts_of(data, [section["demo_size"]])
+    found = image_facts([image.path for image in data.images.values()], own / "data/sizes.json")
+    return facts_of(data, [min(max(image.height, image.width), section["longest_side"]) for image in found.values()])
 
 
 def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:

@@ -79,7 +79,7 @@ def problems_of(
     validator = VALIDATOR
     if registries:
         validator = jsonschema.validators.extend(VALIDATOR, {"registry": _registry_check(registries)})
-    errors = list(validator(_read_schema(Path(schema))).iter_errors(dict(config)))
+    errors = list(_errors(validator(_read_schema(Path(schema))), dict(config)))
     mistyped = [error.absolute_path for error in errors if error.validator == "type"]
     reported = [  # of a value of the wrong type, further errors add nothing
         error
@@ -94,6 +94,20 @@ def problems_of(
     return sorted(problems)
 
 
+def _errors(validator, config: Mapping) -> Iterator[jsonschema.ValidationError]:
+    """The errors of a config; of a value that may also be `auto`, by `anyOf`, what is wrong with it as another one."""
+    for error in validator.iter_errors(config):
+        if error.validator == "anyOf":
+            yield from (inner for inner in error.context if inner.relative_schema_path[0] > 0)
+        else:
+            yield error
+
+
+def _may_be_auto(error: jsonschema.ValidationError) -> bool:
+    """Whether the value itself, not one in it, might also be `auto`."""
+    return error.parent is not None and not error.relative_path
+
+
 def _needs_root(kind: object) -> bool:
     """Whether data of a kind are read from a folder; False for a kind that the schema refuses."""
     from wsgcn.workflow.stages import READERS  # late, since tests give other registries
@@ -106,7 +120,7 @@ def numbers_from_text(config: dict, schema: str | Path) -> None:
 
     Snakemake leaves text in `--config 'refine={lambda_ent: 0.2}'`, and YAML reads 1e-4 as text.
     """
-    for error in list(VALIDATOR(_read_schema(Path(schema))).iter_errors(config)):
+    for error in list(_errors(VALIDATOR(_read_schema(Path(schema))), config)):
         if error.validator == "type" and isinstance(error.instance, str):
             value = _parse_text(error.instance)
             if VALIDATOR({"type": error.validator_value}).is_valid(value):
@@ -152,14 +166,14 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
             shown = shorten(name if name.strip() else json.dumps(name))
             yield f"unknown key {prefix}{shown}" + (hint(name, known) or f"; known are {', '.join(known)}")
     elif keyword == "enum":
-        names = list(map(str, wanted))
+        names = [*map(str, wanted), *(["auto"] if _may_be_auto(error) else [])]
         yield f"{key}: {shorten(str(value))} must be one of {', '.join(names)}{hint(str(value), names)}"
     else:
         limit = wanted
         if keyword == "type":  # one type, or one type and null
             limit = TYPE_NAMES[
                 next(name for name in ([wanted] if isinstance(wanted, str) else wanted) if name != "null")
-            ]
+            ] + (" or auto" if _may_be_auto(error) else "")
         custom = error.schema["says"] if keyword in ("pattern", "not") else PROBLEMS.get(keyword, "").format(limit)
         shown = shorten(json.dumps(value, default=str, skipkeys=True))  # JSON has no dates as keys
         yield f"{key}: {shown} {custom or error.message.removeprefix(repr(value)).strip()}"
