@@ -15,7 +15,7 @@ from wsgcn.workflow.sharing import relevant_settings, value_of
 
 AUTO = "auto"
 
-MIN_NEGATIVE_SHARE = 0.25
+MIN_NEGATIVE_SHARE = 0.15
 """Share of negatives in the images to train on from which objects are looked for as small ones: where mostly nothing is
 shown, what is shown is a defect, a lesion or a texture."""
 
