@@ -118,7 +118,7 @@ CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
-if not CANDIDATES and set(CHOICE_WORDS) & set(REQUEST.words):
+if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
     raise WorkflowError("config: choose: lists no values to choose from")
 if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
