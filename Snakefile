@@ -21,6 +21,7 @@ include: "rules/segmentation.smk"
 include: "rules/evaluation.smk"
 include: "rules/tracking.smk"
 include: "rules/benchmark.smk"
+include: "rules/choice.smk"
 
 
 report: "rules/report/workflow.rst"

@@ -19,6 +19,7 @@ from wsgcn.files import read_json, why_not_writable
 from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.tracking.server import why_away
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
+from wsgcn.workflow.choice import reasons
 from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
@@ -27,6 +28,8 @@ from wsgcn.workflow.directives import (
     features_params,
     features_row,
     infer_params,
+    judged_inputs,
+    judged_params,
     label_params,
     predict_params,
     refiner_inputs,
@@ -38,13 +41,19 @@ from wsgcn.workflow.directives import (
     training_row,
     weights_file,
 )
-from wsgcn.workflow.experiments import describe, further_pairs, merge_defaults, segmented_experiments
+from wsgcn.workflow.experiments import (
+    candidates,
+    describe,
+    further_pairs,
+    merge_defaults,
+    segmented_experiments,
+)
 from wsgcn.workflow.fitted import describe_fits
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
-from wsgcn.workflow.plan import Plan, benchmarked_experiment
+from wsgcn.workflow.plan import CHOICE_WORDS, Plan, benchmarked_experiment
 from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
@@ -95,6 +104,8 @@ if not READER.drawn:
 BLACK_WHITE = common_range(LEVELS.values()) if LEVELS else None
 BASE = config["experiment"]
 CLASSES = list(DATA.classes)
+CANDIDATES = candidates(config)  # {setting: {experiment: value}}, none without `choose`
+TRIED = list(dict.fromkeys(name for values in CANDIDATES.values() for name in values))
 PAIRS = [(name, BASE) for name in EXPERIMENTS if name != BASE] + further_pairs(config)
 GPU = int(configured_device(config) == "cuda")
 STARTED = time.time()
@@ -108,6 +119,8 @@ CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
+if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
+    raise WorkflowError("config: choose: lists no values to choose from")
 if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
 if IS_MODULE:
@@ -120,7 +133,7 @@ PLAN = Plan(
     segmented=segmented_experiments(config, EXPERIMENTS),
     large=LARGE,
     allowed=REQUEST.allowed,
-).asking(REQUEST, BASE)
+).asking(REQUEST, BASE, TRIED)
 if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
     SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):

@@ -28,6 +28,7 @@ for job in PLAN.experiment_jobs("report"):
         conda:
             ENVIRONMENT
         params:
+            **reasons(config, job.settings),
             ids=GALLERY,
             labels=PLAN.tags(GALLERY),
             masks=[DATA.label[image].mask for image in GALLERY],

@@ -85,7 +85,10 @@ def lift_job_rate_limit():
 
 def show_summary():
     """Print the tables that this run has made, or where the labels are if it was to make these alone."""
-    every, tables = Path(RESULTS) / "ablations/summary.txt", [Path(RESULTS) / "benchmark/core.txt"]
+    every, tables = Path(RESULTS) / "ablations/summary.txt", [
+        Path(RESULTS) / "benchmark/core.txt",
+        Path(RESULTS) / "choice/choice.txt",
+    ]
     tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # the table of all holds the others

@@ -60,7 +60,9 @@ for job in PLAN.experiment_jobs("experiment"):
             ENVIRONMENT
         params:
             experiment=job.experiment,
-            settings={"dataset": dataset_settings(config["dataset"])} | relevant_settings(job.settings),
+            settings={"dataset": dataset_settings(config["dataset"])}
+            | relevant_settings(job.settings)
+            | reasons(config, job.settings),
             description=describe(job.experiment, config, EXPERIMENTS),
         message:
             f"starting the MLflow run of {job.experiment}"

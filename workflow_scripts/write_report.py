@@ -18,4 +18,5 @@ with logged(snakemake.log[0]):
     gallery = make_gallery(files, truth, params.labels, evaluations, REFINERS[params.refinement].title)
     labels_folder = str(Path(inputs.pseudo[0]).parent)
     header = ReportHeader(f"{params.experiment} on {params.dataset}", labels_folder, params.ui_command)
-    write_report(snakemake.output[0], header, evaluations, gallery, params.classes, flatten(params.settings))
+    settings, chosen = flatten(params.settings), params.get("chosen", {})
+    write_report(snakemake.output[0], header, evaluations, gallery, params.classes, settings, chosen)

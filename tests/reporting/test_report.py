@@ -76,6 +76,7 @@ def write(tmp_path):
             "gallery": [GalleryItem("a1", ["cat"], 0.612, picture)],
             "classes": ["cat", "dog"],
             "settings": {"gcn.epochs": 250},
+            "chosen": {},
         }
         path = tmp_path / "new" / "report.html"
         write_report(path, **(arguments | changes))
@@ -173,7 +174,14 @@ def test_skipped_images_are_listed(write):
 def test_page_is_found_with_only_the_scripts_on_the_path(tmp_path):
     """As in a script that Snakemake runs, from another working directory."""
     header = "ReportHeader('a title', '', '')"
-    code = f"from wsgcn.reporting.report import *\nwrite_report('page.html', {header}, [], [], [], {{}})"
+    code = f"from wsgcn.reporting.report import *\nwrite_report('page.html', {header}, [], [], [], {{}}, {{}})"
     environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     assert "<h1>a title</h1>" in (tmp_path / "page.html").read_text()
+
+
+def test_chosen_settings_are_listed_with_why(write):
+    page = write(chosen={"partial.alpha_high": "8, chosen among 2, 8 by mean_rank; no truth was used"})
+    text = "".join(page.texts)
+    assert "Chosen settings" in text and "8, chosen among 2, 8 by mean_rank; no truth was used" in text
+    assert "Chosen settings" not in "".join(write().texts)

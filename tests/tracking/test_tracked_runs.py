@@ -15,6 +15,7 @@ from wsgcn.files import write_arrays, write_json, write_skipped
 from wsgcn.refinement.loss_names import LOSSES
 from wsgcn.tracking import views
 from wsgcn.tracking.benchmark import track_benchmark
+from wsgcn.tracking.choice import track_choice
 from wsgcn.tracking.experiments import (
     complete_experiment,
     log_comparisons,
@@ -228,3 +229,39 @@ def test_view_is_stored_once_however_often_it_is_saved():
     save[2] = ["a/miou"]
     assert views.save_view(*save) == link
     assert tags.keys() == stored.keys() and tags != stored
+
+
+# The choice of settings
+
+
+def test_a_choice_is_one_run_that_says_whether_truth_was_used(tracker, client, status, tmp_path):
+    (tmp_path / "choice.txt").write_text("a table")
+    row = {"value": 8, "experiment": "alpha_high-8", "scores": {"crf_agreement": 0.5}, "miou": None, "low": None}
+    summary = {"setting": "partial.alpha_high", "value": 8, "rule": "mean_rank", "why": "words", "regrets": {}}
+    summary |= {"candidates": [row | {"high": None}], "regrets_of_few": {}}
+    first = track_choice(tracker, [summary], "photos", [])
+    known = summary | {
+        "rule": "truth",
+        "candidates": [row | {"miou": 0.25, "low": 0.125, "high": 0.5}],
+        "regrets": {"no choice": {"value": 2, "miou": 0.125, "regret": 0.0625}},
+        "regrets_of_few": {"5": 0.5},
+    }
+    run = track_choice(tracker, [known], "photos", [tmp_path / "choice.txt"])
+    data, earlier = client.get_run(run).data, client.get_run(first).data
+    assert earlier.params == {
+        "truth_used": "False",
+        "chosen.partial.alpha_high": "8",
+        "why.partial.alpha_high": "words",
+    }
+    assert data.params["truth_used"] == "True" and data.tags["description"] == "settings of photos, chosen with masks"
+    assert earlier.tags["description"] == "settings of photos, chosen without truth"
+    assert earlier.metrics == {"choice/partial_alpha_high/alpha_high-8/crf_agreement": 0.5}
+    assert data.metrics == earlier.metrics | {
+        "choice/partial_alpha_high/alpha_high-8/miou": 0.25,
+        "choice/partial_alpha_high/alpha_high-8/miou_low": 0.125,
+        "choice/partial_alpha_high/alpha_high-8/miou_high": 0.5,
+        "regret/partial_alpha_high/no choice": 0.0625,
+        "regret/partial_alpha_high/masks_5": 0.5,
+    }
+    assert status(run) == "FINISHED" and (earlier.tags["current"], data.tags["current"]) == ("no", "yes")
+    assert [file.path for file in client.list_artifacts(run)] == ["choice.txt"]

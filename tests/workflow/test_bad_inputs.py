@@ -69,6 +69,12 @@ CASES = {
         "sweep of an unknown key": set_key("sweeps", {"refine.sigma3": [1]}),
         "sweep whose value cannot be part of a name": set_key("sweeps", {"cam.scales": [[1, 2]]}),
         "two experiments with the same name": set_key("sweeps", {"refine.sigma1": [1, 1]}),
+        "choice of a setting on which no label depends": set_key("choose", {"background_score": [0.2]}),
+        "unknown rule of a choice": set_key("choose_by", "thruth"),
+        "choice by masks that are not there": combine(set_key("choose", {"seed": [1]}), set_key("choose_by", "truth")),
+        "choice by a walk without affinities": combine(
+            set_key("choose", {"refinement": ["none"]}), set_key("choose_by", "walk_agreement")
+        ),
         "comparison with an unknown experiment": set_key("against", {"wsgcn-p": "psa-walk"}),
         "segmentation for an unknown experiment": set_key("segmentation_for", ["wsgcn-q"]),
         "several problems, of the base and of experiments": combine(

@@ -35,11 +35,12 @@ def test_merge_goes_key_by_key_through_sections_only():
 # Names
 
 
-def test_the_base_is_first_then_the_experiments_then_the_sweeps():
+def test_the_base_is_first_then_the_experiments_then_the_sweeps_then_what_is_chosen_from():
     config = {
         "experiment": "base",
         "experiments": {"b": {"x": 1}, "gone": None, "a": {"section": {"y": 2}}, "base": {"x": 5}, "same": {}},
         "sweeps": {"section.deep.lr": [0.5, 1.0, 2], "x": [], "word": ["p", "q"]},
+        "choose": {"word": ["r", "p"], "section.deep.lr": [2, 1]},
         "section": {"y": 0, "deep": {"lr": 1}},
         "word": "q",
         "x": 0,
@@ -52,6 +53,7 @@ def test_the_base_is_first_then_the_experiments_then_the_sweeps():
         ("lr-0.5", {"section": {"deep": {"lr": 0.5}}}),
         ("lr-2", {"section": {"deep": {"lr": 2}}}),
         ("word-p", {"word": "p"}),
+        ("word-r", {"word": "r"}),
     ]
 
 

@@ -37,10 +37,19 @@ def asked(*arguments: str, needs=None) -> list[str] | None:
         (("all", "ablations", "--report", "x.html"), None),
         (("--list",), None),
         (("bench",), ["base", "walk"]),
+        (("choose",), ["base", "walk", "psa"]),
+        (("results/x/choice/labels/walk-2.json",), ["base", "walk", "walk-2", "psa"]),
+        (("results/x/pseudo/choice/walk-2/a.png",), ["base", "walk", "walk-2", "psa"]),
     ],
 )
 def test_a_command_line_says_which_experiments_are_needed(arguments, found):
-    assert asked(*arguments, needs={"bench": "walk", "benchmark": "walk"}) == found
+    assert (
+        asked(
+            *arguments,
+            needs={"bench": ["walk"], "benchmark": ["walk"], "choice": ["walk", "psa"], "choose": ["walk", "psa"]},
+        )
+        == found
+    )
 
 
 def test_a_job_of_a_cluster_may_run_its_own_rules_alone():

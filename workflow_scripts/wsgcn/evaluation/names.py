@@ -8,9 +8,12 @@ from wsgcn.text import metric_part
 COMPARED_STAGES = ("refined", "refined_crf")
 """The evaluations that are compared: labels without and with the last dense CRF."""
 
-
 BASELINE = "no_learning"
 """The labels that the stages are compared with, `labels.no_learning`: no stage reads them."""
+
+
+MIN_MASKS = 5
+"""Images with masks from which `snakemake choose` uses the truth: the interval of fewer says little."""
 
 
 def metric_name(evaluation: Mapping, metric: str = "miou") -> str:

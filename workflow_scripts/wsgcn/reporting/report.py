@@ -33,11 +33,13 @@ def write_report(
     gallery: Sequence[GalleryItem],
     classes: Sequence[str],
     settings: Mapping[str, object],
+    chosen: Mapping[str, str],
 ) -> None:
     """Write the page atomically.
 
     evaluations: see `tables`, each with `skipped`, {id: why}; classes: the foreground names, class k is
-    `classes[k - 1]`; settings: {dotted key: value}.
+    `classes[k - 1]`; settings: {dotted key: value}; chosen: value and why of those that `snakemake choose`
+    has chosen, by their dotted keys.
     """
     rows, palette = stage_cells(evaluations), voc_palette()
     scored_names = dict.fromkeys(name for row in evaluations for name in row["iou"])
@@ -48,6 +50,7 @@ def write_report(
     page = environment.get_template("page.html").render(
         header=header,
         settings=settings,
+        chosen=chosen,
         skipped=skipped_at_stages(evaluations),
         gallery=gallery,
         classes=list(classes),

@@ -19,7 +19,7 @@ DASH = "–"
 FALSE_FOREGROUND = "false foreground"
 """The column of the share of pixels that are labelled foreground on images that show no class."""
 
-TEXT_COLUMNS = ("stage", "on", "protocol", "experiment")
+TEXT_COLUMNS = ("stage", "on", "protocol", "experiment", "setting")
 """The left-aligned columns; the others hold numbers."""
 
 
@@ -27,12 +27,12 @@ def format_table(evaluations: Sequence[Mapping]) -> str:
     """The stages as aligned plain text: a line of headings and one line per evaluation."""
     rows = stage_cells(evaluations)
     negatives = [FALSE_FOREGROUND] if any(row[FALSE_FOREGROUND] != DASH for row in rows) else []
-    return "\n".join(_align(("stage", "on", "images", "mIoU", "gain", "coverage", *negatives, "s/image"), rows))
+    return "\n".join(align(("stage", "on", "images", "mIoU", "gain", "coverage", *negatives, "s/image"), rows))
 
 
 def format_ablations(ablations: Ablations, dataset: str) -> str:
     """The experiments as aligned plain text, the best first, and further comparisons below."""
-    table = _align(
+    table = align(
         ("experiment", "no CRF", "with CRF", "difference", "95 %", "segmentation"),
         [_experiment_cells(row) for row in sorted(ablations.rows, key=lambda row: -(row["miou"] or 0))],
     )
@@ -98,7 +98,7 @@ def _experiment_cells(row: Mapping) -> dict[str, str]:
     }
 
 
-def _align(headings: Sequence[str], rows: Iterable[Mapping[str, str]]) -> list[str]:
+def align(headings: Sequence[str], rows: Iterable[Mapping[str, str]]) -> list[str]:
     """Lines of columns as wide as their widest cell, headings first."""
     lines = [dict(zip(headings, headings, strict=True)), *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in headings}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from wsgcn.files import NAMED_WEIGHTS
-from wsgcn.workflow.flow import trainings_of
+from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.rows import INPUTS, CamSource, Features, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
@@ -149,6 +149,36 @@ def refiner_params(job: Job) -> dict[str, object]:
     classes = {} if "cam" in row.reads else {"classes": job.plan.tags(job.ids)}
     own = select_params(job.settings, row.params) | _method(job.settings["refinement"])
     return {"ids": job.ids} | classes | own
+
+
+# Choice of settings
+
+
+def judged_inputs(job: Job) -> dict[str, list[str]]:
+    """The files of a candidate's labels, those of the random walk that they are compared with, where there is one."""
+    affinity = {"cams": "cam", "affinities": f"{affinity_of(job.settings)}_affinity"} if has_walk(job.settings) else {}
+    return {
+        "images": job.plan.paths(job.ids),
+        "refined": job.files("refined"),
+        "labels": job.files("pseudo"),
+        **{name: job.files(stage) for name, stage in affinity.items()},
+        "masks": job.plan.masks(job.ids),
+    }
+
+
+def judged_params(job: Job, base: Mapping) -> dict[str, object]:
+    """What is known of the images, and the settings of the walk and of the backbone that judge their labels.
+
+    base: the settings of the base, whose backbone judges all candidates.
+    """
+    data = job.plan.data
+    return {
+        **facts(job, ("ids", "labels", "names")),
+        "masks": [data.label[image].mask for image in job.ids],
+        "mask_values": list(data.mask_values),
+        "walk": select_params(job.settings, REFINERS["random_walk"].params) if has_walk(job.settings) else {},
+        "backbone": base["backbone"],
+    }
 
 
 # Segmentation

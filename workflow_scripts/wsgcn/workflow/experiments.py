@@ -10,11 +10,11 @@ import yaml
 
 from wsgcn.text import flatten, hint, shorten
 from wsgcn.workflow.settings import numbers_from_text, problems_of
-from wsgcn.workflow.sharing import fingerprint, value_of
+from wsgcn.workflow.sharing import fingerprint, folders, value_of
 
 COMMON = (
-    "dataset experiment experiments sweeps against segmentation_for device device_batch crf_backend "
-    "batch_size on_error on_flat_affinity training_threads checkpoint_seconds report"
+    "dataset experiment experiments sweeps choose choose_by chosen against segmentation_for device device_batch "
+    "crf_backend batch_size on_error on_flat_affinity training_threads checkpoint_seconds report"
 ).split()  # what no experiment changes
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -34,10 +34,10 @@ def merge_defaults(config: Mapping, defaults: str | Path) -> dict:
 
 
 def changes_by_name(config: Mapping) -> dict[str, Mapping]:
-    """What each experiment changes: nothing for the base, then `experiments`, then the values of `sweeps`.
+    """What each experiment changes: nothing for the base, then `experiments`, then values of `sweeps` and `choose`.
 
-    An entry that is null or has the base's name is left out. A swept value's experiment is named like lambda_ent-0.5;
-    the base's own value is left out.
+    An entry that is null or has the base's name is left out. A value's experiment is named like lambda_ent-0.5; the
+    base's own value is left out, and a value in both sections is one experiment.
     """
     return dict(_list_changes(config))
 
@@ -46,10 +46,30 @@ def _list_changes(config: Mapping) -> list[tuple[str, Mapping]]:
     """As `changes_by_name`, but two experiments may have one name."""
     base, current = config["experiment"], flatten(config)
     entries = [(base, {}), *((n, c) for n, c in config["experiments"].items() if c is not None and n != base)]
-    for key, values in config["sweeps"].items():
-        new = [value for value in values if key not in current or fingerprint(current[key]) != fingerprint(value)]
-        entries += [(f"{key.rpartition('.')[2]}-{value}", _nest(key, value)) for value in new]
-    return entries
+    swept, tried = (
+        [
+            (name, nest(key, value))
+            for key, values in config[section].items()
+            for name, value in _new_values(key, values, current)
+        ]
+        for section in ("sweeps", "choose")
+    )
+    return entries + swept + [entry for entry in tried if entry not in swept]
+
+
+def _new_values(key: str, values: Iterable[Any], current: Mapping[str, object]) -> list[tuple[str, Any]]:
+    """The values of a setting that are not the base's, each with its experiment's name."""
+    new = [value for value in values if key not in current or fingerprint(current[key]) != fingerprint(value)]
+    return [(f"{key.rpartition('.')[2]}-{value}", value) for value in new]
+
+
+def candidates(config: Mapping) -> dict[str, dict[str, Any]]:
+    """The values that each setting of `choose` has to choose from, {key: {experiment: value}}, the base's first."""
+    current = flatten(config)
+    return {
+        key: {config["experiment"]: value_of(config, key)} | dict(_new_values(key, values, current))
+        for key, values in config["choose"].items()
+    }
 
 
 def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
@@ -72,20 +92,35 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     if problems:
         raise ValueError("\n".join(f"config: {line}" for line in problems))
     merged = {name: merge(config, changes) for name, changes in entries}
-    return {
+    experiments = {
         name: {key: value for key, value in settings.items() if key not in COMMON} for name, settings in merged.items()
     }
+    if problems := _idle_choices(config, experiments):
+        raise ValueError("\n".join(f"config: {line}" for line in problems))
+    return experiments
+
+
+def _idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence for each setting of `choose` of which some value changes no label, so that nothing could choose it."""
+    if not config["choose"]:
+        return []
+    base, labels = config["experiment"], folders(experiments)["pseudo"]
+    return [
+        f"choose.{key}: no label of {base} depends on it, so there is nothing to choose"
+        for key, values in candidates(config).items()
+        if any(name != base and labels[name] == labels[base] for name in values)
+    ]
 
 
 def _read_numbers(config: dict, schema: str | Path) -> None:
-    """As `numbers_from_text`, also in what experiments change and in the values of sweeps."""
+    """As `numbers_from_text`, also in what experiments change and in the values of sweeps and choices."""
     numbers_from_text(config, schema)
     usable = _select_usable(config)
     for changes in usable["experiments"].values():
         numbers_from_text(changes or {}, schema)
-    for key, values in usable["sweeps"].items():
+    for key, values in (*usable["sweeps"].items(), *usable["choose"].items()):
         for index, value in enumerate(values):
-            numbers_from_text(changes := _nest(key, value), schema)
+            numbers_from_text(changes := nest(key, value), schema)
             values[index] = value_of(changes, key)
 
 
@@ -102,7 +137,10 @@ def _select_usable(config: Mapping) -> dict:
         **config,
         "experiment": base if isinstance(base, str) else "",
         "experiments": {n: v if isinstance(v, Mapping | None) else {} for n, v in entries("experiments").items()},
-        "sweeps": {key: values for key, values in entries("sweeps").items() if isinstance(values, list)},
+        **{
+            section: {key: values for key, values in entries(section).items() if isinstance(values, list)}
+            for section in ("sweeps", "choose")
+        },
         "against": {name: other for name, other in entries("against").items() if isinstance(other, str | None)},
         "segmentation_for": choice if isinstance(choice, str) else names,
     }
@@ -163,7 +201,7 @@ def describe(name: str, config: Mapping, experiments: Mapping[str, Mapping]) -> 
     return ", ".join(parts) or "nothing changed"
 
 
-def _nest(key: str, value: Any) -> dict:
+def nest(key: str, value: Any) -> dict:
     """Settings that hold one value alone, by its dotted key."""
     for part in reversed(key.split(".")):
         value = {part: value}

@@ -102,6 +102,11 @@ def trainings_of(settings: Mapping) -> dict[str, Training]:
     return found | {"segmentation": SEGMENTATION_NETWORKS[settings["segmentation_network"]].training}
 
 
+def has_walk(settings: Mapping) -> bool:
+    """Whether an experiment's labels can be compared with a random walk: they have affinities and are no walk's."""
+    return settings["refinement"] != "random_walk" and affinity_of(settings) is not None
+
+
 def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
     """The stages that an experiment has, each with the settings it depends on, its own and those before it."""
     found: dict[str, tuple[str, ...]] = {}

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from wsgcn.data.dataset import Dataset, DatasetError
 from wsgcn.data.names import pattern_problem
 from wsgcn.data.sizes import image_facts
+from wsgcn.evaluation.names import MIN_MASKS
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
-from wsgcn.workflow.experiments import read_experiments, segmented_experiments
+from wsgcn.workflow.experiments import candidates, read_experiments, segmented_experiments
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
-from wsgcn.workflow.flow import trainings_of
+from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
 from wsgcn.workflow.rows import load
 from wsgcn.workflow.settings import expand_home
@@ -79,6 +80,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += _class_problems(data) + _cam_problems(
             experiments.values(), data.without(missing) if skips else data
         )
+        problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
     if problems or data is None:
         remarks: Sequence[str] = ()
         if data and not drawn:
@@ -158,6 +160,23 @@ def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:
     tagged = [i for i, image in (data.train | data.label).items() if image.classes]  # no file of a negative is read
     paths = [(key, f"{path}/{image}.npy") for key, path in keys if path for image in tagged]
     return unclear + missing + [f"{key}: {path} {why}" for key, path in paths if (why := why_no_file(path))]
+
+
+def _choice_problems(config: Mapping, experiments: Mapping[str, Mapping], data: Dataset) -> list[str]:
+    """A sentence where the rule of `choose_by` cannot judge the labels of what `choose` lists."""
+    rule, tried = config["choose_by"], {name for values in candidates(config).values() for name in values}
+    if not tried:
+        return []
+    shown = [set(image.classes) for image in data.label.values()]
+    masks = sum(bool(image.mask) for image in data.label.values())
+    if rule == "truth" and masks < MIN_MASKS:
+        return [f"choose_by: truth needs masks of {MIN_MASKS} images of dataset.label or more, which has {masks}"]
+    if rule == "consistency" and set.union(*shown) == set.intersection(*shown):
+        return ["choose_by: consistency needs images of dataset.label that lack a class, which all of them show"]
+    if rule == "walk_agreement":
+        without = [name for name in experiments if name in tried and not has_walk(experiments[name])]
+        return [f"choose_by: walk_agreement needs a GCN's affinities, which {name} does not read" for name in without]
+    return []
 
 
 def read_dataset(settings: Mapping, seed: int, results: Path) -> Dataset:

@@ -80,9 +80,10 @@ class Plan(Layout):
     asked: Collection[str] | None = None
     allowed: Collection[str] | None = None
 
-    def asking(self, request: Request, base: str) -> "Plan":
-        """The plan of what a request needs."""
-        needs = dict.fromkeys(BENCHMARK_WORDS, benchmarked_experiment(self, base))
+    def asking(self, request: Request, base: str, tried: Collection[str] = ()) -> "Plan":
+        """The plan of what a request needs. tried: the experiments whose labels `choose` compares."""
+        needs: dict[str, Collection[str]] = dict.fromkeys(BENCHMARK_WORDS, [benchmarked_experiment(self, base)])
+        needs |= dict.fromkeys(CHOICE_WORDS, tried)
         return replace(self, asked=asked_experiments(request, base, self.experiments, self.owners, needs))
 
     # What is stated
@@ -148,10 +149,13 @@ class Plan(Layout):
             if self.states(name := rule_name(f"track_{tracked}", folder)):
                 yield Job(self, name, stage, folder, experiment, f"track/{folder}{tracked}", list(self.data.label))
 
-    def experiment_jobs(self, rule: str) -> Iterator[Job]:
-        """A job for each experiment: its parent run, its report, its summary; named like it alone without a rule."""
+    def experiment_jobs(self, rule: str, among: Collection[str] | None = None) -> Iterator[Job]:
+        """A job for each experiment: its parent run, its report, its summary; named like it alone without a rule.
+
+        among: the only experiments that have one; None for all.
+        """
         for experiment in self.stated_experiments:
-            if self.states(name := f"{rule}_{experiment}".removeprefix("_")):
+            if (among is None or experiment in among) and self.states(name := f"{rule}_{experiment}".removeprefix("_")):
                 yield Job(self, name, "", f"{experiment}/", experiment, f"{rule}/{experiment}", list(self.data.label))
 
     def comparison_jobs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[Job, str]]:
@@ -170,6 +174,9 @@ class Plan(Layout):
 
 BENCHMARK_WORDS = ("bench", "benchmark_core", "benchmark_kinds", "benchmark")
 """The rules of the benchmark and the folder of its files."""
+
+CHOICE_WORDS = ("choose", "choose_settings", "solve_heads", "choice")
+"""The rules of the choice of settings and the folder of its files."""
 
 
 def benchmarked_experiment(plan: Plan, base: str) -> str:

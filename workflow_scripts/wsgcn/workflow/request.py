@@ -14,7 +14,16 @@ PROGRAMS = ("snakemake", "__main__.py")
 BASE_TARGETS = ("all", "labels", "store", "views")
 """Rules that need the base experiment alone."""
 
-FIXED_RULES = (*BASE_TARGETS, "ablations", "bench", "benchmark_core", "benchmark_kinds")
+FIXED_RULES = (
+    *BASE_TARGETS,
+    "ablations",
+    "bench",
+    "benchmark_core",
+    "benchmark_kinds",
+    "choose",
+    "choose_settings",
+    "solve_heads",
+)
 """Rules whose names no experiment may have, stated or not."""
 
 RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
@@ -83,11 +92,11 @@ def asked_experiments(
     base: str,
     experiments: Collection[str],
     owners: Mapping[str, Mapping[str, str]],
-    needs: Mapping[str, str] = MappingProxyType({}),
+    needs: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[str] | None:
     """The experiments that a request needs, the base among them; None for all of them.
 
-    owners: `Plan.owners`; needs: the experiment that a rule or a folder of another name needs. A word that is no
+    owners: `Plan.owners`; needs: the experiments that a rule or a folder of another name needs. A word that is no
     experiment's name may mean any experiment that it contains the name of, and any whose folders carry no name.
     """
     if request.everything or request.allowed is not None:
@@ -98,10 +107,10 @@ def asked_experiments(
         parts = set(word.removesuffix(".json").split("/"))
         if "ablations" in parts:
             return None
-        if known := parts & needs.keys():
-            needed |= {needs[part] for part in known}
-        elif word in experiments:
+        if word in experiments:
             needed.add(word)
+        elif known := parts & needs.keys():
+            needed |= {name for part in known for name in needs[part]} | (parts & set(experiments))
         elif word not in BASE_TARGETS:
             needed |= {name for name in experiments if name in word} | unnamed
     return [name for name in experiments if name in needed]
