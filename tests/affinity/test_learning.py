@@ -9,8 +9,16 @@ import torch
 from pair_losses import naive_losses
 
 from wsgcn.affinity.irnet import affinity_loss
-from wsgcn.affinity.learning import MAX_IMAGES, MIN_GAIN, gain_over_constant, measured_images, why_flat
+from wsgcn.affinity.learning import (
+    MAX_IMAGES,
+    MIN_GAIN,
+    describe_gain,
+    gain_over_constant,
+    measured_images,
+    why_flat,
+)
 from wsgcn.affinity.pair_loss import measure_gain, pair_costs
+from wsgcn.files import write_label
 from wsgcn.graph.grid import path_maximum
 
 LABELS = pytest.mark.parametrize("labels", [(0, 1, 2, 255), (0, 1, 1, 255), (1, 2)], ids=str)
@@ -47,8 +55,10 @@ def test_perfect_boundaries_gain_everything():
 
 
 @pytest.mark.parametrize("counts", [(5, 0, 0), (5, 3, 0), (0, 0, 4), (0, 0, 0)])
-def test_pairs_of_one_kind_teach_nothing(counts):
-    assert gain_over_constant([0.01] * 3, counts) == 0
+def test_of_pairs_of_one_kind_nothing_is_measured(counts):
+    gain = gain_over_constant([0.01] * 3, counts)
+    assert gain is None and why_flat({"section": "irnet.training", "gain": gain}) is None
+    assert "cannot be measured" in describe_gain({"section": "irnet.training", "gain": gain})
 
 
 def test_the_costs_make_the_loss(rng):
@@ -59,11 +69,21 @@ def test_the_costs_make_the_loss(rng):
     assert (background / 2 + foreground / 2 + differing) / 2 == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("count", [1, 2, MAX_IMAGES, MAX_IMAGES + 1, 1000])
-def test_some_images_are_measured(count):
-    found = measured_images(count)
-    assert 0 < len(found) <= MAX_IMAGES and found[0] == 0 and found[-1] < count
-    assert len(found) == count or len(found) > MAX_IMAGES / 2
+@pytest.fixture(scope="module")
+def labels_of(tmp_path_factory):
+    """Paths of so many labels, of which every `period`-th shows a class, from the second on."""
+    folder = tmp_path_factory.mktemp("labels")
+    write_label(folder / "none.png", np.array([[0, 255]], np.uint8))
+    write_label(folder / "some.png", np.array([[0, 3]], np.uint8))
+    return lambda count, period: [str(folder / ("some.png" if k % period == 1 else "none.png")) for k in range(count)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 2 * MAX_IMAGES, 2 * MAX_IMAGES + 2, 300])
+def test_some_images_that_show_a_class_are_measured(count, labels_of):
+    found = measured_images(labels_of(count, 2))
+    assert 0 < len(found) <= MAX_IMAGES and all(k % 2 == 1 for k in found) and found[-1] < count
+    assert len(found) == count // 2 or len(found) > MAX_IMAGES / 2
+    assert measured_images(labels_of(count, count + 2)[:1] * count)[0] == 0  # none shows a class
 
 
 def test_the_sentence_names_the_keys():

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from wsgcn.cam.contract import CamInput
-from wsgcn.cam.mil import ViewSettings, build_location_net, open_location_cams, open_location_features, train_locations
+from wsgcn.cam.mil import (
+    ViewSettings,
+    build_location_net,
+    highest_logits,
+    open_location_cams,
+    open_location_features,
+    train_locations,
+)
 from wsgcn.files import write_arrays
 from wsgcn.networks.backbone import BackboneSettings, normalise
 
@@ -58,7 +65,7 @@ def test_a_trained_network_marks_what_its_class_looks_like(tmp_path, cpu, fit_co
     model, history = train_locations(files, targets, params, fit_context())
     assert history.index.name == "step" and np.isfinite(history).all(axis=None)
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False}
+    given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False, "top": 0.03}
     cams = open_location_cams(given, tmp_path / "model.pt", cpu)
     cam, high_res = cams(CamInput(images[1], (1,)))
     assert cam.shape == (1, 16, 24) and high_res.shape == (1, 64, 96)
@@ -66,3 +73,24 @@ def test_a_trained_network_marks_what_its_class_looks_like(tmp_path, cpu, fit_co
     assert inside > 3 * (high_res[0].sum() - 256 * inside) / (64 * 96 - 256)
     mirrored = open_location_cams(given | {"flip": True}, tmp_path / "model.pt", cpu)(CamInput(images[1], (1,)))[0]
     assert not np.array_equal(mirrored, cam)
+
+
+def test_a_tag_that_the_network_denies_still_has_a_map(tmp_path, cpu):
+    """Of the locations that it denies least; `top` says how many."""
+    torch.manual_seed(0)
+    model = build_location_net(BackboneSettings(**BACKBONE), 1, ViewSettings(1, 8)).eval()
+    model.last.bias.data.fill_(-100)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False}
+    few, many = (
+        open_location_cams(given | {"top": top}, tmp_path / "model.pt", cpu)(CamInput(image, (1,)))[1]
+        for top in (0.05, 0.5)
+    )
+    assert few.max() == pytest.approx(1, abs=1e-2) and 0 < (few > 0).mean() < (many > 0).mean() < 1
+
+
+def test_the_highest_logits_are_the_sorted_ones():
+    logits = torch.rand(2, 5, 4)
+    expected = [np.sort(own.ravel())[-3:].mean() for own in logits.numpy()]
+    np.testing.assert_allclose(highest_logits(logits, 0.15).ravel(), expected, rtol=1e-6)

@@ -31,7 +31,7 @@ def test_the_base_s_value_is_always_among_those_to_choose_from():
         "partial.confident_ratio": {BASE: RATIO, "confident_ratio-0.6": 0.6},
         "refinement": {BASE: "gcn", "refinement-none": "none"},
     }
-    assert describe("refinement-none", config) == "refinement none instead of gcn"
+    assert describe("refinement-none", config, found) == "refinement none instead of gcn"
     assert candidates(config_with()) == {}
 
 

@@ -36,7 +36,7 @@ def test_another_workflow_uses_all_rules_under_a_prefix(tmp_path):
     output = snakemake(tmp_path)
     assert int((tmp_path / "count.txt").read_text()) == 6
     assert all(read_label(path).ndim == 2 for path in (tmp_path / "results/demo/pseudo/wsgcn-i").glob("*.png"))
-    assert "classifier: 1 epochs over 6 images are 1 steps" in output
+    assert "classifier: 6 images are trained on for 1 steps" in output
     assert "Nothing to be done" in snakemake(tmp_path, "--dry-run")
 
 

@@ -117,7 +117,7 @@ def train_boundary(
         weight_decay=settings.weight_decay,
     )
     model.eval()
-    measured = measured_images(len(images))
+    measured = measured_images(targets)
     costs = (_costs(model, images[k], targets[k], settings.radius, context.device) for k in measured)
     history.attrs["learnt"] = {"section": "irnet.training", "gain": measure_gain(costs)}
     return model, history

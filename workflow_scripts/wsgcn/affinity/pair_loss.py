@@ -54,7 +54,7 @@ def pair_costs(
     return sums, counts
 
 
-def measure_gain(costs: Iterable[tuple[list, list]]) -> float:
+def measure_gain(costs: Iterable[tuple[list, list]]) -> float | None:
     """`learning.gain_over_constant` over the `pair_costs` of several images together."""
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
     for own_sums, own_counts in costs:

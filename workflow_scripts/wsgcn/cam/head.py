@@ -27,7 +27,7 @@ from wsgcn.text import metric_part
 MAX_ITERATIONS = 1000
 """Of L-BFGS; it converges in far fewer."""
 
-GRADIENT_TOLERANCE = 1e-7
+GRADIENT_TOLERANCE = 1e-6
 """L-BFGS ends where no entry of the gradient is larger."""
 
 
@@ -77,9 +77,8 @@ def train_head(
     pooled = np.stack([read_arrays(path)["pooled"] for path in files]).astype(np.float64)
     tags = tag_matrix(targets, params["classes"])
     scale = pooled.std((0, 1)) + 1e-6
-    precisions = cross_validate(pooled / scale, tags, settings, fold_of_images(params["ids"], tags, settings.folds))
-    for l2, table in precisions.items():
-        context.report(f"L2 weight {l2:g}: cross-validated AP {mean_precision(table):.3f}")
+    fold = fold_of_images(params["ids"], tags, settings.folds)
+    precisions = cross_validate(pooled / scale, tags, settings, fold, context.report)
     l2 = best_weight(precisions)
     weights, loss = solve_head(*_views(pooled / scale, tags), l2)
     model = build_classifier(from_section(BackboneSettings, params["backbone"]), params["classes"])
@@ -110,44 +109,51 @@ def fold_of_images(ids: Sequence[str], tags: np.ndarray, folds: int) -> np.ndarr
     return found
 
 
-def solve_head(features: np.ndarray, tags: np.ndarray, l2: float) -> tuple[np.ndarray, float]:
+def solve_head(
+    features: np.ndarray, tags: np.ndarray, l2: float, start: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
     """The weights W [C, D] that minimise the mean over classes and rows of the binary cross-entropy plus l2 · |w_c|².
 
     features: X [n, D]; tags: Y [n, C]; the logits are X Wᵗ, without a bias, as in a CAM. The problem is strictly
-    convex, so there is one solution; L-BFGS starts at zero. Returns W and the minimum.
+    convex, so there is one solution, whatever the start [C, D], by default zero. Returns W and the minimum.
     """
-    rows, width = features.shape
-    weights, losses = np.empty((tags.shape[1], width)), []
-    for c, own in enumerate(tags.T):
+    rows, shape = len(features), (tags.shape[1], features.shape[1])
 
-        def objective(w: np.ndarray, own=own) -> tuple[float, np.ndarray]:
-            logits = features @ w
-            loss = np.logaddexp(0, logits).mean() - own @ logits / rows + l2 * w @ w
-            return loss, features.T @ (expit(logits) - own) / rows + 2 * l2 * w
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        w = flat.reshape(shape)
+        logits = features @ w.T
+        loss = (np.logaddexp(0, logits) - tags * logits).sum() / rows + l2 * np.square(w).sum()
+        return loss, ((expit(logits) - tags).T @ features / rows + 2 * l2 * w).ravel()
 
-        options = {"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0}
-        found = minimize(objective, np.zeros(width), jac=True, method="L-BFGS-B", options=options)
-        weights[c] = found.x
-        losses.append(found.fun)
-    return weights, float(np.mean(losses))
+    options = {"maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0}
+    begin = np.zeros(shape) if start is None else start
+    found = minimize(objective, begin.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return found.x.reshape(shape), float(found.fun) / shape[0]
 
 
 def cross_validate(
-    pooled: np.ndarray, tags: np.ndarray, settings: HeadSettings, fold: np.ndarray
+    pooled: np.ndarray,
+    tags: np.ndarray,
+    settings: HeadSettings,
+    fold: np.ndarray,
+    report: Callable[[str], None] = print,
 ) -> dict[float, np.ndarray]:
     """The AP of held-out tags for each candidate of `settings.l2`, [folds, C]; nan where a class has none or all.
 
     pooled: [n, V, D]; tags: [n, C]; fold: [n]. An image's score is the mean logit of its views.
     """
+    width = (tags.shape[1], pooled.shape[2])
+    starts = [np.zeros(width) for _ in range(settings.folds)]  # each solution starts at that of the larger weight
     found = {}
-    for l2 in settings.l2:
+    for l2 in sorted(settings.l2, reverse=True):
         table = np.full((settings.folds, tags.shape[1]), np.nan)
         for k in range(settings.folds):
             held_out = fold == k
             if held_out.any() and not held_out.all():
-                weights, _ = solve_head(*_views(pooled[~held_out], tags[~held_out]), l2)
-                table[k] = average_precisions(tags[held_out], pooled[held_out].mean(1) @ weights.T)
+                starts[k], _ = solve_head(*_views(pooled[~held_out], tags[~held_out]), l2, starts[k])
+                table[k] = average_precisions(tags[held_out], pooled[held_out].mean(1) @ starts[k].T)
         found[l2] = table
+        report(f"L2 weight {l2:g}: cross-validated AP {mean_precision(table):.3f}")
     return found
 
 

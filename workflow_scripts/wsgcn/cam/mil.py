@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.cam.contract import CamInput, CamSource
-from wsgcn.cam.instances import LocationClassifier, fit_locations
+from wsgcn.cam.instances import LocationClassifier, fit_locations, num_locations
 from wsgcn.files import read_arrays
 from wsgcn.graph.grid import grid_size
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone
@@ -124,7 +124,9 @@ def open_location_cams(params: Mapping, model: str, device: torch.device) -> Cam
     """The trained network at the path `model` as a source of CAMs (`cam.contract`): ReLU of its logits.
 
     params: classes (their number), backbone, views (`ViewSettings`), flip (whether the logits of the mirror image
-    count as well). Maps are divided by their maximum (+1e-5) per class.
+    count as well), top (the share of locations that was trained). The image's tag is right even where the network would
+    deny it: where the mean of its highest locations is below 0, this mean takes the place of 0. Maps are divided by
+    their maximum (+1e-5) per class.
     """
     backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
     settings = from_section(ViewSettings, params["views"])
@@ -135,10 +137,17 @@ def open_location_cams(params: Mapping, model: str, device: torch.device) -> Cam
         size = given.image.shape[:2]
         batch = scaled_and_flipped(given.image, settings.scale, params["flip"], network.backbone, device)
         logits = unflip(network(batch), params["flip"])[[key - 1 for key in given.keys]]
+        logits = logits - highest_logits(logits, params["top"]).clamp(max=0)
         on_grid, full = (_normalised(logits, target) for target in (grid_size(*size), size))
         return on_grid.cpu().numpy(), full.cpu().numpy()
 
     return cams
+
+
+def highest_logits(logits: torch.Tensor, share: float) -> torch.Tensor:
+    """The mean of the highest `share` of logits [K, h, w] of each class, at least one: [K, 1, 1]."""
+    flat = logits.flatten(1)
+    return flat.topk(num_locations(flat.shape[1], share), 1).values.mean(1)[:, None, None]
 
 
 def _normalised(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

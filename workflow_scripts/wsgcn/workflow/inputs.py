@@ -29,7 +29,8 @@ MAX_CLASS_NAME_CHARACTERS = 100
 
 DATA_PROBLEM = re.compile(r"config: (seed|dataset(\.(?!longest_side)\w+)?)[:\[]")
 NETWORK_KEYS = (
-    "backbone|cam|cam_source|affinity|refinement|segmentation|segmentation_network|segmentation_for|experiment"
+    "backbone|classifier|cam|cam_source|affinity|refinement|"
+    "segmentation|segmentation_network|segmentation_for|experiment"
 )
 NETWORK_PROBLEM = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
 """How problems begin of settings without which no data set, or no network, can be checked."""
@@ -105,9 +106,17 @@ def _data_facts(data: Dataset, section: Mapping, own: Path) -> DataFacts:
 
 
 def _weight_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
-    """A sentence for each file of initial weights that is not there."""
+    """A sentence for each file of initial weights that is not there, and for random ones that nothing trains."""
     weights = [(where, backbone["weights"]) for where, backbone, _ in _networks(config, experiments)]
-    return [f"{where}backbone.weights: {why}" for where, path in weights if (why := why_no_weights(path))]
+    missing = [f"{where}backbone.weights: {why}" for where, path in weights if (why := why_no_weights(path))]
+    sources = dict.fromkeys(
+        CAM_SOURCES[source].chosen_by + f": {source}"
+        for settings in experiments.values()
+        if (training := CAM_SOURCES[source := cam_source_of(settings)].training)
+        and training.features
+        and settings["backbone"]["weights"] == "random"
+    )
+    return missing + [f"backbone.weights: random tells {source} nothing, which does not train it" for source in sources]
 
 
 def _crf_problems(config: Mapping) -> list[str]:

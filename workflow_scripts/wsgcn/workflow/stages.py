@@ -59,7 +59,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "mil": CamSource(
         "CAMs of small objects",
         "wsgcn.cam.mil:open_location_cams",
-        {"backbone": "backbone", "views": MIL_VIEWS, "flip": "cam.flip"},
+        {"backbone": "backbone", "views": MIL_VIEWS, "flip": "cam.flip", "top": "mil.top"},
         training=Training(
             "the classifier of locations",
             "wsgcn.cam.mil:train_locations",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from wsgcn.affinity.learning import describe_gain, why_flat
 from wsgcn.files import atomic_write, why_skipped, write_json
@@ -46,7 +47,8 @@ def train_job(job, train: Train) -> None:
         targets = job.input.get("labels") or params["labels"]
         if "ids" in params:
             params["ids"] = [params["ids"][k] for k in indices]
-        model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
+        with threadpool_limits(job.config["training_threads"]):  # numpy's threads too
+            model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
         learnt = {"learnt": history.attrs["learnt"]} if "learnt" in history.attrs else {}
         if learnt:
             print(describe_gain(learnt["learnt"]))
