@@ -18,6 +18,7 @@ if CANDIDATES and PLAN.states("solve_heads"):
             **NETWORK,
         params:
             ids=list(DATA.label),
+            groups=PLAN.groups(DATA.label),
             tags=PLAN.tags(DATA.label),
             classes=len(CLASSES),
             backbone=config["backbone"],

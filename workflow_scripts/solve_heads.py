@@ -12,6 +12,6 @@ with logged(snakemake.log[0]):
     p, device = snakemake.params, pick_device(snakemake.resources.device)
     pool, _ = open_pool(from_section(BackboneSettings, p.backbone), device)
     indices, pooled = pool_images(snakemake.input.images, pool, snakemake.config["on_error"] == "skip")
-    tags, ids = ([listed[k] for k in indices] for listed in (p.tags, p.ids))
-    heads = held_out_heads(pooled, tags, p.classes, ids, from_section(HeadSettings, p.settings))
+    tags, ids, groups = ([listed[k] for k in indices] for listed in (p.tags, p.ids, p.groups))
+    heads = held_out_heads(pooled, tags, p.classes, ids, groups, from_section(HeadSettings, p.settings))
     write_arrays(snakemake.output.heads, **heads)

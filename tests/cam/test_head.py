@@ -78,6 +78,15 @@ def test_folds_are_even_within_equal_tags_and_independent_of_the_order():
     assert (fold_of_images([ids[k] for k in order], tags[order], 5) == folds[order]).all()
 
 
+def test_no_group_is_split_by_the_folds():
+    groups, tags = [f"part {k // 3}" for k in range(30)], np.zeros((30, 2))
+    tags[::3, 0] = 1  # one picture of each part
+    tags[15:, 1] = 1
+    folds = fold_of_images(groups, tags, 5).reshape(10, 3)
+    assert (folds == folds[:, :1]).all()
+    assert np.bincount(folds[:5, 0], minlength=5).tolist() == np.bincount(folds[5:, 0], minlength=5).tolist() == [1] * 5
+
+
 def test_average_precision_is_the_mean_precision_at_the_hits():
     tags, scores = np.array([[1, 1], [0, 1], [1, 1], [0, 1]]), np.array([[0.9, 0], [0.8, 0], [0.7, 0], [0.1, 0]])
     found = average_precisions(tags, scores)
@@ -119,7 +128,7 @@ def test_the_logit_of_an_image_is_the_mean_of_its_map(tmp_path, cpu, fit_context
         "settings": {"l2": [1e-4], "folds": 2},
         "classes": 2,
         "names": ["red", "a/b"],
-        "ids": [str(k) for k in range(8)],
+        "groups": [str(k) for k in range(8)],
     }
     model, history = train_head(files, targets, params, fit_context())
     assert list(history.columns) == ["ap_fold", "ap/red", "ap/a_b", "ap", "l2", "loss"] and len(history) == 2

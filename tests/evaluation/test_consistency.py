@@ -25,7 +25,7 @@ def test_classes_that_all_images_or_none_show_cannot_be_judged():
 def test_each_image_has_a_head_that_was_solved_without_its_fold(rng):
     pooled, ids = rng.standard_normal((12, 5)) + 2, [f"image{k}" for k in range(12)]
     tags = [[(1,), (2,), (1, 2), ()][k % 4] for k in range(12)]
-    found = held_out_heads(pooled, tags, 2, ids, SETTINGS)
+    found = held_out_heads(pooled, tags, 2, ids, ids, SETTINGS)
     fold = fold_of_images(ids, tag_matrix(tags, 2), 3)
     assert found["fold"].tolist() == fold.tolist() and found["ids"].tolist() == ids
     for k in range(3):
@@ -39,7 +39,7 @@ def test_each_image_has_a_head_that_was_solved_without_its_fold(rng):
 
 
 def test_no_head_is_solved_where_no_class_can_be_judged(rng):
-    found = held_out_heads(rng.standard_normal((4, 5)), [(1,)] * 4, 1, list("abcd"), SETTINGS)
+    found = held_out_heads(rng.standard_normal((4, 5)), [(1,)] * 4, 1, list("abcd"), list("abcd"), SETTINGS)
     assert found["separable"].size == 0 and found["weights"].shape == (0, 1, 5)
 
 
@@ -89,7 +89,7 @@ def test_true_labels_of_drawings_are_more_consistent_than_bad_ones(tmp_path, whe
         Image.fromarray(image).save(tmp_path / f"{name}.png")
     images = [tmp_path / f"{name}.png" for name in drawn]
     _, pooled = pool_images(images, pool, skips=False)
-    heads = held_out_heads(pooled, tags, len(demo.CLASSES), list(drawn), SETTINGS)
+    heads = held_out_heads(pooled, tags, len(demo.CLASSES), list(drawn), list(drawn), SETTINGS)
     means = {}
     for kind, change in LABELS.items():
         labels = [tmp_path / f"{kind}_{name}.png" for name in drawn]

@@ -63,7 +63,7 @@ def trained(training, images, targets, path, seed=0):
 
     params = select_params(SMALL, training.params) | {"classes": NUM_CLASSES}
     context = FitContext(seed, CPU, report=lambda line: None)
-    facts = {"names": CLASSES, "ids": [image.stem for image in images]} if training.features else {}
+    facts = {"names": CLASSES, "groups": [image.stem for image in images]} if training.features else {}
     sources = features_of(training.features, images, path.parent) if training.features else images
     model, history = load(training.train)([str(i) for i in sources], targets, params | facts, context)
     torch.save(model.state_dict(), path)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from wsgcn.files import read_json, write_label, write_skipped
+from wsgcn.files import read_json, write_arrays, write_label, write_skipped
 from wsgcn.networks.training import fit
 from wsgcn.workflow.train_job import train_job, training_key
 
@@ -128,6 +128,29 @@ def test_skipped_images_are_not_trained_on(job, tmp_path):
         write_skipped(path, "cam: no")
     with pytest.raises(SystemExit, match="all of its images were skipped"):
         train_job(job, trainer())
+
+
+def test_features_keep_to_their_images_where_one_was_skipped(job, tmp_path):
+    files = [str(tmp_path / f"{k}.npz") for k in range(4)]
+    for k, path in enumerate(files):
+        write_arrays(path, pooled=np.full(2, k))
+    write_skipped(files[1], "unreadable")
+    job.input = Named(features=files)
+    job.params |= {"ids": list("abcd"), "groups": list("ppqr")}
+    seen = []
+
+    def train(sources, targets, params, context):
+        seen.append((sources, targets, params["ids"], params["groups"]))
+        history = pd.DataFrame({"loss": [0.5]}, index=pd.Index([1], name="step"))
+        history.attrs["seconds"] = 0.1
+        return nn.Linear(1, 1), history
+
+    train_job(job, train)
+    assert seen == [([files[k] for k in (0, 2, 3)], [[1], [3], [4]], list("acd"), list("pqr"))]
+    for path in files:
+        write_skipped(path, "unreadable")
+    with pytest.raises(SystemExit, match="all of its images were skipped"):
+        train_job(job, train)
 
 
 def test_without_label_files_unreadable_images_are_left_out_where_bad_ones_are_skipped(job, tmp_path):

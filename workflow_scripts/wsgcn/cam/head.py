@@ -66,7 +66,8 @@ def train_head(
 ) -> tuple[Classifier, pd.DataFrame]:
     """The classifier whose head is solved on the files of features of the images, given their classes (from 1).
 
-    params: classes (their number C), names (theirs), ids (the images'), backbone, settings (`HeadSettings`). Features
+    params: classes (their number C), names (theirs), groups (of the images, `fold_of_images`),
+    backbone, settings (`HeadSettings`). Features
     are divided by their standard deviation over all views. Returns the model and, by fold (the index `step`), the
     average precision (AP) of the tags on the images held out: `ap_fold`, the mean over classes, and `ap/<class>`, nan
     where all or none of the held-out images show the class. The columns `ap`, the mean over all of these, `l2`, the
@@ -77,7 +78,7 @@ def train_head(
     pooled = np.stack([read_arrays(path)["pooled"] for path in files]).astype(np.float64)
     tags = tag_matrix(targets, params["classes"])
     scale = pooled.std((0, 1)) + 1e-6
-    fold = fold_of_images(params["ids"], tags, settings.folds)
+    fold = fold_of_images(params["groups"], tags, settings.folds)
     precisions = cross_validate(pooled / scale, tags, settings, fold, context.report)
     l2 = best_weight(precisions)
     weights, loss = solve_head(*_views(pooled / scale, tags), l2)
@@ -97,16 +98,18 @@ def tag_matrix(targets: Sequence[Sequence[int]], classes: int) -> np.ndarray:
     return tags
 
 
-def fold_of_images(ids: Sequence[str], tags: np.ndarray, folds: int) -> np.ndarray:
-    """The fold of each image, int [n] in 0..folds-1: images of equal tags [n, C] are dealt out evenly.
+def fold_of_images(groups: Sequence[str], tags: np.ndarray, folds: int) -> np.ndarray:
+    """The fold of each image, int [n] in 0..folds-1: groups of equal tags are dealt out evenly, each to one fold.
 
-    Their order is that of a hash of the ids, so that it depends on no order of the list.
+    groups: of the images, or the id of one that stands alone; tags: [n, C], a group's are those of any of its images.
+    Their order is that of a hash of the names, so that it depends on no order of the list.
     """
-    digests = [hashlib.sha256(identifier.encode()).hexdigest() for identifier in ids]
-    order = sorted(range(len(ids)), key=lambda k: (tuple(tags[k]), digests[k]))
-    found = np.empty(len(ids), int)
-    found[order] = np.arange(len(ids)) % folds
-    return found
+    shown: dict[str, np.ndarray] = {}
+    for group, own in zip(groups, tags, strict=True):
+        shown[group] = np.maximum(shown.get(group, own), own)
+    order = sorted(shown, key=lambda group: (tuple(shown[group]), hashlib.sha256(group.encode()).hexdigest()))
+    fold = {group: k % folds for k, group in enumerate(order)}
+    return np.array([fold[group] for group in groups])
 
 
 def solve_head(

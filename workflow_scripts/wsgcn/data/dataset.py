@@ -21,7 +21,8 @@ class Image:
     """An image: its id, its file, its image-level classes (indices from 1, ascending), its mask's file or None.
 
     negative: whether it is known to show none of the classes. Every image to train on or to label that has no class is
-    a negative; one that is only evaluated may merely have no tags.
+    a negative; one that is only evaluated may merely have no tags. group: images of one group show the same thing; ""
+    for an image that stands alone.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Image:
     classes: tuple[int, ...]
     mask: str | None
     negative: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,17 @@ def separable_classes(tags: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
 
 def held_out_heads(
-    pooled: np.ndarray, tags: Sequence[Sequence[int]], classes: int, ids: Sequence[str], settings: HeadSettings
+    pooled: np.ndarray,
+    tags: Sequence[Sequence[int]],
+    classes: int,
+    ids: Sequence[str],
+    groups: Sequence[str],
+    settings: HeadSettings,
 ) -> dict[str, np.ndarray]:
     """The heads that each judge the images they were solved without: `weights` [folds, C, D], `ids` and `fold` [n].
 
-    pooled: features [n, D]; tags: the images' classes, from 1 to C; ids: the images'. The L2 weight is chosen as for
+    pooled: features [n, D]; tags: the images' classes, from 1 to C; ids: the images'; groups: theirs, as of
+    `fold_of_images`. The L2 weight is chosen as for
     `cam.head.train_head`, the folds are the same. `separable` holds the classes that can be judged; without any,
     nothing is solved.
     """
@@ -72,7 +78,7 @@ def held_out_heads(
         return found | {"weights": np.zeros((0, classes, pooled.shape[1])), "fold": np.zeros(len(ids), int)}
     matrix, deviations = tag_matrix(tags, classes), pooled.std(0)
     scale = deviations + FLOOR * deviations.mean()
-    features, fold = pooled / scale, fold_of_images(ids, matrix, settings.folds)
+    features, fold = pooled / scale, fold_of_images(groups, matrix, settings.folds)
     l2 = best_weight(cross_validate(features[:, None], matrix, settings, fold))
     solved = [solve_head(features[fold != k], matrix[fold != k], l2)[0] / scale for k in range(fold.max() + 1)]
     return found | {"weights": np.stack(solved), "fold": fold}

@@ -25,6 +25,7 @@ def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
         "ids": lambda: {"ids": job.ids},  # also listed here so that swapped labels trigger a rerun
         "labels": lambda: {"labels": plan.tags(job.ids)},
         "classes": lambda: {"classes": len(classes)},
+        "groups": lambda: {"groups": plan.groups(job.ids)},
         "names": lambda: {"names": classes},
         "numbering": lambda: {"numbering": list(plan.data.numbering)},
         "full_sizes": lambda: plan.full_sizes(job.ids),

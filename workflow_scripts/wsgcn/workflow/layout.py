@@ -95,6 +95,10 @@ class Layout:
         found = [image for image in images if self.data.images[image].negative]
         return {"negatives": found} if found else {}
 
+    def groups(self, images: Iterable[str]) -> list[str]:
+        """What must stay together of some ids: the group of each, or the image itself."""
+        return [self.data.images[image].group or image for image in images]
+
     def full_sizes(self, images: Collection[str]) -> dict[str, list]:
         """Parameter of a job that writes labels: the sizes that they are to have where images have smaller copies."""
         if not self.large.keys() & set(images):

@@ -58,7 +58,8 @@ class Training:
     """A network that is trained: `train(images, targets, params, context)` returns the model and its losses by step.
 
     images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
-    its job knows of the data set, among `ids`, `labels` (the tags), `classes` (their number) and `names` (theirs);
+    its job knows of the data set, among `ids`, `groups` (or ids), `labels` (the tags), `classes` (their number) and
+    `names` (theirs);
     features: files that it takes in place of the images, if any; backbone: the section of its backbone, none where it
     has none; stride: the backbone's output stride.
     """

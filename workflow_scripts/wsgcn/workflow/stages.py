@@ -45,7 +45,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
             "the classifier's head",
             "wsgcn.cam.head:train_head",
             {"backbone": "backbone", "settings": ("classifier.l2", "classifier.folds")},
-            facts=("ids", "labels", "classes", "names"),
+            facts=("ids", "groups", "labels", "classes", "names"),
             features=Features(
                 "pooled features",
                 "wsgcn.cam.head:open_pooled_features",

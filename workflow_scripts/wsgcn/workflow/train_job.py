@@ -45,8 +45,8 @@ def train_job(job, train: Train) -> None:
         indices = _usable(job)
         sources = job.input.get("features") or job.input.images
         targets = job.input.get("labels") or params["labels"]
-        if "ids" in params:
-            params["ids"] = [params["ids"][k] for k in indices]
+        for fact in params.keys() & {"ids", "groups"}:
+            params[fact] = [params[fact][k] for k in indices]
         with threadpool_limits(job.config["training_threads"]):  # numpy's threads too
             model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
         learnt = {"learnt": history.attrs["learnt"]} if "learnt" in history.attrs else {}

@@ -59,9 +59,10 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     for i, row in rows.items():
         own = class_indices(tags[i], classes)
         path, is_known = str(root / row.file), is_negative(named[i], own, negative, others)
-        images[i] = Image(i, path, own, masks.get(i), negative=is_known)
+        group = "" if means_none(rows[i].group) else rows[i].group
+        images[i] = Image(i, path, own, masks.get(i), negative=is_known, group=group)
     usable = {i: image for i, image in images.items() if tags[i] or image.negative}
-    groups = {i: row.group for i, row in rows.items() if row.group and not means_none(row.group)}
+    groups = {i: image.group for i, image in images.items() if image.group}
     lists, drawn = _read_lists(settings, seed, usable, groups, rows, table, note)
     _check_tagged(lists, tags, table, note)
     learnt = lists["train"] | lists["label"]
