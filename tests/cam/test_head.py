@@ -21,6 +21,7 @@ from wsgcn.cam.head import (
     train_head,
 )
 from wsgcn.files import read_image, write_arrays
+from wsgcn.networks.inference import scaled_and_flipped
 
 BACKBONE = {"name": "tf_efficientnet_lite0", "weights": "random"}
 VIEWS = {"scales": [1, 0.5], "flip": True}
@@ -112,14 +113,14 @@ def test_the_highest_mean_wins_and_the_largest_of_equals():
 
 
 def test_the_logit_of_an_image_is_the_mean_of_its_map(tmp_path, cpu, fit_context):
-    """And a trained head gives higher CAMs to what its class looks like."""
+    """So the head sees in a whole image what its CAM shows at each point."""
     rng, files, targets = np.random.default_rng(0), [], []
+    torch.manual_seed(0)
     extract = open_pooled_features({"backbone": BACKBONE, "settings": VIEWS}, cpu)
     for k in range(8):
         pixels = rng.integers(0, 60, (64, 64, 3), np.uint8)
         pixels[:, :, k % 2] += 150
         Image.fromarray(pixels).save(tmp_path / f"{k}.png")
-        torch.manual_seed(0)
         write_arrays(tmp_path / f"{k}.npz", **extract(read_image(tmp_path / f"{k}.png")))
         files.append(tmp_path / f"{k}.npz")
         targets.append([1 + k % 2])
@@ -130,14 +131,21 @@ def test_the_logit_of_an_image_is_the_mean_of_its_map(tmp_path, cpu, fit_context
         "names": ["red", "a/b"],
         "groups": [str(k) for k in range(8)],
     }
+    torch.manual_seed(0)  # the same random backbone
     model, history = train_head(files, targets, params, fit_context())
     assert list(history.columns) == ["ap_fold", "ap/red", "ap/a_b", "ap", "l2", "loss"] and len(history) == 2
     assert (history["l2"] == 1e-4).all() and history["ap"].iloc[0] == pytest.approx(history["ap_fold"].mean())
     again, _ = train_head(files, targets, params, fit_context(seed=5))
     assert torch.equal(model.head.weight, again.head.weight)
     model.eval()
-    settings = CamSettings((1, 0.5), True)
-    cam, _ = class_activation_maps(model, read_image(tmp_path / "0.png"), [1, 2], settings, cpu)
+    image, weights = read_image(tmp_path / "0.png"), model.head.weight[:, :, 0, 0].detach().numpy()
+    expected = np.load(tmp_path / "0.npz")["pooled"] @ weights.T
+    with torch.no_grad():
+        found = [model(scaled_and_flipped(image, scale, True, model.backbone, cpu)).numpy() for scale in (1, 0.5)]
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-3, atol=1e-4)
+    logits = np.stack([np.load(path)["pooled"].mean(0) @ weights.T for path in files])
+    assert (logits.argmax(1) + 1 == [own[0] for own in targets]).all()
+    cam, _ = class_activation_maps(model, image, [1, 2], CamSettings((1, 0.5), True), cpu)
     assert cam.shape == (2, 16, 16)
 
 

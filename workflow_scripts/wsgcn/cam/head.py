@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score
 
 from wsgcn.cam.classifier import CamSettings, Classifier, build_classifier
 from wsgcn.files import read_arrays
-from wsgcn.networks.backbone import BackboneSettings, build_backbone
+from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone
 from wsgcn.networks.inference import scaled_and_flipped
 from wsgcn.networks.training import FitContext
 from wsgcn.sections import from_section
@@ -45,20 +45,22 @@ def open_pooled_features(params: Mapping, device: torch.device) -> Callable[[np.
     params: backbone, settings (`CamSettings`). The file holds pooled float32 [V, D]: the mean over the final feature
     map of each of the V scaled and mirrored views that its CAM is made from.
     """
-    section, settings = (
-        from_section(BackboneSettings, params["backbone"]),
-        from_section(CamSettings, params["settings"]),
-    )
-    built = build_backbone(section.name, section.weights, output_stride=16)
-    backbone = built.to(device, memory_format=torch.channels_last).eval()
+    backbone = frozen_backbone(from_section(BackboneSettings, params["backbone"]), device)
+    settings = from_section(CamSettings, params["settings"])
+    return lambda image: {"pooled": pool_views(backbone, image, settings, device)}
 
-    @torch.inference_mode()
-    def extract(image: np.ndarray) -> dict[str, np.ndarray]:
-        views = (scaled_and_flipped(image, scale, settings.flip, backbone, device) for scale in settings.scales)
-        pooled = [backbone.forward_features(view).mean((2, 3)) for view in views]
-        return {"pooled": torch.cat(pooled).cpu().numpy()}
 
-    return extract
+def frozen_backbone(settings: BackboneSettings, device: torch.device) -> Backbone:
+    """A backbone with its initial weights, for inference."""
+    built = build_backbone(settings.name, settings.weights, output_stride=16)
+    return built.to(device, memory_format=torch.channels_last).eval()
+
+
+@torch.inference_mode()
+def pool_views(backbone: Backbone, image: np.ndarray, settings: CamSettings, device: torch.device) -> np.ndarray:
+    """The mean over the final feature map of each scaled and mirrored view of an image, float32 [V, D]."""
+    views = (scaled_and_flipped(image, scale, settings.flip, backbone, device) for scale in settings.scales)
+    return torch.cat([backbone.forward_features(view).mean((2, 3)) for view in views]).cpu().numpy()
 
 
 def train_head(

@@ -11,14 +11,25 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from wsgcn.cam.head import HeadSettings, best_weight, cross_validate, fold_of_images, solve_head, tag_matrix
+from wsgcn.cam.classifier import CamSettings
+from wsgcn.cam.head import (
+    HeadSettings,
+    best_weight,
+    cross_validate,
+    fold_of_images,
+    frozen_backbone,
+    pool_views,
+    solve_head,
+    tag_matrix,
+)
 from wsgcn.files import read_image
-from wsgcn.networks.backbone import BackboneSettings, build_backbone
-from wsgcn.networks.inference import scaled_and_flipped
+from wsgcn.networks.backbone import BackboneSettings
 
 FLOOR = 0.1
 """Of the mean standard deviation of a feature, what is added to each one's: features that are nearly constant over
 whole images vary in masked ones, and would decide everything."""
+
+ONE_VIEW = CamSettings(scales=(1,), flip=False)
 
 Pool = Callable[[np.ndarray], np.ndarray]
 """An image, uint8 RGB [H, W, 3], to the mean of its final feature map, float [D]."""
@@ -26,13 +37,10 @@ Pool = Callable[[np.ndarray], np.ndarray]
 
 def open_pool(settings: BackboneSettings, device: torch.device) -> tuple[Pool, np.ndarray]:
     """The pooled features of the backbone with its initial weights, and its mean colour, uint8 [3]."""
-    built = build_backbone(settings.name, settings.weights, output_stride=16)
-    backbone = built.to(device, memory_format=torch.channels_last).eval()
+    backbone = frozen_backbone(settings, device)
 
-    @torch.inference_mode()
     def pool(image: np.ndarray) -> np.ndarray:
-        batch = scaled_and_flipped(image, 1, False, backbone, device)
-        return backbone.forward_features(batch).mean((0, 2, 3)).cpu().numpy().astype(np.float64)
+        return pool_views(backbone, image, ONE_VIEW, device)[0].astype(np.float64)
 
     return pool, np.round(255 * np.array(backbone.pretrained_cfg["mean"])).astype(np.uint8)
 
@@ -69,9 +77,8 @@ def held_out_heads(
     """The heads that each judge the images they were solved without: `weights` [folds, C, D], `ids` and `fold` [n].
 
     pooled: features [n, D]; tags: the images' classes, from 1 to C; ids: the images'; groups: theirs, as of
-    `fold_of_images`. The L2 weight is chosen as for
-    `cam.head.train_head`, the folds are the same. `separable` holds the classes that can be judged; without any,
-    nothing is solved.
+    `fold_of_images`. The L2 weight is chosen as for `cam.head.train_head`,
+    the folds are the same. `separable` holds the classes that can be judged; without any, nothing is solved.
     """
     found = {"ids": np.array(ids), "separable": np.array(separable_classes(tags), np.uint8)}
     if not found["separable"].size:

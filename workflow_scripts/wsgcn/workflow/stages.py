@@ -181,12 +181,13 @@ def registry_names(registry: str) -> list[str]:
 
 
 def cam_source_of(settings: Mapping) -> str:
-    """The name of an experiment's CAM source: `external` where `cam.folder` is set, else `cam_source`, whose row
-    `classifier` stands for `head` where `classifier.train` says so."""
+    """The name of an experiment's CAM source: `external` where `cam.folder` is set, else `cam_source`, or the row
+    within it that its section chooses."""
     if settings["cam"]["folder"]:
         return "external"
     name = settings["cam_source"]
-    return "head" if name == "classifier" and settings["classifier"]["train"] == "head" else name
+    within = (own for own, row in CAM_SOURCES.items() if row.within == name and settings[name]["train"] == own)
+    return next(within, name)
 
 
 def affinity_of(settings: Mapping) -> str | None:
