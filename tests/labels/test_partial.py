@@ -14,7 +14,7 @@ CRF = CrfSettings(
     iterations=7, gaussian_sxy=4, gaussian_compat=3, bilateral_sxy=20, bilateral_srgb=3, bilateral_compat=10
 )
 SETTINGS = PartialSettings(
-    alpha_low=4, alpha_high=32, confident_ratio=0.3, cam_floor=0.1, background_score=0.8, crf_score=0.8, crf=CRF
+    alpha_low=4, alpha_high=32, confident_ratio=0.3, cam_floor=0.1, background_score=0.8, crf_score=0.8, every_class=False, crf=CRF
 )
 CLASSES = (3, 7)
 
@@ -39,11 +39,12 @@ def naive_label(cams, low, high, classes, settings):
         values = [cams[k, y, x] for y, x in points if k == np.argmax(cams[:, y, x])]
         values = sorted((value for value in values if value > settings.cam_floor), reverse=True)
         top = values[: max(1, round(settings.confident_ratio * len(values)))]
-        for y, x in points:
-            winner = int(np.argmax(low[:, y, x]))
-            certain = winner == k + 1 and low[winner, y, x] >= settings.crf_score
-            if certain and k == np.argmax(cams[:, y, x]) and cams[k, y, x] in top:
-                label[y, x] = class_index
+        high_cam = [(y, x) for y, x in points if k == np.argmax(cams[:, y, x]) and cams[k, y, x] in top]
+        agreed = [p for p in high_cam if np.argmax(low[:, *p]) == k + 1 and low[k + 1, *p] >= settings.crf_score]
+        if settings.every_class and not agreed:
+            agreed = high_cam or [max(points, key=lambda point, k=k: cams[k, *point])]
+        for y, x in agreed:
+            label[y, x] = class_index
     return label
 
 
@@ -60,6 +61,19 @@ def test_select_confident_matches_naive_loop(seed, change):
 
 def test_the_random_inputs_reach_every_rule(rng):
     assert set(np.unique(select_confident(*random_inputs(rng), CLASSES, SETTINGS))) == {0, 3, 7, 255}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("change", [{"crf_score": 1}, {"cam_floor": 1}, {}], ids=str)
+def test_every_class_keeps_a_node(seed, change):
+    """As the loop says, where the CRF's bound or the floor leaves none, and where each class has some."""
+    inputs = random_inputs(np.random.default_rng(seed))
+    settings = replace(SETTINGS, every_class=True, **change)
+    label = select_confident(*inputs, CLASSES, settings)
+    np.testing.assert_array_equal(label, naive_label(*inputs, CLASSES, settings))
+    assert set(CLASSES) <= set(np.unique(label))
+    without = select_confident(*inputs, CLASSES, replace(settings, every_class=False))
+    assert change == {} or not set(CLASSES) & set(np.unique(without))
 
 
 def certain(winner, classes=1):

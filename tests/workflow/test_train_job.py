@@ -61,7 +61,7 @@ def trainer(kill=None, steps=None):
         torch.manual_seed(context.seed)
         numbers = [int(Path(path).stem) for path in images]
         for k, target in zip(numbers, targets, strict=True):
-            assert target == [k + 1] or Path(target).name == f"label{k}.png"
+            assert not isinstance(target, str) and k + 1 in target or Path(target).name == f"label{k}.png"
         assert params["settings"]["lr"] in (1, 2)
         model = nn.Linear(1, 1)
 
@@ -136,7 +136,7 @@ def test_features_keep_to_their_images_where_one_was_skipped(job, tmp_path):
         write_arrays(path, pooled=np.full(2, k))
     write_skipped(files[1], "unreadable")
     job.input = Named(features=files)
-    job.params |= {"ids": list("abcd"), "groups": list("ppqr")}
+    job.params |= {"ids": list("abcd"), "groups": list("ppqr"), "labels": [[1], [3], [3], [4]]}
     seen = []
 
     def train(sources, targets, params, context):
@@ -147,6 +147,9 @@ def test_features_keep_to_their_images_where_one_was_skipped(job, tmp_path):
 
     train_job(job, train)
     assert seen == [([files[k] for k in (0, 2, 3)], [[1], [3], [4]], list("acd"), list("pqr"))]
+    job.params["labels"] = [[1], [2, 5], [3], [5]]
+    with pytest.raises(SystemExit, match="all images that show class 2 of dataset.classes were skipped"):
+        train_job(job, train)
     for path in files:
         write_skipped(path, "unreadable")
     with pytest.raises(SystemExit, match="all of its images were skipped"):
@@ -155,6 +158,7 @@ def test_features_keep_to_their_images_where_one_was_skipped(job, tmp_path):
 
 def test_without_label_files_unreadable_images_are_left_out_where_bad_ones_are_skipped(job, tmp_path):
     del job.input["labels"]
+    job.params["labels"] = [[1], [2], [3, 2], [4]]
     (tmp_path / "1.png").write_text("no image")
     for on_error, expected in (("stop", {0, 1, 2, 3}), ("skip", {0, 2, 3})):
         job.config["on_error"], steps = on_error, []

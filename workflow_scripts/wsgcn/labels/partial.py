@@ -20,6 +20,7 @@ class PartialSettings:
     cam_floor: float
     background_score: float
     crf_score: float
+    every_class: bool
     crf: CrfSettings
 
 
@@ -50,17 +51,26 @@ def select_confident(
     its CAM value is above `cam_floor` and among the top `confident_ratio` of the CAM values of k above the floor in
     this image. It is background where `high`'s winner is background with that probability and (1 - max cam)^alpha_high
     is above `background_score`. Else 255. Returns uint8 [h, w].
+
+    With `every_class`, a class that would have no node keeps those that all rules but the CRF's allow, at least the one
+    with its highest CAM value: objects of a few nodes are what a CRF smooths away.
     """
     cam_winner, cam_peak = cams.argmax(0), cams.max(0)
     label = np.full(cam_peak.shape, IGNORE, np.uint8)
     crf_background = (high.argmax(0) == 0) & (high.max(0) >= settings.crf_score)
     label[crf_background & ((1 - cam_peak).clip(0) ** settings.alpha_high > settings.background_score)] = 0
     for k, class_index in enumerate(classes):
-        candidates = (cam_winner == k) & (cam_peak > settings.cam_floor)
-        if not candidates.any():
-            continue
-        count = max(1, round(settings.confident_ratio * candidates.sum()))
-        threshold = np.partition(cam_peak[candidates], -count)[-count]
-        crf_foreground = (low.argmax(0) == k + 1) & (low.max(0) >= settings.crf_score)
-        label[candidates & (cam_peak >= threshold) & crf_foreground] = class_index
+        certain = _highest(cams[k], (cam_winner == k) & (cam_peak > settings.cam_floor), settings.confident_ratio)
+        agreed = certain & (low.argmax(0) == k + 1) & (low.max(0) >= settings.crf_score)
+        if settings.every_class and not agreed.any():
+            agreed = certain if certain.any() else cams[k] == cams[k].max()
+        label[agreed] = class_index
     return label
+
+
+def _highest(cam: np.ndarray, candidates: np.ndarray, share: float) -> np.ndarray:
+    """The candidates, bool [h, w], whose CAM values are among their highest `share`, at least one where there are any."""
+    if not candidates.any():
+        return candidates
+    count = max(1, round(share * candidates.sum()))
+    return candidates & (cam >= np.partition(cam[candidates], -count)[-count])

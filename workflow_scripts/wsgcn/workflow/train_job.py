@@ -26,8 +26,8 @@ def train_job(job, train: Train) -> None:
     outputs `model`, `history` and `seconds`. Skipped images are left out. The number of threads is the config's, not
     that of the job's cores: other numbers of threads sum in another order, and training amplifies the differences in
     rounding.
-    Ends the process with one sentence where the training fails, where all of its images were skipped, and, unless
-    `on_flat_affinity` of the config is `report`, where an affinity network has learnt nothing.
+    Ends the process with one sentence where the training fails, where all of its images or all that show a class were
+    skipped, and, unless `on_flat_affinity` of the config is `report`, where an affinity network has learnt nothing.
     """
     with logged(job.log[0]):
         torch.set_num_threads(job.config["training_threads"])
@@ -45,6 +45,8 @@ def train_job(job, train: Train) -> None:
         indices = _usable(job)
         sources = job.input.get("features") or job.input.images
         targets = job.input.get("labels") or params["labels"]
+        if not job.input.get("labels"):
+            _check_classes(targets, indices)
         for fact in params.keys() & {"ids", "groups"}:
             params[fact] = [params[fact][k] for k in indices]
         with threadpool_limits(job.config["training_threads"]):  # numpy's threads too
@@ -62,6 +64,13 @@ def train_job(job, train: Train) -> None:
             history.to_csv(path)
         write_json(job.output.seconds, {"seconds": history.attrs["seconds"], "made_by": made_by} | learnt)
         checkpoint.unlink(missing_ok=True)
+
+
+def _check_classes(tags: Sequence[Sequence[int]], indices: Sequence[int]) -> None:
+    lost = {tag for own in tags for tag in own} - {tag for k in indices for tag in tags[k]}
+    if lost:
+        which = ", ".join(str(tag) for tag in sorted(lost))
+        raise ValueError(f"all images that show class {which} of dataset.classes were skipped, so it cannot be learnt")
 
 
 def training_key(settings: object, inputs: Sequence[str]) -> str:
