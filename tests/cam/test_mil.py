@@ -22,6 +22,9 @@ from wsgcn.networks.backbone import BackboneSettings, normalise
 BACKBONE = {"name": "tf_efficientnet_lite0", "weights": "random"}
 
 
+SETTINGS = {"top": [0.03, 0.5], "top_of": {}, "l2": 1e-3}
+
+
 def views(**change) -> dict:
     return {"scale": 1, "stride": 8} | change
 
@@ -61,11 +64,21 @@ def test_a_trained_network_marks_what_its_class_looks_like(tmp_path, cpu, fit_co
         write_arrays(tmp_path / f"{k}.npz", **extract(image))
         files.append(tmp_path / f"{k}.npz")
     torch.manual_seed(0)  # the same random backbone
-    params = {"backbone": BACKBONE, "views": views(), "settings": {"top": 0.03, "l2": 1e-3}, "classes": 1}
+    params = {"backbone": BACKBONE, "views": views(), "settings": SETTINGS, "classes": 1}
+    params |= {"names": ["bright square"], "groups": list("abcdefgh")}
     model, history = train_locations(files, targets, params, fit_context())
-    assert history.index.name == "step" and np.isfinite(history).all(axis=None)
+    assert history.index.name == "step" and len(history) == 3 and np.isfinite(history).all(axis=None)
+    assert set(history.columns) == {"ap_fold", "ap/bright square", "ap", "loss", "top/bright square"}
+    top = history["top/bright square"].iloc[0]
+    assert top in SETTINGS["top"] and model.top.tolist() == pytest.approx([top])
+    known, _ = train_locations(
+        files, targets, params | {"settings": SETTINGS | {"top_of": {"bright square": 0.1}}}, fit_context()
+    )
+    assert known.top.tolist() == pytest.approx([0.1]) and not torch.equal(known.last.weight, model.last.weight)
+    weak, _ = train_locations(files, targets, params | {"settings": SETTINGS | {"l2": 0.1}}, fit_context())
+    assert weak.last.weight.norm() < model.last.weight.norm()
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False, "top": 0.03}
+    given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False}
     cams = open_location_cams(given, tmp_path / "model.pt", cpu)
     cam, high_res = cams(CamInput(images[1], (1,)))
     assert cam.shape == (1, 16, 24) and high_res.shape == (1, 64, 96)
@@ -76,21 +89,22 @@ def test_a_trained_network_marks_what_its_class_looks_like(tmp_path, cpu, fit_co
 
 
 def test_a_tag_that_the_network_denies_still_has_a_map(tmp_path, cpu):
-    """Of the locations that it denies least; `top` says how many."""
+    """Of the locations that it denies least; `top` of the trained network says how many."""
     torch.manual_seed(0)
     model = build_location_net(BackboneSettings(**BACKBONE), 1, ViewSettings(1, 8)).eval()
     model.last.bias.data.fill_(-100)
-    torch.save(model.state_dict(), tmp_path / "model.pt")
     image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     given = {"backbone": BACKBONE, "views": views(), "classes": 1, "flip": False}
-    few, many = (
-        open_location_cams(given | {"top": top}, tmp_path / "model.pt", cpu)(CamInput(image, (1,)))[1]
-        for top in (0.05, 0.5)
-    )
+    maps = []
+    for top in (0.05, 0.5):
+        model.top.fill_(top)
+        torch.save(model.state_dict(), tmp_path / "model.pt")
+        maps.append(open_location_cams(given, tmp_path / "model.pt", cpu)(CamInput(image, (1,)))[1])
+    few, many = maps
     assert few.max() == pytest.approx(1, abs=1e-2) and 0 < (few > 0).mean() < (many > 0).mean() < 1
 
 
 def test_the_highest_logits_are_the_sorted_ones():
     logits = torch.rand(2, 5, 4)
-    expected = [np.sort(own.ravel())[-3:].mean() for own in logits.numpy()]
-    np.testing.assert_allclose(highest_logits(logits, 0.15).ravel(), expected, rtol=1e-6)
+    expected = [np.sort(own.ravel())[-n:].mean() for own, n in zip(logits.numpy(), (3, 20), strict=True)]
+    np.testing.assert_allclose(highest_logits(logits, [0.15, 1]).ravel(), expected, rtol=1e-6)

@@ -14,7 +14,14 @@ CRF = CrfSettings(
     iterations=7, gaussian_sxy=4, gaussian_compat=3, bilateral_sxy=20, bilateral_srgb=3, bilateral_compat=10
 )
 SETTINGS = PartialSettings(
-    alpha_low=4, alpha_high=32, confident_ratio=0.3, cam_floor=0.1, background_score=0.8, crf_score=0.8, every_class=False, crf=CRF
+    alpha_low=4,
+    alpha_high=32,
+    confident_ratio=0.3,
+    cam_floor=0.1,
+    background_score=0.8,
+    crf_score=0.8,
+    every_class=False,
+    crf=CRF,
 )
 CLASSES = (3, 7)
 

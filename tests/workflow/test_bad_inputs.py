@@ -160,6 +160,9 @@ CASES = {
         "missing image": remove("a.png"),
         "missing images": combine(remove("a.png"), remove("b.png")),
         "missing weights": set_key("backbone.weights", "none.pt"),
+        "class of a share that there is not": combine(
+            set_key("cam_source", "mil"), set_key("mil.top_of", {"dgo": 0.1})
+        ),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncate("a.png"),
         "file that is not an image": write("a.png", "a text"),

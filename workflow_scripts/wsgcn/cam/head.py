@@ -87,7 +87,9 @@ def train_head(
     model = build_classifier(from_section(BackboneSettings, params["backbone"]), params["classes"])
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(weights / scale)[:, :, None, None])
-    history = _history(precisions[l2], params["names"]).assign(ap=mean_precision(precisions[l2]), l2=l2, loss=loss)
+    history = precision_table(precisions[l2], params["names"]).assign(
+        ap=mean_precision(precisions[l2]), l2=l2, loss=loss
+    )
     history.attrs["seconds"] = time.monotonic() - started
     return model, history
 
@@ -185,7 +187,8 @@ def _views(pooled: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return pooled.reshape(-1, pooled.shape[2]), np.repeat(tags, pooled.shape[1], 0)
 
 
-def _history(precisions: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+def precision_table(precisions: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """APs [folds, C] as a history by fold, the index `step`: `ap_fold`, the mean over classes, and `ap/<class>`."""
     table = pd.DataFrame(precisions, columns=[f"ap/{metric_part(name)}" for name in names])
     table.insert(0, "ap_fold", table.mean(axis=1))
     return table.set_index(pd.RangeIndex(1, len(table) + 1, name="step"))

@@ -15,16 +15,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from wsgcn.cam.contract import CamInput, CamSource
-from wsgcn.cam.instances import LocationClassifier, fit_locations, num_locations
+from wsgcn.cam.head import fold_of_images, mean_precision, precision_table, tag_matrix
+from wsgcn.cam.instances import choose_tops, fit_locations, num_locations
 from wsgcn.files import read_arrays
 from wsgcn.graph.grid import grid_size
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.training import FitContext
 from wsgcn.sections import from_section
+from wsgcn.text import metric_part
 
 STAGES = (1, 2, 3)
 """The backbone's stages whose features are used: strides 4, 8 and 16."""
+
+NUM_FOLDS = 3
+"""Folds of images that choose the share of locations of each class."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,21 @@ class ViewSettings:
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of the `mil` section: share of the locations whose mean is an image's score; weight of the L2 penalty."""
+    """Of the `mil` section: shares of the locations whose mean is an image's score, of which one is chosen for each
+    class; shares of classes by name, where they are known; weight of the L2 penalty."""
 
-    top: float
+    top: tuple[float, ...]
+    top_of: Mapping[str, float]
     l2: float
 
 
 class LocationNet(nn.Module):
-    """Features of a frozen backbone's stages at each location, and a linear classifier of them."""
+    """Features of a frozen backbone's stages at each location, and a linear classifier of them.
+
+    The buffer `top`, [C], is the share of the locations that each class was trained with.
+    """
+
+    top: torch.Tensor
 
     def __init__(self, backbone: Backbone, classes: int, settings: ViewSettings):
         super().__init__()
@@ -52,6 +64,7 @@ class LocationNet(nn.Module):
         self.settings = settings
         width = sum(backbone.feature_info[stage]["num_chs"] for stage in STAGES)
         self.last = nn.Conv2d(width, classes, 1)
+        self.register_buffer("top", torch.ones(classes))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to features [B, D, H/stride, W/stride]: finer maps averaged, coarser ones
@@ -101,53 +114,65 @@ def train_locations(
 ) -> tuple[LocationNet, pd.DataFrame]:
     """The network whose last layer is fitted to the files of features of the images, given their classes (from 1).
 
-    params: classes (their number C), backbone, settings (`FitSettings`), views (`ViewSettings`). Returns the model
-    and the losses by round, as `fit_locations` does; the same files and tags give the same weights.
+    params: classes (their number C), names (theirs), groups (of the images, `head.fold_of_images`), backbone, settings
+    (`FitSettings`), views (`ViewSettings`). Returns the model and a history as `head.train_head` does: average
+    precisions by fold, and the constant columns `ap`, `loss` and `top/<class>`, the chosen shares. The same files and
+    tags give the same weights.
     """
     started = time.monotonic()
-    settings = from_section(FitSettings, params["settings"])
+    settings, names = from_section(FitSettings, params["settings"]), params["names"]
+    tags = tag_matrix(targets, params["classes"])
+    fold = fold_of_images(params["groups"], tags, NUM_FOLDS)
+    candidates = [(settings.top_of[name],) if name in settings.top_of else settings.top for name in names]
+    problems, choose = choose_tops(candidates, tags, fold)
     features = [read_arrays(path)["locations"] for path in files]
-    found, history = fit_locations(features, targets, params["classes"], settings.top, settings.l2, context.report)
+    found, scores, rounds = fit_locations(features, tags, problems, settings.l2, context.report)
+    chosen, precisions = choose(scores)
+    tops = [problems[m].top for m in chosen]
+    for name, top, precision in zip(names, tops, precisions.T, strict=True):
+        context.report(f"{name}: top {top:g}, cross-validated AP {mean_precision(precision):.3f}")
     backbone, views = from_section(BackboneSettings, params["backbone"]), from_section(ViewSettings, params["views"])
     model = build_location_net(backbone, params["classes"], views)
-    _set_weights(model, found)
+    weights = torch.from_numpy(found.weights[chosen])[:, :, None, None]
+    model.last.load_state_dict({"weight": weights, "bias": torch.from_numpy(found.bias[chosen])})
+    model.top.copy_(torch.tensor(tops))
+    table = precision_table(precisions, names).assign(ap=mean_precision(precisions), loss=rounds["loss"].iloc[-1])
+    history = table.assign(**{f"top/{metric_part(name)}": top for name, top in zip(names, tops, strict=True)})
     history.attrs["seconds"] = time.monotonic() - started
     return model, history
-
-
-def _set_weights(model: LocationNet, found: LocationClassifier) -> None:
-    weights = {"weight": torch.from_numpy(found.weights)[:, :, None, None], "bias": torch.from_numpy(found.bias)}
-    model.last.load_state_dict(weights)
 
 
 def open_location_cams(params: Mapping, model: str, device: torch.device) -> CamSource:
     """The trained network at the path `model` as a source of CAMs (`cam.contract`): ReLU of its logits.
 
     params: classes (their number), backbone, views (`ViewSettings`), flip (whether the logits of the mirror image
-    count as well), top (the share of locations that was trained). The image's tag is right even where the network would
-    deny it: where the mean of its highest locations is below 0, this mean takes the place of 0. Maps are divided by
-    their maximum (+1e-5) per class.
+    count as well). The image's tag is right even where the network would deny it: where the mean of its highest
+    locations, as many as trained with, is below 0, this mean takes the place of 0. Maps are divided by their maximum
+    (+1e-5) per class.
     """
     backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
     settings = from_section(ViewSettings, params["views"])
     network = load_trained(build_location_net(backbone, params["classes"], settings), model, device)
+    tops = network.top.tolist()
 
     @torch.inference_mode()
     def cams(given: CamInput) -> tuple[np.ndarray, np.ndarray]:
         size = given.image.shape[:2]
         batch = scaled_and_flipped(given.image, settings.scale, params["flip"], network.backbone, device)
-        logits = unflip(network(batch), params["flip"])[[key - 1 for key in given.keys]]
-        logits = logits - highest_logits(logits, params["top"]).clamp(max=0)
+        own = [key - 1 for key in given.keys]
+        logits = unflip(network(batch), params["flip"])[own]
+        logits = logits - highest_logits(logits, [tops[k] for k in own]).clamp(max=0)
         on_grid, full = (_normalised(logits, target) for target in (grid_size(*size), size))
         return on_grid.cpu().numpy(), full.cpu().numpy()
 
     return cams
 
 
-def highest_logits(logits: torch.Tensor, share: float) -> torch.Tensor:
-    """The mean of the highest `share` of logits [K, h, w] of each class, at least one: [K, 1, 1]."""
+def highest_logits(logits: torch.Tensor, shares: Sequence[float]) -> torch.Tensor:
+    """The mean of the highest share of logits [K, h, w] of each class, at least one, [K, 1, 1]. shares: [K]."""
     flat = logits.flatten(1)
-    return flat.topk(num_locations(flat.shape[1], share), 1).values.mean(1)[:, None, None]
+    means = [own.topk(num_locations(len(own), share)).values.mean() for own, share in zip(flat, shares, strict=True)]
+    return torch.stack(means)[:, None, None]
 
 
 def _normalised(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -69,7 +69,7 @@ def select_confident(
 
 
 def _highest(cam: np.ndarray, candidates: np.ndarray, share: float) -> np.ndarray:
-    """The candidates, bool [h, w], whose CAM values are among their highest `share`, at least one where there are any."""
+    """The candidates, bool [h, w], of the highest share of CAM values, at least one where there are any."""
     if not candidates.any():
         return candidates
     count = max(1, round(share * candidates.sum()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wsgcn.data.dataset import Dataset, DatasetError
-from wsgcn.data.names import pattern_problem
+from wsgcn.data.names import pattern_problem, unknown_class
 from wsgcn.data.sizes import image_facts
 from wsgcn.evaluation.names import MIN_MASKS
 from wsgcn.files import why_no_file, why_no_weights
@@ -78,9 +78,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
             data, missing, doubled = find_images(data, section["root"])
             problems += doubled
         problems += empty_lists(data, missing, "exists") if skips else missing.values()
-        problems += _class_problems(data) + _cam_problems(
-            experiments.values(), data.without(missing) if skips else data
-        )
+        used = data.without(missing) if skips else data
+        problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
         problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
     if problems or data is None:
         remarks: Sequence[str] = ()
@@ -141,13 +140,16 @@ def _networks(config: Mapping, experiments: Mapping[str, Mapping]) -> list[tuple
     return found
 
 
-def _class_problems(data: Dataset) -> list[str]:
-    """A sentence for each class whose name is too long for MLflow."""
-    return [
+def _class_problems(data: Dataset, experiments: Collection[Mapping]) -> list[str]:
+    """A sentence for each class whose name is too long for MLflow, and for each in the settings that there is not."""
+    long = [
         f"class {shorten(name)}: is longer than {MAX_CLASS_NAME_CHARACTERS} characters, too long for a metric's name"
         for name in data.classes
         if len(name) > MAX_CLASS_NAME_CHARACTERS
     ]
+    keys = [(CAM_SOURCES[cam_source_of(settings)].by_class, settings) for settings in experiments]
+    named = dict.fromkeys((key, name) for key, settings in keys if key for name in value_of(settings, key))
+    return long + [f"{key}: {unknown_class(name, data.classes)}" for key, name in named if name not in data.classes]
 
 
 def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:

@@ -81,8 +81,8 @@ class CamSource:
 
     training: the classifier it needs, if any; params: of its batch jobs; facts: what these know of the data set,
     among `classes` (their number), `names`, `numbering` and `full_sizes`; folder: the key of a folder that holds a
-    .npy file per image; device: whether it runs a network; within: the source whose own section chooses this one, so
-    that `cam_source` does not.
+    .npy file per image; device: whether it runs a network; by_class: the key of a mapping from names of classes;
+    within: the source whose own section chooses this one, so that `cam_source` does not.
     """
 
     title: str
@@ -92,6 +92,7 @@ class CamSource:
     facts: tuple[str, ...] = ()
     folder: str = ""
     device: bool = False
+    by_class: str = ""
     within: str = ""
     rule: str = "cam"
 

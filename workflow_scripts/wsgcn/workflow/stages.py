@@ -59,12 +59,12 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "mil": CamSource(
         "CAMs of small objects",
         "wsgcn.cam.mil:open_location_cams",
-        {"backbone": "backbone", "views": MIL_VIEWS, "flip": "cam.flip", "top": "mil.top"},
+        {"backbone": "backbone", "views": MIL_VIEWS, "flip": "cam.flip"},
         training=Training(
             "the classifier of locations",
             "wsgcn.cam.mil:train_locations",
-            {"backbone": "backbone", "views": MIL_VIEWS, "settings": ("mil.top", "mil.l2")},
-            facts=("ids", "labels", "classes"),
+            {"backbone": "backbone", "views": MIL_VIEWS, "settings": ("mil.top", "mil.top_of", "mil.l2")},
+            facts=("ids", "groups", "labels", "classes", "names"),
             features=Features(
                 "features of locations",
                 "wsgcn.cam.mil:open_location_features",
@@ -73,6 +73,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
         ),
         facts=("classes",),
         device=True,
+        by_class="mil.top_of",
     ),
     "external": CamSource(
         "external CAMs",
