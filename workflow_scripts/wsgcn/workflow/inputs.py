@@ -15,6 +15,7 @@ from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
+from wsgcn.workflow.exchange import class_problems
 from wsgcn.workflow.experiments import candidates, read_experiments, segmented_experiments
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
@@ -81,6 +82,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += _class_problems(data) + _cam_problems(
             experiments.values(), data.without(missing) if skips else data
         )
+        problems += class_problems(config["export"], data.classes) if not problems else []
         problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
     if problems or data is None:
         remarks: Sequence[str] = ()
