@@ -1,6 +1,5 @@
 """Write the labels in a format of other tools, and what each is like if it comes back unchanged."""
 
-from wsgcn.exporting.contract import Known
 from wsgcn.exporting.corrections import record_exported
 from wsgcn.workflow.exchange import labelled_images
 from wsgcn.workflow.jobs import logged
@@ -10,5 +9,4 @@ with logged(snakemake.log[0]):
     p, outputs, resources = snakemake.params, snakemake.output, snakemake.resources
     images = labelled_images(p.ids, p.files, snakemake.input.labels, p.confidences)
     load(resources.method)(list(outputs.files), images, p.classes, p.params)
-    known = Known({image.id: image.read_label().shape for image in images}, p.classes)
-    record_exported(outputs.unchanged, outputs.files[0], known, load(resources.reader))
+    record_exported(outputs.unchanged, outputs.files[0], images, p.classes, load(resources.reader))

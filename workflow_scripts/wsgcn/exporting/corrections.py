@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsgcn.exporting.contract import Known, Reader, Returned
+from wsgcn.exporting.contract import Known, LabelledImage, Reader, Returned
 from wsgcn.exporting.returned import open_returned
 from wsgcn.files import IGNORE, Skipped, load_cache, read_label, write_json, write_label
 from wsgcn.text import format_count
@@ -58,18 +58,26 @@ def fingerprint(label: np.ndarray) -> str:
     return hashlib.sha256(repr(label.shape).encode() + np.ascontiguousarray(label, np.uint8).tobytes()).hexdigest()
 
 
-def record_exported(path: str, file: str, known: Known, read: Reader) -> None:
-    """Write the fingerprint of each label as an exported file gives it back, {image: fingerprint}.
+def record_exported(
+    path: str, file: str, images: Sequence[LabelledImage], classes: Sequence[str], read: Reader
+) -> None:
+    """Write what each image's label is like if it comes back unchanged, {image: [fingerprints]}.
 
-    With it an image that comes back unchanged is known, also where polygons have left out corners. Raises ValueError
-    where the file cannot be read again.
+    That is the label itself, and what the exported file gives back: polygons may have left out corners. Raises
+    ValueError where the file cannot be read again.
     """
     problems: list[str] = []
+    found, sizes = dict[str, set[str]](), dict[str, tuple[int, int]]()
+    for image in images:
+        label = image.read_label()
+        found[image.id], sizes[image.id] = {fingerprint(label)}, (label.shape[0], label.shape[1])
+    known = Known(sizes, classes)
     with open_returned(file) as returned:
-        found = {image: fingerprint(label) for image, label in read(returned, known, problems.append) or ()}
+        for name, back in read(returned, known, problems.append) or ():
+            found[name].add(fingerprint(back))
     if problems:
         raise ValueError("\n".join(problems))
-    write_json(path, found)
+    write_json(path, {name: sorted(own) for name, own in found.items()})
 
 
 def import_corrections(
@@ -127,7 +135,7 @@ def _sort(
     """The list of the result that an image belongs to; a problem where another correction is in the way."""
     if (label == IGNORE).all():
         return result.empty
-    if not keep_unchanged and any(record.get(image) == fingerprint(label) for record in records):
+    if not keep_unchanged and any(fingerprint(label) in record.get(image, ()) for record in records):
         return result.unchanged
     path = folder / f"{image}.png"
     if path.exists():
