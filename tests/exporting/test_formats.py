@@ -248,7 +248,7 @@ def test_yolo_s_files_as_ultralytics_describes_them(images, tmp_path):
 
 
 def test_ultralytics_reads_the_files(images, tmp_path):
-    """It cuts off decimals and also fills what an outline touches, so that a mask may differ by one pixel all around."""
+    """It cuts off decimals and also fills what an outline touches: a mask may differ by one pixel all around."""
     utils = pytest.importorskip("ultralytics.data.utils")
     with zipfile.ZipFile(export(tmp_path, "yolo", images)[0]) as archive:
         archive.extractall(tmp_path)

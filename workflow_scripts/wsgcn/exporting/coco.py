@@ -82,15 +82,17 @@ def _labels(
         for number, file, entry in entries:
             place = f"{where}: image {file}"
             image = known.find_image(file, place, note)
-            shape = (entry.get("height"), entry.get("width"))
-            if image is None or not known.check_size(image, shape, place, note):
+            if image is None:
                 continue
-            canvas = Canvas(known.sizes[image])
+            own_size, size = (entry.get("height"), entry.get("width")), known.sizes[image]
+            if own_size != (None, None) and not known.check_size(image, own_size, place, note):
+                continue
+            canvas = Canvas(size)
             for annotation in objects[number]:
                 own = f"{where}: annotation {annotation.get('id')} of {file}"
                 value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
                 try:
-                    mask = _mask(annotation, *known.sizes[image])
+                    mask = _mask(annotation, *size)
                 except ValueError as error:
                     note(f"{own}: {error}")
                     continue

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def import_corrections(
                 (incoming / f"{image}.png").replace(Path(folder) / f"{image}.png")
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+        with suppress(OSError):  # it holds corrections, or was not there
+            Path(folder).rmdir()
     return result
 
 
