@@ -253,6 +253,15 @@ def test_polygons_of_label_studio(tmp_path):
         np.testing.assert_array_equal(found["a"], labels()["a"])
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["a", "a.png", "sub/a.tif", "http://x/0a1b2c3d-a.jpg?X-Amz=1", "/data/local-files/?d=photos/a.jpg", "C:\\a.png"],
+)
+def test_a_task_s_image_is_found_by_its_name(file, tmp_path):
+    found, problems = tasks(tmp_path, region(), data={"note": "of Monday", "image": file, "size": 3})
+    assert list(found) == ["a"] and not problems
+
+
 def test_tasks_without_a_submitted_annotation_say_nothing(tmp_path):
     assert tasks(tmp_path, annotations=[]) == ({}, [])
     assert tasks(tmp_path, annotations=[{"result": [], "was_cancelled": True}]) == ({}, [])

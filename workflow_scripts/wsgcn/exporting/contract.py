@@ -73,13 +73,17 @@ class Known:
     classes: Sequence[str]
     _seen: dict[str, str] = field(default_factory=dict)
 
-    def find_image(self, file: str, where: str, note: Note) -> str | None:
-        """The id of the image of a file's name, path or URL; None, with a note, where it is unknown or named again."""
-        name = PurePosixPath(unquote(file).replace("\\", "/")).name
-        stem = PurePosixPath(name).stem
+    def match(self, file: str) -> str | None:
+        """The id of the image of a file's name, path or URL; None where it is unknown."""
+        name, stem = _name_and_stem(file)
         candidates = (name, stem, UPLOAD_PREFIX.sub("", stem, count=1))
-        found = next((candidate for candidate in candidates if candidate in self.sizes), None)
+        return next((candidate for candidate in candidates if candidate in self.sizes), None)
+
+    def find_image(self, file: str, where: str, note: Note) -> str | None:
+        """As `match`, with a note where the image is unknown; None, with a note, where it was found before."""
+        found = self.match(file)
         if found is None:
+            _, stem = _name_and_stem(file)
             note(f"{where}: no image to label is named {shorten(stem)}{nearest_name(stem, self.sizes)}")
         elif found in self._seen:
             note(f"{where}: image {found} comes back twice, first in {self._seen[found]}")
@@ -104,6 +108,12 @@ class Known:
         (height, width), (own_height, own_width) = self.sizes[image], shape
         note(f"{where}: is {own_width}×{own_height}, but image {image} is {width}×{height}")
         return False
+
+
+def _name_and_stem(file: str) -> tuple[str, str]:
+    """The name in a path or URL, and the same without extension."""
+    name = PurePosixPath(unquote(file).replace("\\", "/")).name
+    return name, PurePosixPath(name).stem
 
 
 Reader = Callable[[Returned, Known, Note], Iterator[tuple[str, np.ndarray]] | None]

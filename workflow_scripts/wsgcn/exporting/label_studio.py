@@ -77,7 +77,9 @@ def read_label_studio(returned: Returned, known: Known, note: Note) -> Iterator[
     contents = {
         name: content
         for name, content in read_json_files(returned).items()
-        if isinstance(content, list) and content and all(isinstance(t, dict) and "data" in t for t in content)
+        if isinstance(content, list)
+        and content
+        and all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in content)
     }
     return _labels(contents, returned, known, note) if contents else None
 
@@ -96,8 +98,9 @@ def _labels(
             if len(chosen) > 1:
                 note(f"{where}: has {len(chosen)} annotations; mark one of them as ground truth, or delete the others")
                 continue
-            file = next((value for value in task["data"].values() if isinstance(value, str)), "")
-            image = known.find_image(file.rpartition("?d=")[2].partition("?")[0], where, note)
+            values = (value for value in task["data"].values() if isinstance(value, str))
+            files = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
+            image = known.find_image(next(filter(known.match, files), files[0] if files else ""), where, note)
             if image is not None:
                 canvas = Canvas(known.sizes[image])
                 for region in chosen[0].get("result", ()):
