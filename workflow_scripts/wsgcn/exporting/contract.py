@@ -129,9 +129,13 @@ class Canvas:
 
     def paint(self, mask: np.ndarray, value: int) -> None:
         """Add an object, bool [H, W], of a class's value."""
-        self._contested |= mask & self._taken & (self._label != value)
-        self._taken |= mask
-        self._label[mask] = value
+        rows = np.flatnonzero(mask.any(1))
+        if rows.size:  # the others cost time
+            part = slice(rows[0], rows[-1] + 1)
+            own = mask[part]
+            self._contested[part] |= own & self._taken[part] & (self._label[part] != value)
+            self._taken[part] |= own
+            self._label[part][own] = value
 
     def label(self) -> np.ndarray:
         """The label, uint8 [H, W], of all objects so far."""
