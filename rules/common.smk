@@ -41,6 +41,7 @@ from wsgcn.workflow.directives import (
     training_row,
     weights_file,
 )
+from wsgcn.workflow.exchange import corrections_folder, data_root, exported_files, request_problem
 from wsgcn.workflow.experiments import (
     candidates,
     describe,
@@ -57,8 +58,8 @@ from wsgcn.workflow.plan import CHOICE_WORDS, Plan, benchmarked_experiment
 from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
-from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings
-from wsgcn.workflow.stages import AFFINITIES, READERS, REFINERS
+from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings, select_params
+from wsgcn.workflow.stages import AFFINITIES, EXPORTERS, READERS, REFINERS
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr
 
@@ -121,6 +122,8 @@ ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
 
 if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
     raise WorkflowError("config: choose: lists no values to choose from")
+if not IS_MODULE and (problem := request_problem(config, REQUEST.words)):
+    raise WorkflowError(problem)
 if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
 if IS_MODULE:
@@ -134,6 +137,8 @@ PLAN = Plan(
     large=LARGE,
     allowed=REQUEST.allowed,
 ).asking(REQUEST, BASE, TRIED)
+EXPORTS = f"{RESULTS}/export/{PLAN.folders['pseudo'][BASE]}".rstrip("/")
+IMPORT_LOG = f"{RESULTS}/logs/import_corrections.log"
 if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
     SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):

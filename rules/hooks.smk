@@ -93,7 +93,12 @@ def show_summary():
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # the table of all holds the others
         print(path.read_text(), file=sys.stderr)
-    if [target.name for target in workflow.dag.targetrules] == ["labels"]:
+    targets = [target.name for target in workflow.dag.targetrules]
+    if "import_corrections" in targets:
+        print(Path(IMPORT_LOG).read_text(), end="", file=sys.stderr)
+    if "export" in targets:
+        print(f"exported  {EXPORTS}", file=sys.stderr)
+    if targets == ["labels"]:
         print(f"labels    {RESULTS}/pseudo/{PLAN.folders['pseudo'][BASE]}", file=sys.stderr)
         for problem in MISSING.values():
             print(f"left out: {problem}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The five recipes of docs/extending.md: their code, as the page has it, and how it is added to a project.
+"""The six recipes of docs/extending.md: their code, as the page has it, and how it is added to a project.
 
 A block of code says in its first line where it goes: a new file, a row of a table, a section of config.yaml or of the
 schema.

@@ -28,7 +28,7 @@ FLOORS = [  # from the ground up; a wing imports itself and those of lower floor
     ("cam", "affinity", "segmentation"),
     ("refinement",),
     ("evaluation",),
-    ("reporting",),
+    ("reporting", "exporting"),
     ("tracking",),
     ("workflow",),
 ]

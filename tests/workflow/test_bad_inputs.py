@@ -5,6 +5,7 @@ This test writes docs/bad-inputs.md: `WSGCN_TABLE=1 pytest tests/workflow/test_b
 
 import os
 import re
+import shutil
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -37,7 +38,14 @@ from small_folder import (
 )
 
 from wsgcn.cam.external import read_external_cams
+from wsgcn.exporting.contract import Known
+from wsgcn.exporting.corrections import import_corrections
+from wsgcn.exporting.masks import read_masks
+from wsgcn.files import write_json, write_label
 from wsgcn.networks.backbone import build_backbone
+from wsgcn.workflow.check import format_problems
+from wsgcn.workflow.rows import load
+from wsgcn.workflow.stages import EXPORTERS
 
 TABLE = ROOT / "docs/bad-inputs.md"
 CASES = {
@@ -56,6 +64,11 @@ CASES = {
         "name that is taken in results/": set_key("dataset.name", "mlflow.db"),
         "name that is too long for a folder": set_key("experiment", "x" * 101),
         "name of a file": set_key("experiments", {"store.json": {}}),
+        "unknown format of export": set_key("export", ["labelme"]),
+        "class that a format cannot hold": combine(
+            set_key("export", ["cvat"]), write_table("a.png,cat\nb.png,dog:1\n")
+        ),
+        "folder of corrections that is the one of the masks": set_key("dataset.corrections", "masks"),
         "path with a wildcard of Snakemake": set_key("cam.folder", "cams/{a}"),
         "list with a wildcard of Snakemake": set_key("dataset.label", "{a}.txt"),
         "deviation too small for a CRF": set_key("pseudo.crf.gaussian_sxy", 1e-9),
@@ -300,6 +313,55 @@ def cam_problems(folder: Path) -> dict[str, str]:
     return found
 
 
+def returned_problems(folder: Path) -> dict[str, str]:
+    """The message for each file that cannot become corrections of the images a and b."""
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 12, "width": 16}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 7, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 3, 0, 3, 3]]}],
+    }
+    box = {"type": "rectanglelabels", "id": "r", "original_width": 16, "original_height": 12, "value": {}}
+    task = {"id": 3, "data": {"image": "a.png"}, "annotations": [{"result": [box]}]}
+
+    def changed(section: str, **values: object) -> dict:
+        return coco | {section: [coco[section][0] | values]}
+
+    cases = {
+        "no such file": None,
+        "file of another format": {"shapes": []},
+        "image that is not to be labelled": changed("images", file_name="c.png"),
+        "image of another size": changed("images", height=16, width=12),
+        "unknown name of a class": changed("categories", name="cst"),
+        "box in place of a mask": changed("annotations", segmentation=[]),
+        "run lengths that do not fill the image": changed(
+            "annotations", segmentation={"size": [12, 16], "counts": [9]}
+        ),
+        "rectangle of Label Studio": [task],
+        "two annotations of a task": [task | {"annotations": [{"result": []}, {"result": []}]}],
+        "mask with a value of no class": np.full((12, 16), 9),
+        "another correction is there": np.ones((12, 16)),
+        "several problems": coco
+        | {key: changed(key, **{name: 2})[key] for key, name in (("images", "height"), ("annotations", "image_id"))},
+    }
+    readers = {row.title: load(row.read) for row in EXPORTERS.values()} | {"a folder of label PNGs": read_masks}
+    write_label(folder / "corrections/a.png", np.zeros((12, 16)))
+    found = {}
+    for name, content in cases.items():
+        shutil.rmtree(folder / "back", ignore_errors=True)
+        source = folder / ("back/a.png" if isinstance(content, np.ndarray) else "back/tool.json")
+        if isinstance(content, np.ndarray):
+            write_label(source, content)
+        elif content is not None:
+            write_json(source, content)
+        known = Known({"a": (12, 16), "b": (12, 16)}, ("cat", "dog"))
+        try:
+            done = import_corrections(str(source), known, f"{folder}/corrections", readers, [], False, False)
+            found[name] = format_problems(done.problems)
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
 def cell(message: str, root: Path) -> str:
     """A message as a cell of the table: line breaks as <br>, the test's folder as `data`, long lines cut."""
     lines = [line.replace(str(root), "data") for line in message.splitlines()]
@@ -316,7 +378,8 @@ def rows():
         lines = ["# Bad inputs and their messages", ""]
         lines += [
             "Written by `tests/workflow/test_bad_inputs.py`, which tries all of them. The messages appear before the",
-            "first job, except for those about external CAMs, which appear when the files are read.",
+            "first job, except for those about external CAMs and about files that come back, which appear when these",
+            "are read.",
             "",
         ]
         for section, cases in found.items():
@@ -354,3 +417,8 @@ def test_messages_about_networks(rows, tmp_path):
 def test_messages_about_external_cams(rows, tmp_path):
     for name, message in cam_problems(tmp_path).items():
         check_row(rows, "External CAMs", name, message, tmp_path)
+
+
+def test_messages_about_files_that_come_back(rows, tmp_path):
+    for name, message in returned_problems(tmp_path).items():
+        check_row(rows, "Files that come back", name, message, tmp_path)

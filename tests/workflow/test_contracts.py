@@ -8,13 +8,15 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from configs import SETTINGS
+from configs import CONFIG, SETTINGS
 from tiny_project import TINY, merge, shrink
 
 from wsgcn.affinity.matrices import affinity_matrix_from, node_features
 from wsgcn.cam.contract import CamInput
 from wsgcn.data import demo_scenes
 from wsgcn.data.dataset import Dataset
+from wsgcn.exporting.contract import Known, LabelledImage
+from wsgcn.exporting.returned import open_returned
 from wsgcn.files import read_image, read_label, write_arrays, write_label
 from wsgcn.graph.grid import grid_size
 from wsgcn.refinement.contract import RefinerInput
@@ -24,6 +26,7 @@ from wsgcn.workflow.sharing import select_params, value_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
     CAM_SOURCES,
+    EXPORTERS,
     FIRST_METHODS,
     READERS,
     REFINERS,
@@ -98,7 +101,7 @@ def test_names_are_of_one_registry_and_functions_exist():
     } and set(FIRST_METHODS) <= set(names)
     for row in (row for registry in REGISTRIES.values() for row in registry.values()):
         assert row.title
-        for name in {"read", "open", "label", "train", "refine"} & set(row.__dataclass_fields__):
+        for name in {"read", "open", "label", "train", "refine", "write"} & set(row.__dataclass_fields__):
             assert inspect.signature(load(getattr(row, name)))
 
 
@@ -223,3 +226,24 @@ def test_a_segmentation_network_gives_probabilities_at_full_size(name, images, t
         scores = segment(image, scales, flip)
         assert scores.shape == (NUM_CLASSES + 1, *image.shape[:2]) and np.isfinite(scores).all()
         np.testing.assert_allclose(scores.sum(0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_writes_its_files_and_reads_them_again(name, tmp_path):
+    """Its reader takes no other format's files; what it cannot write at all, `name_problem` says."""
+    row, classes = EXPORTERS[name], ("a class", "ünd <more>")
+    label = np.array([[0, 1, 1], [2, 2, 0]], np.uint8)
+    write_label(tmp_path / "pseudo/x.png", label)
+    outputs = [str(tmp_path / "out" / file) for file in row.files]
+    params = select_params(CONFIG, row.params)
+    load(row.write)(outputs, [LabelledImage("x", "data/x.jpg", tmp_path / "pseudo/x.png")], classes, params)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(row.files)
+    problems = []
+    with open_returned(outputs[0]) as returned:
+        for other, reader in EXPORTERS.items():
+            read = load(reader.read)(returned, Known({"x": (2, 3)}, classes), problems.append)
+            assert (read is not None) == (other == name)
+            for image, found in read or ():
+                assert image == "x" and found.dtype == np.uint8 and (found == label).all()
+    assert not problems
+    assert not row.name_problem or all(load(row.name_problem)(own) is None for own in classes)

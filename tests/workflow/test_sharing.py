@@ -65,7 +65,7 @@ def keys_in(value: object) -> set[str]:
 def test_later_settings_of_the_data_set_at_their_default_are_no_parameter():
     section = CONFIG["dataset"]
     assert section.keys() - dataset_settings(section).keys() == LATER_SETTINGS.keys()
-    changed = section | {"negative": "normal", "others": "negative"}
+    changed = section | {"negative": "normal", "others": "negative", "corrections": "mended"}
     assert dataset_settings(changed) == changed
 
 

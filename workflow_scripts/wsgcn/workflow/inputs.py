@@ -15,6 +15,7 @@ from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
+from wsgcn.workflow.exchange import class_problems
 from wsgcn.workflow.experiments import candidates, read_experiments, segmented_experiments
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
@@ -80,6 +81,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += empty_lists(data, missing, "exists") if skips else missing.values()
         used = data.without(missing) if skips else data
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
+        problems += class_problems(config["export"], data.classes) if not problems else []
         problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
     if problems or data is None:
         remarks: Sequence[str] = ()

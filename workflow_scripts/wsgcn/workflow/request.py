@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from wsgcn.workflow.stages import EXPORTERS
+
 PROGRAMS = ("snakemake", "__main__.py")
 """What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
 
-BASE_TARGETS = ("all", "labels", "store", "views")
+BASE_TARGETS = ("all", "labels", "store", "views", "export", "import_corrections")
 """Rules that need the base experiment alone."""
 
 FIXED_RULES = (
@@ -23,8 +25,12 @@ FIXED_RULES = (
     "choose",
     "choose_settings",
     "solve_heads",
+    *(f"export_{name}" for name in EXPORTERS),
 )
 """Rules whose names no experiment may have, stated or not."""
+
+UNLOGGED = ("labels", "export", "import_corrections")
+"""Rules that need nothing which is logged to MLflow."""
 
 RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
 """Options that name rules or files."""
@@ -58,9 +64,9 @@ class Request:
 
 
 def _is_not_logged(word: str) -> bool:
-    """Whether a word is the labels, or a file that no job logs."""
+    """Whether a word is a rule of labels alone, or a file that no job logs."""
     logged = {"mlflow", "report", "summary", "ablations"}
-    return word == "labels" or ("/" in word and logged.isdisjoint(word.split("/")))
+    return word in UNLOGGED or ("/" in word and logged.isdisjoint(word.split("/")))
 
 
 def read_request(argv: Sequence[str]) -> Request:

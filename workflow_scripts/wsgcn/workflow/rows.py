@@ -178,6 +178,23 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class Exporter:
+    """A format of other tools: `write(outputs, images, classes, params)` and `read(returned, known, note)`, as in
+    `exporting.contract`.
+
+    files: the names of what it writes below results/<data set>/export/, the first what `read` takes; name_problem: why
+    a class's name cannot be written, if some cannot.
+    """
+
+    title: str
+    files: tuple[str, ...]
+    write: str
+    read: str
+    params: Params = field(default_factory=dict)
+    name_problem: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Labels that are compared with the truth.
 

@@ -48,7 +48,7 @@ def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]
     return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
 
 
-LATER_SETTINGS = {"negative": "", "others": "left_out"}
+LATER_SETTINGS = {"negative": "", "others": "left_out", "corrections": "corrections"}
 """Settings of the section `dataset` that older versions lacked, with their defaults."""
 
 

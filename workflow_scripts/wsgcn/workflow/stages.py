@@ -6,7 +6,16 @@ Rules, files, dependencies, tracking, evaluation, protocols, report and checks a
 
 from collections.abc import Mapping
 
-from wsgcn.workflow.rows import Affinity, CamSource, Features, Reader, Refiner, SegmentationNetwork, Training
+from wsgcn.workflow.rows import (
+    Affinity,
+    CamSource,
+    Exporter,
+    Features,
+    Reader,
+    Refiner,
+    SegmentationNetwork,
+    Training,
+)
 
 READERS = {  # dataset.kind
     "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
@@ -163,6 +172,37 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
     ),
 }
 
+EXPORTERS = {  # export
+    "coco": Exporter(
+        "COCO",
+        ("coco.json",),
+        "wsgcn.exporting.coco:write_coco",
+        "wsgcn.exporting.coco:read_coco",
+        {"settings": ("exchange.objects", "exchange.coco", "exchange.polygon_tolerance")},
+    ),
+    "cvat": Exporter(
+        "CVAT's Segmentation mask 1.1",
+        ("cvat.zip", "cvat-labels.json"),
+        "wsgcn.exporting.cvat:write_cvat",
+        "wsgcn.exporting.cvat:read_cvat",
+        name_problem="wsgcn.exporting.class_names:cvat_name_problem",
+    ),
+    "label-studio": Exporter(
+        "Label Studio",
+        ("label-studio.json", "label-studio.xml"),
+        "wsgcn.exporting.label_studio:write_label_studio",
+        "wsgcn.exporting.label_studio:read_label_studio",
+        {"settings": ("exchange.objects", "exchange.image_prefix")},
+    ),
+    "yolo": Exporter(
+        "YOLO's segmentation labels",
+        ("yolo.zip",),
+        "wsgcn.exporting.yolo:write_yolo",
+        "wsgcn.exporting.yolo:read_yolo",
+        {"settings": ("exchange.objects", "exchange.polygon_tolerance")},
+    ),
+}
+
 FIRST_METHODS = ("classifier", "external", "irnet", "psa", "gcn", "random_walk", "none", "deeplabv2")
 """Methods that older versions had: neither the settings of their stages nor the parameters of their jobs name them, so
 that finished results stay valid. All others are named in both."""
@@ -173,6 +213,7 @@ REGISTRIES: dict[str, Mapping[str, object]] = {
     "affinities": AFFINITIES,
     "refiners": REFINERS,
     "segmentation_networks": SEGMENTATION_NETWORKS,
+    "exporters": EXPORTERS,
 }
 
 

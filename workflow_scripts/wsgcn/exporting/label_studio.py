@@ -1,0 +1,136 @@
+"""Label Studio's tasks: JSON with brush masks as predictions, and annotations that come back.
+
+https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels and https://labelstud.io/tags/polygonlabels.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from wsgcn.data.names import Note
+from wsgcn.exporting.brush import decode_brush, encode_brush
+from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
+from wsgcn.exporting.objects import objects_of
+from wsgcn.exporting.outlines import fill
+from wsgcn.exporting.returned import read_json_files
+from wsgcn.files import atomic_write, voc_palette
+
+FROM_NAME, TO_NAME = "tag", "image"
+"""The names of the controls in Label Studio's own template of semantic segmentation with masks."""
+
+
+def write_label_studio(
+    outputs: Sequence[str], images: Sequence[LabelledImage], classes: Sequence[str], params: Mapping
+) -> None:
+    """Write the tasks, and the labelling interface that they need as XML.
+
+    params: settings (objects: per what an object, image_prefix: what stands before an image's file in a task).
+    """
+    settings = params["settings"]
+    tasks = [_task(image, classes, settings["objects"], settings["image_prefix"]) for image in images]
+    with atomic_write(outputs[0]) as path:
+        path.write_text(json.dumps(tasks), encoding="utf-8")
+    with atomic_write(outputs[1]) as path:
+        path.write_text(_interface(classes), encoding="utf-8")
+
+
+def _task(image: LabelledImage, classes: Sequence[str], by: str, prefix: str) -> dict:
+    height, width = image.read_label().shape
+    regions = [
+        {
+            "id": f"{image.id}-{number}",
+            "type": "brushlabels",
+            "from_name": FROM_NAME,
+            "to_name": TO_NAME,
+            "origin": "prediction",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "value": {"format": "rle", "rle": encode_brush(found.mask), "brushlabels": [classes[found.value - 1]]},
+        }
+        | ({} if found.score is None else {"score": found.score})
+        for number, found in enumerate(objects_of(image, by), start=1)
+    ]
+    confidence = image.read_confidence()
+    score = {} if confidence is None else {"score": round(float(confidence.mean()), 4)}
+    prediction = {"model_version": "wsgcn", "result": regions} | score
+    return {"data": {TO_NAME: prefix + quote(image.file)}, "predictions": [prediction]}
+
+
+def _interface(classes: Sequence[str]) -> str:
+    colours = voc_palette()
+    labels = "".join(
+        f'    <Label value={quoteattr(name)} background="#{bytes(colours[value]).hex()}"/>\n'
+        for value, name in enumerate(classes, start=1)
+    )
+    return (
+        f'<View>\n  <Image name="{TO_NAME}" value="${TO_NAME}" zoom="true"/>\n'
+        f'  <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">\n{labels}  </BrushLabels>\n</View>\n'
+    )
+
+
+def read_label_studio(returned: Returned, known: Known, note: Note) -> Iterator[tuple[str, np.ndarray]] | None:
+    """The labels of the tasks that are annotated: submitted, not skipped. What no region covers is background."""
+    contents = {
+        name: content
+        for name, content in read_json_files(returned).items()
+        if isinstance(content, list)
+        and content
+        and all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in content)
+    }
+    return _labels(contents, returned, known, note) if contents else None
+
+
+def _labels(
+    contents: Mapping[str, list], returned: Returned, known: Known, note: Note
+) -> Iterator[tuple[str, np.ndarray]]:
+    for name, tasks in contents.items():
+        for number, task in enumerate(tasks, start=1):
+            where = f"{returned.where(name)}: task {task.get('id', number)}"
+            annotations = [own for own in task.get("annotations", ()) if not own.get("was_cancelled")]
+            truths = [own for own in annotations if own.get("ground_truth")]
+            chosen = truths if len(truths) == 1 else annotations
+            if not chosen:
+                continue
+            if len(chosen) > 1:
+                note(f"{where}: has {len(chosen)} annotations; mark one of them as ground truth, or delete the others")
+                continue
+            values = (value for value in task["data"].values() if isinstance(value, str))
+            files = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
+            image = known.find_image(next(filter(known.match, files), files[0] if files else ""), where, note)
+            if image is not None:
+                canvas = Canvas(known.sizes[image])
+                for region in chosen[0].get("result", ()):
+                    _paint(canvas, region, known, image, f"{where}: region {region.get('id')} of {image}", note)
+                yield image, canvas.label()
+
+
+def _paint(canvas: Canvas, region: Mapping, known: Known, image: str, where: str, note: Note) -> None:
+    """Add a region to the label of its image, if it is one: choices and texts are none."""
+    value, (height, width) = region.get("value", {}), known.sizes[image]
+    if "original_width" not in region:
+        return
+    if region.get("image_rotation"):
+        note(f"{where}: the image is turned by {region['image_rotation']}°; turn it back")
+        return
+    if not known.check_size(image, (region["original_height"], region["original_width"]), where, note):
+        return
+    try:
+        if "rle" in value:
+            mask = decode_brush(value["rle"], height, width)
+        elif "points" in value:
+            mask = fill([[part * side / 100 for x, y in value["points"] for part, side in ((x, width), (y, height))]],
+                        height, width)  # fmt: skip
+        else:
+            raise ValueError(f"is of type {region.get('type')}; only brushes and polygons are masks")
+    except (ValueError, TypeError) as error:
+        note(f"{where}: {error}")
+        return
+    names = [name for key, own in value.items() if key.endswith("labels") and isinstance(own, list) for name in own]
+    if len(names) != 1:
+        note(f"{where}: has {len(names)} labels; a region needs one")
+    elif (index := known.find_class(str(names[0]), where, note)) is not None:
+        canvas.paint(mask, index)

@@ -1,0 +1,51 @@
+"""The file, ZIP archive or folder that came back from another tool."""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wsgcn.exporting.contract import Returned
+
+
+@contextmanager
+def open_returned(source: str | Path) -> Iterator[Returned]:
+    """The files of a source; an archive is unpacked into a temporary folder, which goes at the end of the block.
+
+    Raises ValueError, naming the source, where it does not exist or is a broken archive.
+    """
+    path = Path(source)
+    if path.is_dir():
+        yield Returned(str(source), _files_below(path))
+    elif not path.exists():
+        raise ValueError(f"{source} does not exist")
+    elif zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(folder)
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+                raise ValueError(f"{source} cannot be unpacked: {error}") from None
+            yield Returned(str(source), _files_below(Path(folder)))
+    else:
+        yield Returned(str(source), {path.name: path})
+
+
+def _files_below(folder: Path) -> dict[str, Path]:
+    """All files below a folder by their path from there, without hidden ones and what macOS adds to archives."""
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path for name, path in paths.items() if not name.startswith((".", "__MACOSX/")) and "/." not in name}
+
+
+def read_json_files(returned: Returned) -> dict[str, object]:
+    """The content of each .json file, by its name; without those that are none."""
+    found = {}
+    for name, path in returned.files.items():
+        if path.suffix.lower() == ".json":
+            try:
+                found[name] = json.loads(path.read_text(encoding="utf-8-sig"))
+            except (ValueError, OSError):
+                continue
+    return found
