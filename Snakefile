@@ -22,6 +22,7 @@ include: "rules/evaluation.smk"
 include: "rules/tracking.smk"
 include: "rules/benchmark.smk"
 include: "rules/choice.smk"
+include: "rules/review.smk"
 
 
 report: "rules/report/workflow.rst"

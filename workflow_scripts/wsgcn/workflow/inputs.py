@@ -81,7 +81,9 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += _class_problems(data) + _cam_problems(
             experiments.values(), data.without(missing) if skips else data
         )
-        problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
+        if not problems:
+            problems += _choice_problems(config, experiments, data.without(missing))
+            problems += _review_problems(config, experiments)
     if problems or data is None:
         remarks: Sequence[str] = ()
         if data and not drawn:
@@ -185,6 +187,14 @@ def _choice_problems(config: Mapping, experiments: Mapping[str, Mapping], data: 
     if rule == "walk_agreement":
         without = [name for name in experiments if name in tried and not has_walk(experiments[name])]
         return [f"choose_by: walk_agreement needs a GCN's affinities, which {name} does not read" for name in without]
+    return []
+
+
+def _review_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence where the score that orders the base's labels compares them with a walk, and there is none."""
+    base = config["experiment"]
+    if config["review"]["score"] == "walk_agreement" and not has_walk(experiments[base]):
+        return [f"review.score: walk_agreement needs a GCN's affinities, which {base} does not read"]
     return []
 
 
