@@ -12,9 +12,9 @@ with logged(snakemake.log[0]):
     p, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
 
     def work(k: int) -> None:
-        image, confidence = read_image(inputs.images[k]), read_label(inputs.confidences[k])
+        image, walked = read_image(inputs.images[k]), None
         size = image.shape[:2]
-        label, walked = resize_label(read_label(inputs.labels[k]), *size), None
+        label, confidence = (resize_label(read_label(own[k]), *size) for own in (inputs.labels, inputs.confidences))
         if p.walk:
             walked = walk_label(read_arrays(inputs.cams[k]), read_arrays(inputs.affinities[k]), p.walk, size)
         measures = measure_label(label, confidence, refined_label(inputs.refined[k], size), walked, p.tags[k])

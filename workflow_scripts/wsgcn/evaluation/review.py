@@ -14,16 +14,17 @@ from wsgcn.evaluation.choice import mean_rank
 SCORES = {
     "softmin": "soft minimum of the pixels' confidence",
     "confidence": "mean confidence of the pixels",
+    "class_confidence": "mean confidence of each class's pixels, averaged over the background and the tags",
     "crf_agreement": "mIoU of the labels before and after the last dense CRF",
     "walk_agreement": "mIoU of the label and the random walk's",
     "agreement": "mean mIoU of each two of the labels before the CRF, after it and by the random walk",
     "tag_coverage": "share of the tags whose class covers enough of the image",
     "area": "how usual the area of each class is among the class's other images",
-    "mean_rank": "share of the other images that softmin, agreement and area rank lower, on average",
+    "mean_rank": "share of the other images that class_confidence, agreement and area rank lower, on average",
 }
 """What each score is."""
 
-RANKED = ("softmin", "agreement", "area")
+RANKED = ("class_confidence", "agreement", "area")
 """The scores whose ranks `mean_rank` averages."""
 
 LEVELS = 256
@@ -106,10 +107,11 @@ def measure_label(
 ) -> dict[str, np.ndarray]:
     """What is measured of one image; `review_scores` takes a list of these.
 
-    label, refined, walked: after the CRF, before it, and the random walk's (None without one), uint8 [H, W] of the same
-    size; confidence: uint8, of any size; tags: the image's classes, indices from 1. Returns arrays by name: `histogram`
-    int64 [256] of the confidence, `areas` float64 [K], the share of the label that each tag covers, and scalars for
-    each of `PAIRS`: `<pair>_agreement`, see `label_agreement`, and `<pair>_difference`, see `differing_share`.
+    label, refined, walked: after the CRF, before it, and the random walk's (None without one); confidence: of the
+    label; all uint8 [H, W]; tags: the image's classes, indices from 1. Returns arrays by name: `histogram` int64 [256]
+    of the confidence, `areas` float64 [K], the share of the label that each tag covers, `class_confidences` float64
+    [K + 1], in 0..1, the mean confidence of the pixels of the background and of each tag, 0 where there are none, and
+    scalars for each of `PAIRS`: `<pair>_agreement`, see `label_agreement`, `<pair>_difference`, see `differing_share`.
     """
     pairs = {"crf": (refined, label)}
     if walked is not None:
@@ -117,11 +119,16 @@ def measure_label(
     found: dict[str, np.ndarray] = {
         "histogram": np.bincount(confidence.ravel(), minlength=LEVELS),
         "areas": np.array([(label == index).mean() for index in tags], np.float64),
+        "class_confidences": np.array([_mean_within(confidence, label == index) for index in (0, *tags)]) / 255,
     }
     for name, (first, second) in pairs.items():
         found[f"{name}_agreement"] = np.array(label_agreement(first, second, tags))
         found[f"{name}_difference"] = np.array(differing_share(first, second))
     return found
+
+
+def _mean_within(values: np.ndarray, region: np.ndarray) -> float:
+    return float(values[region].mean()) if region.any() else 0.0
 
 
 def tag_coverage(areas: np.ndarray, min_area: float) -> float:
@@ -165,13 +172,15 @@ def tag_deviations(labels: MeasuredLabels) -> list[np.ndarray]:
 def review_scores(labels: MeasuredLabels, settings: ReviewSettings) -> dict[str, np.ndarray]:
     """The `SCORES` of images, float [n] each; without `walk_agreement` where there is no walk.
 
-    `area` is 1 / (1 + the largest of the deviations of its tags); the others are as their functions say.
+    `class_confidence` is the mean over classes, as mIoU is, of the mean confidence within each; a tag without a pixel
+    counts as 0. `area` is 1 / (1 + the largest of the deviations of its tags); the others are as their functions say.
     """
     histograms = [own["histogram"] for own in labels.measures]
     agreements = {pair: labels.column(f"{pair}_agreement") for pair in PAIRS[: len(PAIRS) if labels.walks else 1]}
     found = {
         "softmin": np.array([soft_minimum(own, settings.temperature) for own in histograms]),
         "confidence": np.array([mean_confidence(own) for own in histograms]),
+        "class_confidence": np.array([own["class_confidences"].mean() for own in labels.measures]),
         "crf_agreement": agreements["crf"],
         **({"walk_agreement": agreements["walk"]} if labels.walks else {}),
         "agreement": np.mean(list(agreements.values()), axis=0),

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from wsgcn.evaluation.review import MIN_OTHERS, MeasuredLabels, mean_confidence, tag_deviations
+from wsgcn.evaluation.review import LEVELS, MIN_OTHERS, MeasuredLabels, tag_deviations
+
+CERTAIN = 0.9
+"""Pixels whose confidence is below are uncertain."""
 
 DOUBTFUL_SHARE = 0.25
 """A reason is given where the image is among this share of the list by it."""
@@ -42,15 +45,14 @@ def reasons(labels: MeasuredLabels, classes: Sequence[str], method: str) -> list
     """Why each label is doubtful, in a few words.
 
     A tag that covers nothing comes first. Else it is what the image stands out by most among all: an unusual area,
-    pixels in which labels differ, low confidence; nothing where it is not among the `DOUBTFUL_SHARE` by any.
+    pixels in which labels differ, uncertain pixels; nothing where it is not among the `DOUBTFUL_SHARE` by any.
     """
     deviations = tag_deviations(labels)
-    confidence = np.array([mean_confidence(own["histogram"]) for own in labels.measures])
     doubts = {
         "area": np.array([own.max() for own in deviations]),
         "refined_walk": labels.column("refined_walk_difference") if labels.walks else np.zeros(len(labels.ids)),
         "crf": labels.column("crf_difference"),
-        "confidence": 1 - confidence,
+        "confidence": np.array([uncertain_share(own["histogram"]) for own in labels.measures]),
     }
     places = {name: _places(own) for name, own in doubts.items()}
     found = []
@@ -68,12 +70,17 @@ def reasons(labels: MeasuredLabels, classes: Sequence[str], method: str) -> list
             elsewhere = _usual_area(labels, k, tags[tag])
             found.append(f"{names[tag]} covers {percent(areas[tag])}, in half of its other images {elsewhere}")
         elif first == "confidence":
-            found.append(f"the pixels' classes have a probability of {percent(confidence[k])} on average")
+            found.append(f"{percent(doubts[first][k])} of the pixels are less than {percent(CERTAIN)} certain")
         elif first == "crf":
             found.append(f"the dense CRF changed {percent(doubts['crf'][k])} of the pixels")
         else:
             found.append(f"{method} and random walk differ on {percent(doubts[first][k])} of the pixels")
     return found
+
+
+def uncertain_share(histogram: np.ndarray) -> float:
+    """The share of the pixels, in 0..1, whose confidence is below `CERTAIN`; histogram: int [256]."""
+    return float(histogram[: int(np.ceil(CERTAIN * (LEVELS - 1)))].sum() / histogram.sum())
 
 
 def percent(share: float) -> str:
@@ -83,11 +90,13 @@ def percent(share: float) -> str:
 
 
 def _places(doubts: np.ndarray) -> np.ndarray:
-    """The share of the images whose doubt is as great or greater, without the image itself: float [n], 0 the greatest.
+    """The share of the other images whose doubt is as great or greater: float [n], 0 the greatest; 1 without doubt.
 
-    Equal ones count as greater, so that nobody stands out by what all have in common.
+    Equal ones count as greater, so that nobody stands out by what all have in common; nor does a single image.
     """
-    return (rankdata(-doubts, "max") - 1) / max(1, len(doubts))
+    if len(doubts) < 2:
+        return np.ones(len(doubts))
+    return np.where(doubts > 0, (rankdata(-doubts, "max") - 1) / (len(doubts) - 1), 1)
 
 
 def _usual_area(labels: MeasuredLabels, image: int, index: int) -> str:
@@ -99,4 +108,4 @@ def _usual_area(labels: MeasuredLabels, image: int, index: int) -> str:
     ]
     assert len(others) >= MIN_OTHERS, "the deviations of fewer are 0, and nothing stands out by them"
     low, high = np.quantile(others, [0.25, 0.75])
-    return f"{percent(low)} to {percent(high)}"
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"

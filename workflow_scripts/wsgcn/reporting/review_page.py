@@ -9,12 +9,13 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from wsgcn.data.augment import resize_label
 from wsgcn.files import atomic_write, voc_palette
-from wsgcn.reporting.pictures import grey_map, overlay, panel_strip
+from wsgcn.reporting.pictures import HEAT_COLOURS, heat_map, overlay, panel_strip
 from wsgcn.text import format_count
 
 PICTURE_HEIGHT_PX = 150
+MAX_DOUBT = 0.5
+"""What is drawn in the brightest colour: between two classes the winner is never less probable."""
 MAX_ROWS_PRINTED = 5
 
 
@@ -43,13 +44,12 @@ class ReviewSummary:
 
 
 def review_picture(image: np.ndarray, label: np.ndarray, confidence: np.ndarray) -> Image.Image:
-    """The strip of one image: itself, uint8 [H, W, 3], its label over it, its confidence, both uint8 of any size."""
-    confidence = resize_label(confidence, *image.shape[:2])
-    panels = [
-        ("image", image),
-        ("label", overlay(image, label, voc_palette())),
-        ("confidence", grey_map(confidence / 255)),
-    ]
+    """The strip of one image: itself, uint8 [H, W, 3], its label over it, and where that is doubtful.
+
+    label, confidence: uint8 [H, W]. Doubt is 1 - confidence over `MAX_DOUBT`.
+    """
+    doubt = (1 - confidence / 255) / MAX_DOUBT
+    panels = [("image", image), ("label", overlay(image, label, voc_palette())), ("doubt", heat_map(image, doubt))]
     return panel_strip(panels, PICTURE_HEIGHT_PX)
 
 
@@ -88,6 +88,7 @@ def write_review_page(
         items=items,
         scores=scores,
         truth={row["score"]: row for row in summary.truth},
+        heat=", ".join("#" + bytes(colour).hex() for colour in HEAT_COLOURS),
         colours={name: "#" + bytes(palette[label]).hex() for label, name in enumerate(classes, start=1)},
     )
     with atomic_write(path) as temporary:
