@@ -106,7 +106,7 @@ def format_review(summary: ReviewSummary, rows: Sequence[Mapping]) -> str:
         first = summary.truth[0]
         lines += ["", f"AUROC of each score for the worst {first['worst']} of {first['images']} labels by mIoU (95 %):"]
         lines += [
-            f"  {row['score']:<16}{row['auroc']:6.3f}  ({row['low']:.3f} to {row['high']:.3f})" for row in summary.truth
+            f"  {row['score']:<18}{row['auroc']:.3f}  ({row['low']:.3f} to {row['high']:.3f})" for row in summary.truth
         ]
     width = max(map(len, summary.places)) + 2
     return "\n".join([*lines, "", *(f"{name:<{width}}{place}" for name, place in summary.places.items()), ""])
