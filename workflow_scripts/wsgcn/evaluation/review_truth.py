@@ -69,11 +69,10 @@ def auroc_table(
         indices = rng.integers(images, size=(min(chunk, draws - start), images))
         for name, own in scores.items():
             drawn[name].append(auroc(bad[indices], own[indices]))
+    values = {name: float(auroc(bad, own)) for name, own in scores.items()}
     rows: list[dict[str, object]] = []
-    for name, own in scores.items():
+    for name in sorted(values, key=lambda name: -np.nan_to_num(values[name])):
         low, high = interval(np.concatenate(drawn[name]) if drawn[name] else np.empty(0))
-        value = float(auroc(bad, own))
-        rows.append(
-            {"score": name, "auroc": value, "low": low, "high": high, "images": images, "worst": int(bad.sum())}
-        )
-    return sorted(rows, key=lambda row: -np.nan_to_num(row["auroc"]))
+        cells = (name, values[name], low, high, images, int(bad.sum()))
+        rows.append(dict(zip(TRUTH_COLUMNS, cells, strict=True)))
+    return rows
