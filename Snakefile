@@ -23,6 +23,7 @@ include: "rules/tracking.smk"
 include: "rules/benchmark.smk"
 include: "rules/choice.smk"
 include: "rules/export.smk"
+include: "rules/review.smk"
 
 
 report: "rules/report/workflow.rst"

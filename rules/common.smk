@@ -25,6 +25,7 @@ from wsgcn.workflow.directives import (
     cam_inputs,
     cam_params,
     cam_row,
+    compared_inputs,
     features_params,
     features_row,
     infer_params,
@@ -39,6 +40,7 @@ from wsgcn.workflow.directives import (
     training_inputs,
     training_params,
     training_row,
+    walk_params,
     weights_file,
 )
 from wsgcn.workflow.exchange import corrections_folder, data_root, exported_files, request_problem

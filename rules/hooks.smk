@@ -89,7 +89,8 @@ def show_summary():
         Path(RESULTS) / "benchmark/core.txt",
         Path(RESULTS) / "choice/choice.txt",
     ]
-    tables += [Path(RESULTS) / f"summary/{name}.txt" for name in EXPERIMENTS]
+    for name in EXPERIMENTS:
+        tables += [Path(RESULTS) / f"summary/{name}.txt", Path(RESULTS) / f"review/{name}/review.txt"]
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # the table of all holds the others
         print(path.read_text(), file=sys.stderr)

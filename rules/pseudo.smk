@@ -1,4 +1,4 @@
-# Complete pseudo labels: the refined scores at full size through a dense CRF.
+# Complete pseudo labels and their confidence: the refined scores at full size through a dense CRF.
 
 for job in PLAN.batch_jobs("pseudo"):
 
@@ -10,6 +10,7 @@ for job in PLAN.batch_jobs("pseudo"):
             refined=job.files("refined"),
         output:
             labels=job.files(),
+            confidences=job.files("confidence"),
             seconds=job.seconds,
         log:
             job.log,

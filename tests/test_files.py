@@ -17,6 +17,7 @@ from wsgcn.files import (
     read_label,
     voc_palette,
     write_arrays,
+    write_grey,
     write_json,
     write_label,
 )
@@ -71,6 +72,14 @@ def test_label_roundtrip(label, tmp_path):
     with Image.open(path) as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.array(image.convert("RGB")), voc_palette()[np.array(label)])
+
+
+def test_grey_values_roundtrip(tmp_path, rng):
+    values = rng.integers(0, 256, (7, 10)).astype(np.uint8)
+    write_grey(tmp_path / "new" / "grey.png", values.T)
+    np.testing.assert_array_equal(read_label(tmp_path / "new" / "grey.png"), values.T)
+    with Image.open(tmp_path / "new" / "grey.png") as image:
+        assert image.mode == "L"
 
 
 def test_labels_of_any_memory_layout_are_written(tmp_path, rng):

@@ -1,6 +1,6 @@
-"""Write the complete pseudo labels of a batch of images: the refined scores through a dense CRF."""
+"""Write the complete pseudo labels of a batch of images, and their confidence: refined scores through a dense CRF."""
 
-from wsgcn.files import read_arrays, read_image, write_label
+from wsgcn.files import read_arrays, read_image, write_grey, write_label
 from wsgcn.labels.crf import CrfSettings
 from wsgcn.labels.pseudo import complete_label
 from wsgcn.sections import from_section
@@ -13,7 +13,8 @@ with logged(snakemake.log[0]):
     def work(k: int) -> None:
         refined = read_arrays(snakemake.input.refined[k])
         image = read_image(snakemake.input.images[k])
-        label = complete_label(image, refined["scores"], refined["keys"], settings)
+        label, confidence = complete_label(image, refined["scores"], refined["keys"], settings)
         write_label(snakemake.output.labels[k], at_full_size(label, p, k))
+        write_grey(snakemake.output.confidences[k], at_full_size(confidence, p, k))
 
     each_image(snakemake, work)

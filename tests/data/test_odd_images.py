@@ -77,7 +77,8 @@ def test_all_stages_of_a_small_image(size, network, networks, rng, cpu):
         graph = propagation_graph(affinity, features, replace(GRAPH, **changed))
         for form in ("paper", "code"):
             scores = refined(graph, partial, small, laplacian=form)
-            assert complete_label(image, scores, CLASSES, PSEUDO_CRF).shape == size
+            label, confidence = complete_label(image, scores, CLASSES, PSEUDO_CRF)
+            assert label.shape == confidence.shape == size
     for walked in (
         walk_against_constant(affinity, cam, network_output.get("boundary"), 256, 0.4),
         walk_with_background(affinity, cam, 256, 4),

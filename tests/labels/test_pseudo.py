@@ -41,18 +41,22 @@ def test_complete_label_takes_scores_as_probabilities(picture, rng, crf_settings
     """No second softmax: the CRF gets the upsampled scores unchanged."""
     scores = rng.random((3, 6, 8)).astype(np.float32) ** 4
     scores /= scores.sum(0)
-    label = complete_label(picture, scores, [2, 9], crf_settings)
+    label, confidence = complete_label(picture, scores, [2, 9], crf_settings)
     enlarged = np.stack([naive_bilinear(channel, 24, 30) for channel in scores])
-    expected = np.array([0, 2, 9])[dense_crf(picture, enlarged, crf_settings).argmax(0)]
+    probabilities = dense_crf(picture, enlarged, crf_settings)
+    expected = np.array([0, 2, 9])[probabilities.argmax(0)]
     assert label.dtype == np.uint8 and label.shape == (24, 30)
     assert (label == expected).mean() > 0.998  # up to ties in the last bit
+    assert confidence.dtype == np.uint8 and confidence.shape == label.shape
+    winners = [[round(255 * float(max(pixel))) for pixel in row] for row in probabilities.transpose(1, 2, 0)]
+    assert np.abs(confidence - np.array(winners)).max() <= 1 and len(np.unique(confidence)) > 3
 
 
 def test_complete_label_follows_the_picture(picture, crf_settings):
     scores = np.full((2, 6, 8), 0.5, np.float32)
     scores[:, 2:4, 3:5] = [[[0.1]], [[0.9]]]
     scores[:, :, 7] = scores[:, 0] = [[0.9], [0.1]]
-    label = complete_label(picture, scores, [5], crf_settings)
+    label, _ = complete_label(picture, scores, [5], crf_settings)
     truth = np.zeros((24, 30), int)
     truth[6:18, 8:20] = 5
     assert (label == truth).mean() > 0.97
@@ -60,5 +64,6 @@ def test_complete_label_follows_the_picture(picture, crf_settings):
 
 def test_an_image_without_a_class_is_background_without_a_crf(picture, crf_settings, monkeypatch):
     monkeypatch.delattr(pseudo, "dense_crf")
-    label = complete_label(picture, np.ones((1, 6, 8), np.float16), np.array([], np.uint8), crf_settings)
+    label, confidence = complete_label(picture, np.ones((1, 6, 8), np.float16), np.array([], np.uint8), crf_settings)
     assert label.dtype == np.uint8 and np.array_equal(label, np.zeros(picture.shape[:2]))
+    assert confidence.dtype == np.uint8 and (confidence == 255).all() and confidence.shape == label.shape

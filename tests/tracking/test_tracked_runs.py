@@ -23,6 +23,7 @@ from wsgcn.tracking.experiments import (
     read_runs,
     start_experiment,
 )
+from wsgcn.tracking.review import track_review
 from wsgcn.tracking.stages import StageRun, read_curves, track_stage
 from wsgcn.tracking.tracker import PARENT_TAG
 from wsgcn.tracking.views import save_views
@@ -265,3 +266,28 @@ def test_a_choice_is_one_run_that_says_whether_truth_was_used(tracker, client, s
     }
     assert status(run) == "FINISHED" and (earlier.tags["current"], data.tags["current"]) == ("no", "yes")
     assert [file.path for file in client.list_artifacts(run)] == ["choice.txt"]
+
+
+# The review
+
+
+def test_the_review_s_run_says_how_good_the_scores_are(tracker, client, status, tmp_path):
+    rows = [
+        {"score": "area", "auroc": 0.75, "low": 0.5, "high": 0.875, "images": 9, "worst": 3},
+        {"score": "softmin", "auroc": 0.5, "low": float("nan"), "high": float("nan"), "images": 9, "worst": 3},
+    ]
+    (tmp_path / "queue.csv").write_text("rank")
+    settings, files = {"score": "area", "temperature": 0.1}, [tmp_path / "queue.csv"]
+    first = track_review(tracker, "mine", "train", settings, "words", [], files)
+    run = track_review(tracker, "mine", "train", settings, "words", rows, files)
+    assert tracker.current_run({"experiment": "mine", "stage": "review"}) == run != first
+    assert status(run) == "FINISHED" and client.get_run(first).data.metrics == {}
+    data = client.get_run(run).data
+    assert data.metrics == {
+        "train/review/auroc/area": 0.75,
+        "train/review/auroc_low/area": 0.5,
+        "train/review/auroc_high/area": 0.875,
+        "train/review/auroc/softmin": 0.5,
+    }
+    assert data.params == {"review.score": "area", "review.temperature": "0.1"}
+    assert [file.path for file in client.list_artifacts(run)] == ["queue.csv"]

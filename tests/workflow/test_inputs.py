@@ -200,3 +200,12 @@ def test_unreadable_images_and_masks_are_reported(config, tmp_path):
     first, second = problems(config, tmp_path)
     assert first == f"image {LONG}/a.png cannot be read: File name too long"
     assert second.startswith("label masks/b.png cannot be read")
+
+
+def test_a_review_by_a_walk_needs_affinities(config, tmp_path):
+    config["review"]["score"] = "walk_agreement"
+    read_inputs(config, SCHEMA, tmp_path / "results")
+    config["refinement"] = "none"
+    assert problems(config, tmp_path) == [
+        f"review.score: walk_agreement needs a GCN's affinities, which {config['experiment']} does not read"
+    ]

@@ -8,11 +8,13 @@ from plans import BASE, dataset, images, plan
 from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
+    compared_inputs,
     infer_params,
     refiner_inputs,
     refiner_params,
     training_inputs,
     training_params,
+    walk_params,
 )
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.plan import Plan, benchmarked_experiment, rule_name
@@ -205,3 +207,42 @@ def test_the_benchmark_takes_the_first_experiment_with_what_it_needs():
     config = plan({"gcn": {}})
     experiments = {"walk": config.experiments[BASE] | WALK, "gcn": config.experiments[BASE]}
     assert benchmarked_experiment(Plan(experiments, dataset(), "results", 8), "walk") == "gcn"
+
+
+# The review of labels
+
+
+def test_images_with_a_class_are_reviewed_per_folder_of_labels():
+    data = dataset()
+    data = replace(data, label=data.label | {"n": replace(data.label["a"], id="n", classes=())})
+    found = plan(OTHERS, data)
+    jobs = {job.name: job for job in found.measuring_jobs()}
+    assert jobs.keys() >= {"review_labels_wsgcn-i_train_all", "review_labels_walk_new_all"}
+    job = jobs["review_labels_wsgcn-i_train_all"]
+    assert job.ids == ["a", "b"] and job.seconds == "results/tiny/seconds/review/wsgcn-i/train_all.csv"
+    assert job.files()[0] == "results/tiny/review/wsgcn-i/measures/a.npz"
+    assert job.files("thumbnails")[1] == "results/tiny/review/wsgcn-i/pictures/b.jpg"
+    assert job.files("confidence")[0] == "results/tiny/confidence/wsgcn-i/a.png"
+    assert compared_inputs(job).keys() == {"images", "refined", "labels", "cams", "affinities"}
+    assert walk_params(job)["radius"] == job.settings["graph"]["radius"]
+    walk = jobs["review_labels_walk_train_all"]
+    assert compared_inputs(walk).keys() == {"images", "refined", "labels"} and walk_params(walk) == {}
+    queues = {job.experiment: job for job in found.review_jobs("review_queue")}
+    assert queues.keys() == {BASE, *OTHERS} and queues["walk"].ids == ["a", "b", "d"]
+
+
+def test_a_review_is_stated_where_it_is_asked_for():
+    found = plan(OTHERS)
+    for words, stated in [
+        (("review",), [BASE]),
+        (("results/tiny/review/walk/queue.csv",), None),
+        (("all",), []),
+        ((), []),
+    ]:
+        asking = found.asking(Request(words), BASE)
+        experiments = [job.experiment for job in asking.review_jobs("review_queue")]
+        assert experiments == stated or (stated is None and {BASE, "walk"} <= set(experiments))
+        assert bool(names(asking.measuring_jobs())) == (stated != [])
+    job = found.asking(Request(allowed=frozenset(["review_labels_walk_new_all"])), BASE)
+    replaced = replace(job, allowed=["review_labels_walk_new_all"])
+    assert names(replaced.measuring_jobs()) == ["review_labels_walk_new_all"]

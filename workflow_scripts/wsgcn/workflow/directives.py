@@ -155,16 +155,25 @@ def refiner_params(job: Job) -> dict[str, object]:
 # Choice of settings
 
 
-def judged_inputs(job: Job) -> dict[str, list[str]]:
-    """The files of a candidate's labels, those of the random walk that they are compared with, where there is one."""
+def compared_inputs(job: Job) -> dict[str, list[str]]:
+    """The files of an experiment's labels, those of the random walk that they are compared with, where there is one."""
     affinity = {"cams": "cam", "affinities": f"{affinity_of(job.settings)}_affinity"} if has_walk(job.settings) else {}
     return {
         "images": job.plan.paths(job.ids),
         "refined": job.files("refined"),
         "labels": job.files("pseudo"),
         **{name: job.files(stage) for name, stage in affinity.items()},
-        "masks": job.plan.masks(job.ids),
     }
+
+
+def walk_params(job: Job) -> dict[str, object]:
+    """The settings of the random walk that an experiment's labels are compared with; empty where there is none."""
+    return select_params(job.settings, REFINERS["random_walk"].params) if has_walk(job.settings) else {}
+
+
+def judged_inputs(job: Job) -> dict[str, list[str]]:
+    """As `compared_inputs`, and the masks."""
+    return compared_inputs(job) | {"masks": job.plan.masks(job.ids)}
 
 
 def judged_params(job: Job, base: Mapping) -> dict[str, object]:
@@ -177,7 +186,7 @@ def judged_params(job: Job, base: Mapping) -> dict[str, object]:
         **facts(job, ("ids", "labels", "names")),
         "masks": [data.label[image].mask for image in job.ids],
         "mask_values": list(data.mask_values),
-        "walk": select_params(job.settings, REFINERS["random_walk"].params) if has_walk(job.settings) else {},
+        "walk": walk_params(job),
         "backbone": base["backbone"],
     }
 

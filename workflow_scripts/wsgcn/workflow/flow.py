@@ -85,11 +85,15 @@ def _segmentation_stages(name: str) -> dict[str, Stage]:
 BASELINES = {BASELINE: Stage("no_learning/{image}.png", images="label")}
 """What all experiments are compared with: like a stage, but none reads it and no setting changes it."""
 
-PREDICTIONS = {  # files of the stage `predict`
-    "single": "segmentation/{folder}single/{image}.png",
-    "multi": "segmentation/{folder}multi/{image}.png",
-    "multi_crf": "segmentation/{folder}multi_crf/{image}.png",
+FURTHER_FILES = {
+    "confidence": ("pseudo", "confidence/{folder}{image}.png"),
+    "measures": ("pseudo", "review/{folder}measures/{image}.npz"),
+    "thumbnails": ("pseudo", "review/{folder}pictures/{image}.jpg"),
+    "single": ("predict", "segmentation/{folder}single/{image}.png"),
+    "multi": ("predict", "segmentation/{folder}multi/{image}.png"),
+    "multi_crf": ("predict", "segmentation/{folder}multi_crf/{image}.png"),
 }
+"""Files per image that are no stage's own: the stage whose folders they go by, and their pattern."""
 
 
 def trainings_of(settings: Mapping) -> dict[str, Training]:

@@ -81,8 +81,10 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         problems += empty_lists(data, missing, "exists") if skips else missing.values()
         used = data.without(missing) if skips else data
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
-        problems += class_problems(config["export"], data.classes) if not problems else []
-        problems += _choice_problems(config, experiments, data.without(missing)) if not problems else []
+        if not problems:
+            problems += class_problems(config["export"], data.classes)
+            problems += _choice_problems(config, experiments, data.without(missing))
+            problems += _review_problems(config, experiments)
     if problems or data is None:
         remarks: Sequence[str] = ()
         if data and not drawn:
@@ -189,6 +191,14 @@ def _choice_problems(config: Mapping, experiments: Mapping[str, Mapping], data: 
     if rule == "walk_agreement":
         without = [name for name in experiments if name in tried and not has_walk(experiments[name])]
         return [f"choose_by: walk_agreement needs a GCN's affinities, which {name} does not read" for name in without]
+    return []
+
+
+def _review_problems(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence where the score that orders the base's labels compares them with a walk, and there is none."""
+    base = config["experiment"]
+    if config["review"]["score"] == "walk_agreement" and not has_walk(experiments[base]):
+        return [f"review.score: walk_agreement needs a GCN's affinities, which {base} does not read"]
     return []
 
 

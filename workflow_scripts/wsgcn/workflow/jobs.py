@@ -123,6 +123,8 @@ def _is_machine_error(error: BaseException | None) -> bool:
 def at_full_size(label: np.ndarray, params: Mapping, index: int) -> np.ndarray:
     """Resize the label, uint8 [h, w], of a job's image to the image's full size [H, W] if a smaller copy was processed.
 
+    So is its confidence: nearest as well, so that each pixel keeps the probability of the very class that it has.
+
     params: the job's; `full_sizes`, if present, is (H, W) or None for each of its images.
     """
     sizes = params.get("full_sizes")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from wsgcn.data.dataset import Dataset, batches
-from wsgcn.workflow.flow import BASELINES, PREDICTIONS, stages_of, trainings_of
+from wsgcn.workflow.flow import BASELINES, FURTHER_FILES, stages_of, trainings_of
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
 from wsgcn.workflow.rows import Stage
 from wsgcn.workflow.sharing import folders
@@ -31,7 +31,7 @@ class Layout:
         """{stage: {experiment: folder}}, the folder "" or "<experiment>/"."""
         found = folders(self.experiments)
         found |= {name: dict.fromkeys(self.experiments, "") for name in BASELINES}
-        return found | {name: found["predict"] for name in PREDICTIONS}
+        return found | {name: found[stage] for name, (stage, _) in FURTHER_FILES.items()}
 
     @cached_property
     def owners(self) -> dict[str, dict[str, str]]:
@@ -58,7 +58,7 @@ class Layout:
         """The files of an experiment's stage of some images; none if it has no such stage."""
         if not self.has(experiment, stage):
             return []
-        pattern = PREDICTIONS.get(stage) or self.patterns[stage].file
+        pattern = FURTHER_FILES[stage][1] if stage in FURTHER_FILES else self.patterns[stage].file
         before, after = f"{self.results}/{self._in_folder(experiment, stage, pattern)}".split("{image}")
         return [f"{before}{image}{after}" for image in images]
 
@@ -84,6 +84,10 @@ class Layout:
     def tags(self, images: Iterable[str]) -> list[list[int]]:
         """The image-level classes of some ids, in their order."""
         return [list(self.data.images[image].classes) for image in images]
+
+    def tagged(self, images: Iterable[str]) -> list[str]:
+        """Those of some ids that show a class."""
+        return [image for image in images if self.data.images[image].classes]
 
     def untagged(self, images: Iterable[str]) -> dict[str, list[str]]:
         """Parameter of a job that does not know the tags: its images without a class, where it has any."""

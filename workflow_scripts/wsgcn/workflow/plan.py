@@ -74,17 +74,20 @@ class Job:
 class Plan(Layout):
     """The jobs of what a run asks for.
 
-    asked: the experiments that it needs; allowed: the only rules to state. None stands for all.
+    asked: the experiments that it needs; allowed: the only rules to state. None stands for all. reviewed: whether it
+    asks for a review of labels.
     """
 
     asked: Collection[str] | None = None
     allowed: Collection[str] | None = None
+    reviewed: bool = True
 
     def asking(self, request: Request, base: str, tried: Collection[str] = ()) -> "Plan":
         """The plan of what a request needs. tried: the experiments whose labels `choose` compares."""
         needs: dict[str, Collection[str]] = dict.fromkeys(BENCHMARK_WORDS, [benchmarked_experiment(self, base)])
         needs |= dict.fromkeys(CHOICE_WORDS, tried)
-        return replace(self, asked=asked_experiments(request, base, self.experiments, self.owners, needs))
+        asked = asked_experiments(request, base, self.experiments, self.owners, needs)
+        return replace(self, asked=asked, reviewed=request.asks_for_review)
 
     # What is stated
 
@@ -157,6 +160,21 @@ class Plan(Layout):
         for experiment in self.stated_experiments:
             if (among is None or experiment in among) and self.states(name := f"{rule}_{experiment}".removeprefix("_")):
                 yield Job(self, name, "", f"{experiment}/", experiment, f"{rule}/{experiment}", list(self.data.label))
+
+    def measuring_jobs(self) -> Iterator[Job]:
+        """A job for each batch of the images with a class, of each folder of labels, where a review is asked for."""
+        for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
+            for batch, ids in self.batches["label"].items():
+                tagged = self.tagged(ids)
+                if tagged and self.states(name := rule_name("review_labels", folder, batch)):
+                    yield Job(self, name, "measures", folder, experiment, f"review/{folder}{batch}", tagged)
+
+    def review_jobs(self, rule: str) -> Iterator[Job]:
+        """A job for all images with a class, of each folder of labels, where a review is asked for."""
+        for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
+            if self.states(name := rule_name(rule, folder)):
+                tagged = self.tagged(self.data.label)
+                yield Job(self, name, "measures", folder, experiment, f"{rule}/{experiment}", tagged)
 
     def comparison_jobs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[Job, str]]:
         """A job for each pair of an experiment and its reference, and the reference."""

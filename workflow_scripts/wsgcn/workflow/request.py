@@ -13,7 +13,7 @@ from wsgcn.workflow.stages import EXPORTERS
 PROGRAMS = ("snakemake", "__main__.py")
 """What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
 
-BASE_TARGETS = ("all", "labels", "store", "views", "export", "import_corrections")
+BASE_TARGETS = ("all", "labels", "review", "store", "views", "export", "import_corrections")
 """Rules that need the base experiment alone."""
 
 FIXED_RULES = (
@@ -61,6 +61,11 @@ class Request:
     def needs_store(self) -> bool:
         """Whether the run computes something that is logged to MLflow, as far as its words tell."""
         return not self.plans_only and not all(map(_is_not_logged, self.words or ("all",)))
+
+    @property
+    def asks_for_review(self) -> bool:
+        """Whether a word means the review of labels, its rules or its files, or every rule may be meant."""
+        return self.everything or self.allowed is not None or any("review" in word for word in self.words)
 
 
 def _is_not_logged(word: str) -> bool:
