@@ -20,12 +20,15 @@ from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.tracking.server import why_away
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
 from wsgcn.workflow.choice import reasons
+from wsgcn.workflow.corrections import open_corrections
 from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
     cam_params,
     cam_row,
     compared_inputs,
+    correction_inputs,
+    correction_params,
     features_params,
     features_row,
     infer_params,
@@ -86,7 +89,7 @@ if IS_MODULE:  # its config may name only what it changes
 
 try:
     SCHEMA = ROOT / "rules/schemas/config.yaml"
-    EXPERIMENTS, ORIGINALS, MISSING, REASONS = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
+    EXPERIMENTS, ORIGINALS, MISSING, REASONS, CORRECTIONS = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -137,6 +140,7 @@ PLAN = Plan(
     batch_size=config["batch_size"],
     segmented=segmented_experiments(config, EXPERIMENTS),
     large=LARGE,
+    corrections=CORRECTIONS,
     allowed=REQUEST.allowed,
 ).asking(REQUEST, BASE, TRIED)
 EXPORTS = f"{RESULTS}/export/{PLAN.folders['pseudo'][BASE]}".rstrip("/")

@@ -35,6 +35,8 @@ def check_inputs(running):
         remarks += opened.remarks + (describe_range(LEVELS, len(ORIGINALS.images)) if LEVELS else [])
         remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
         remarks += [f"left out: {problem}" for problem in MISSING.values()]
+    wrong, said = open_corrections(ORIGINALS, CORRECTIONS, RESULTS, ALL_CORES)
+    problems, remarks = problems + wrong, remarks + said
     problems += check_networks(networks_to_train(PLAN, running), f"{RESULTS}/data/networks.json")
     if problems:
         raise WorkflowError(format_problems(problems, remarks))

@@ -4,17 +4,19 @@ from wsgcn.files import read_arrays, read_image, write_grey, write_label
 from wsgcn.labels.crf import CrfSettings
 from wsgcn.labels.pseudo import complete_label
 from wsgcn.sections import from_section
-from wsgcn.workflow.jobs import at_full_size, each_image, logged
+from wsgcn.workflow.jobs import at_full_size, each_image, labelled_indices, logged
 
 with logged(snakemake.log[0]):
     p = snakemake.params
     settings = from_section(CrfSettings, p.settings)
+    indices = labelled_indices(p.ids, snakemake.output.labels)
 
     def work(k: int) -> None:
+        own = indices.index(k)
         refined = read_arrays(snakemake.input.refined[k])
         image = read_image(snakemake.input.images[k])
         label, confidence = complete_label(image, refined["scores"], refined["keys"], settings)
-        write_label(snakemake.output.labels[k], at_full_size(label, p, k))
-        write_grey(snakemake.output.confidences[k], at_full_size(confidence, p, k))
+        write_label(snakemake.output.labels[own], at_full_size(label, p, k))
+        write_grey(snakemake.output.confidences[own], at_full_size(confidence, p, k))
 
-    each_image(snakemake, work)
+    each_image(snakemake, work, indices)

@@ -279,7 +279,7 @@ def photos(tmp_path):
 
 
 def test_values_are_chosen_where_inputs_are_read(photos, tmp_path):
-    experiments, _, _, reasons = read_inputs(photos, SCHEMA, tmp_path / "results")
+    experiments, _, _, reasons, _ = read_inputs(photos, SCHEMA, tmp_path / "results")
     base = photos["experiment"]
     assert experiments[base]["cam_source"] == "mil" and experiments[base]["irnet"]["training"]["crop"] == 128
     assert reasons[base].keys() == set(AUTO_KEYS) and "about 300 pixels" in reasons[base]["mil.scale"]

@@ -32,7 +32,7 @@ def problems(config, tmp_path):
 
 
 def test_what_is_fine_is_read(config, tmp_path):
-    experiments, data, missing, _ = read_inputs(config, SCHEMA, tmp_path / "results")
+    experiments, data, missing, *_ = read_inputs(config, SCHEMA, tmp_path / "results")
     assert list(experiments) == [config["experiment"]] and list(data.images) == ["a", "b", "c"] and missing == {}
     assert not (tmp_path / "results").exists()  # nothing was opened
 
@@ -58,7 +58,7 @@ def test_missing_images_stop_all_or_are_left_out(config, tmp_path):
     missing, broken = problems(config, tmp_path)
     assert missing == "image c.png does not exist" and broken.startswith("image b.png cannot be read")
     config["on_error"] = "skip"
-    _, data, missing, _ = read_inputs(config, SCHEMA, tmp_path / "results")
+    _, data, missing, *_ = read_inputs(config, SCHEMA, tmp_path / "results")
     assert list(data.images) == ["a", "b"] and missing == {"c": f"image {tmp_path}/c.png does not exist"}
     wrong, skipped, _ = open_images(data, tmp_path / "results", 1, skips=True)
     assert not wrong and len(skipped) == 1 and "b.png cannot be read" in skipped[0]

@@ -152,6 +152,22 @@ def refiner_params(job: Job) -> dict[str, object]:
     return {"ids": job.ids} | classes | own
 
 
+# Corrections
+
+
+def correction_inputs(job: Job) -> dict[str, list[str]]:
+    """The correction, what the label without it is made of, and, where partial labels are read, what refines again."""
+    again = refiner_inputs(job) if "partial" in refiner_row(job.settings).reads else {}
+    own = {"corrections": [job.plan.corrections[image] for image in job.ids], "refined": job.files("refined")}
+    return {"images": job.plan.paths(job.ids)} | again | own
+
+
+def correction_params(job: Job) -> dict[str, object]:
+    """Those of the refiner and of the pseudo label."""
+    crf = {"crf": job.settings["pseudo"]["crf"], "num_classes": len(job.plan.data.classes)}
+    return job.plan.full_sizes(job.ids) | refiner_params(job) | crf
+
+
 # Choice of settings
 
 

@@ -87,6 +87,7 @@ BASELINES = {BASELINE: Stage("no_learning/{image}.png", images="label")}
 
 FURTHER_FILES = {
     "confidence": ("pseudo", "confidence/{folder}{image}.png"),
+    "before": ("pseudo", "corrected/{folder}{image}.npz"),
     "measures": ("pseudo", "review/{folder}measures/{image}.npz"),
     "thumbnails": ("pseudo", "review/{folder}pictures/{image}.jpg"),
     "single": ("predict", "segmentation/{folder}single/{image}.png"),

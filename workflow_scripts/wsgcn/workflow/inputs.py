@@ -15,7 +15,8 @@ from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
-from wsgcn.workflow.exchange import class_problems
+from wsgcn.workflow.corrections import find_corrections, open_corrections
+from wsgcn.workflow.exchange import class_problems, corrections_folder
 from wsgcn.workflow.experiments import candidates, read_experiments, segmented_experiments
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
@@ -39,12 +40,13 @@ NETWORK_PROBLEM = re.compile(rf"config: ({NETWORK_KEYS})[.:\[]")
 
 class Inputs(NamedTuple):
     """The settings of each experiment; the data set; its missing images, {id: a sentence}; the reasons for the settings
-    of each experiment that were `auto`, by dotted key."""
+    of each experiment that were `auto`, by dotted key; the files of its corrections, by image."""
 
     experiments: dict[str, dict]
     data: Dataset
     missing: dict[str, str]
     reasons: dict[str, dict[str, str]]
+    corrections: dict[str, str]
 
 
 def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: int = 1) -> Inputs:
@@ -56,7 +58,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     networks are checked, and none if its own settings are. Expands `~` in the config's paths, in place.
     """
     problems: list[str] = []
-    data, missing = None, dict[str, str]()
+    data, missing, corrections = None, dict[str, str](), dict[str, str]()
     expand_home(config)
     try:
         experiments = read_experiments(config, schema)
@@ -80,6 +82,9 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
             problems += doubled
         problems += empty_lists(data, missing, "exists") if skips else missing.values()
         used = data.without(missing) if skips else data
+        corrections, lost = find_corrections(data, corrections_folder(section, str(own)))
+        problems += lost
+        corrections = {image: path for image, path in corrections.items() if image not in missing}
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
         if not problems:
             problems += class_problems(config["export"], data.classes)
@@ -89,7 +94,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         remarks: Sequence[str] = ()
         if data and not drawn:
             opened = open_images(data.without(missing), own, threads, skips)
-            problems, remarks = problems + opened.problems, (*data.remarks, *opened.remarks)
+            wrong, _ = open_corrections(data, corrections, own, threads)
+            problems, remarks = problems + opened.problems + wrong, (*data.remarks, *opened.remarks)
         networks = _networks(config, experiments)  # of the hub's, which are slow to download, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
@@ -97,7 +103,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     data = data.without(missing)
     if any(map(leaves_open, unfitted.values())):
         experiments, reasons = fit_experiments(unfitted, _data_facts(data, section, own))
-    return Inputs(experiments, data, missing, reasons)
+    return Inputs(experiments, data, missing, reasons, corrections)
 
 
 def _data_facts(data: Dataset, section: Mapping, own: Path) -> DataFacts:

@@ -59,37 +59,55 @@ def logged(path: str | Path) -> Iterator[None]:
             sys.exit(f"{str(error) or type(error).__name__} (more in {path})")
 
 
-def each_image(job, work: Callable[[int], None]) -> None:
+def each_image(job, work: Callable[[int], None], indices: Sequence[int] | None = None) -> None:
     """Call `work` with the index of each of a job's images in turn, show progress, write a table of seconds per image.
 
     job: Snakemake's, with `params.ids`, `output.seconds` and, as its other outputs, lists of one file per image. Where
     `work` raises, `on_error` of the config decides: `stop` ends the job with a RuntimeError that names the image;
     `skip` writes files that say why and continues. What an earlier stage skipped stays skipped in either case.
+    indices: of the only images that have output files, where others have none, see `labelled_indices`.
     """
-    each_group(job, 1, lambda indices: work(indices[0]))
+    each_group(job, 1, lambda indices: work(indices[0]), indices)
 
 
-def each_group(job, size: int, work: Callable[[Sequence[int]], None]) -> None:
+def labelled_indices(ids: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """The indices of the images, among `ids`, that a job's output files `labels`, <id>.png, belong to.
+
+    A batch keeps its images as parameters and inputs when one is corrected, so that it need not run again; the
+    corrected label is a file of another job alone.
+    """
+    index = {image: k for k, image in enumerate(ids)}
+    return [index[Path(path).stem] for path in labels]
+
+
+def each_group(job, size: int, work: Callable[[Sequence[int]], None], indices: Sequence[int] | None = None) -> None:
     """As `each_image`, with the indices of `size` images at a time, which share their seconds equally.
 
     The table has a row per image that was not skipped, with the tags of `provenance.environment_tags`.
     """
     ids, rows, tags = job.params.ids, [], environment_tags(job)
+    todo = range(len(ids)) if indices is None else indices
+    outputs = {k: position for position, k in enumerate(todo)}
     if "crf" in tags:
         use_backend(tags["crf"])
-    with tqdm(total=len(ids), file=sys.stderr, mininterval=5) as progress:
-        for start in range(0, len(ids), size):
-            indices, started = range(start, min(start + size, len(ids))), time.perf_counter()
-            done = _work_or_skip(job, indices, work)
+    with tqdm(total=len(todo), file=sys.stderr, mininterval=5) as progress:
+        for start in range(0, len(todo), size):
+            group, started = todo[start : start + size], time.perf_counter()
+            done = _work_or_skip(job, group, work, outputs)
             seconds = time.perf_counter() - started
             rows += [(ids[k], f"{seconds / len(done):.4f}", *tags.values()) for k in done]
-            progress.update(len(indices))
+            progress.update(len(group))
     with atomic_write(job.output.seconds) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream).writerows([("image", "seconds", *tags), *rows])
 
 
-def _work_or_skip(job, indices: Sequence[int], work: Callable[[Sequence[int]], None]) -> list[int]:
-    """Call `work` with some images, one by one if it fails with all; the indices of those that were not skipped."""
+def _work_or_skip(
+    job, indices: Sequence[int], work: Callable[[Sequence[int]], None], outputs: Mapping[int, int]
+) -> list[int]:
+    """Call `work` with some images, one by one if it fails with all; the indices of those that were not skipped.
+
+    outputs: the position of each image's files among the output files.
+    """
     try:
         work(indices)
         return list(indices)
@@ -103,10 +121,10 @@ def _work_or_skip(job, indices: Sequence[int], work: Callable[[Sequence[int]], N
             print(f"skipped image {images[0]} ({why})")
             for name, files in job.output.items():
                 if name != "seconds":
-                    write_skipped(files[indices[0]], why)
+                    write_skipped(files[outputs[indices[0]]], why)
             return []
     # one of them failed: the others must not be skipped with it
-    return [done for index in indices for done in _work_or_skip(job, [index], work)]
+    return [done for index in indices for done in _work_or_skip(job, [index], work, outputs)]
 
 
 def _is_machine_error(error: BaseException | None) -> bool:

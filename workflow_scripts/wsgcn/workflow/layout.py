@@ -16,7 +16,8 @@ class Layout:
     """The files of some experiments on a data set as it is worked on.
 
     experiments: the settings of each, the base first; results: the data set's folder; segmented: the experiments whose
-    labels train a segmentation network; large: (height, width) of the images that smaller copies stand for.
+    labels train a segmentation network; large: (height, width) of the images that smaller copies stand for;
+    corrections: the files of images that have one.
     """
 
     experiments: Mapping[str, dict]
@@ -25,6 +26,7 @@ class Layout:
     batch_size: int
     segmented: Collection[str] = ()
     large: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    corrections: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def folders(self) -> dict[str, dict[str, str]]:
@@ -88,6 +90,14 @@ class Layout:
     def tagged(self, images: Iterable[str]) -> list[str]:
         """Those of some ids that show a class."""
         return [image for image in images if self.data.images[image].classes]
+
+    def corrected(self, images: Iterable[str]) -> list[str]:
+        """Those of some ids that have a correction."""
+        return [image for image in images if image in self.corrections]
+
+    def uncorrected(self, images: Iterable[str]) -> list[str]:
+        """Those of some ids that have none."""
+        return [image for image in images if image not in self.corrections]
 
     def untagged(self, images: Iterable[str]) -> dict[str, list[str]]:
         """Parameter of a job that does not know the tags: its images without a class, where it has any."""

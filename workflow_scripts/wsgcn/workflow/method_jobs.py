@@ -16,7 +16,7 @@ from wsgcn.workflow.jobs import at_full_size, each_group, each_image, logged
 from wsgcn.workflow.rows import INPUTS, load
 
 
-def _device(job):
+def job_device(job):
     """Where the job's network runs; None for a job without one, which then needs no torch."""
     if not job.resources.get("device"):
         return None
@@ -32,7 +32,7 @@ def make_cams(job, source: str) -> None:
 
     with logged(job.log[0]):
         p = job.params
-        open_source = cache(lambda: load(source)(p, job.input.get("model"), _device(job)))
+        open_source = cache(lambda: load(source)(p, job.input.get("model"), job_device(job)))
         tagged = [k for k, keys in enumerate(p.labels) if keys]
         files = dict(zip(tagged, job.input.get("cams") or [], strict=False))  # a negative has none
 
@@ -53,7 +53,7 @@ def make_cams(job, source: str) -> None:
 def extract_features(job, function: str) -> None:
     """Write the features of images that a classifier is trained on in place of these."""
     with logged(job.log[0]):
-        extract = load(function)(job.params, _device(job))
+        extract = load(function)(job.params, job_device(job))
 
         def work(k: int) -> None:
             write_arrays(job.output.features[k], **extract(read_image(job.input.images[k])))
@@ -85,7 +85,7 @@ def infer_affinities(job, function: str) -> None:
 
     with logged(job.log[0]):
         p = job.params
-        open_network = cache(lambda: load(function)(p, job.input.model, _device(job)))
+        open_network = cache(lambda: load(function)(p, job.input.model, job_device(job)))
 
         def work(k: int) -> None:
             image = read_image(job.input.images[k])
@@ -119,21 +119,25 @@ def _grid_of(image: Any) -> tuple[int, ...]:
     return grid_size(*image.image.shape[:2])
 
 
+def refiner_input(job, k: int):
+    """What a refiner knows of a job's image at index `k`, a `RefinerInput`, from the job's inputs."""
+    from wsgcn.refinement.contract import RefinerInput
+
+    stages = [stage for stage, name in INPUTS.items() if job.input.get(name)]
+    found = {FIELDS[stage]: _read(stage, job.input[INPUTS[stage]][k]) for stage in stages}
+    keys = found["cam"]["keys"].tolist() if "cam" in found else job.params.classes[k]
+    return RefinerInput(job.params.ids[k], tuple(keys), **found)
+
+
 def refine_images(job, function: str) -> None:
     """Write refined scores, float16 with the background first, and the losses of refiners that have them."""
-    from wsgcn.refinement.contract import Refined, RefinerInput
+    from wsgcn.refinement.contract import Refined
 
     with logged(job.log[0]):
-        refine, device, p = load(function), _device(job), job.params
-
-        def gather(k: int) -> RefinerInput:
-            stages = [stage for stage, name in INPUTS.items() if job.input.get(name)]
-            found = {FIELDS[stage]: _read(stage, job.input[INPUTS[stage]][k]) for stage in stages}
-            keys = found["cam"]["keys"].tolist() if "cam" in found else p.classes[k]
-            return RefinerInput(p.ids[k], tuple(keys), **found)
+        refine, device, p = load(function), job_device(job), job.params
 
         def work(indices: Sequence[int]) -> None:
-            images = {k: gather(k) for k in indices}
+            images = {k: refiner_input(job, k) for k in indices}
             tagged = {k: image for k, image in images.items() if image.keys}
             results = {k: Refined((), np.ones((1, *_grid_of(i)))) for k, i in images.items() if not i.keys}
             if tagged:
@@ -155,7 +159,7 @@ def predict_images(job, function: str) -> None:
 
     with logged(job.log[0]):
         p = job.params
-        segment = load(function)(p, job.input.model, _device(job))
+        segment = load(function)(p, job.input.model, job_device(job))
         settings = from_section(PredictionSettings, p.settings)
 
         def work(k: int) -> None:

@@ -3,6 +3,8 @@
 Only what a run asks for is stated (`wsgcn.workflow.request`), since each rule and path costs time and memory.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +17,16 @@ from wsgcn.workflow.request import Request, asked_experiments
 def rule_name(stage: str, folder: str, batch: str = "") -> str:
     """A rule's name: partial_train_01, or partial_no-entropy_train_01 for a folder of that name."""
     return "_".join(part for part in (stage, folder.rstrip("/"), batch) if part)
+
+
+def correction_rule(folder: str, image: str) -> str:
+    """The name of a corrected image's rule, such as correct_wsgcn-i+train_0003; no experiment's name has a plus.
+
+    Characters that might mean something on a command line are replaced, and the id's hash is added then.
+    """
+    plain = re.sub("[^A-Za-z0-9._-]", "_", image)
+    own = plain if plain == image else f"{plain}_{hashlib.sha256(image.encode()).hexdigest()[:8]}"
+    return f"{rule_name('correct', folder)}+{own}"
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,13 @@ class Plan(Layout):
                 if self.states(name := rule_name(first, folder, batch)):
                     yield Job(self, name, stage, folder, experiment, f"{stage}/{folder}{batch}", ids)
 
+    def correction_jobs(self) -> Iterator[Job]:
+        """A job for each corrected image to label of each folder of labels, so that a correction reruns no other's."""
+        for folder, experiment in self.stated_owners("pseudo").items():
+            for image in self.corrected(self.data.label):
+                if self.states(name := correction_rule(folder, image)):
+                    yield Job(self, name, "pseudo", folder, experiment, f"correct/{folder}{image}", [image])
+
     def data_jobs(self, rule: str, images: Collection[str]) -> Iterator[Job]:
         """A job for each batch of images of the data set, which no experiment changes."""
         for batch, ids in self.batches_of(images).items():
@@ -161,19 +180,23 @@ class Plan(Layout):
             if (among is None or experiment in among) and self.states(name := f"{rule}_{experiment}".removeprefix("_")):
                 yield Job(self, name, "", f"{experiment}/", experiment, f"{rule}/{experiment}", list(self.data.label))
 
+    def reviewed_images(self, images: Iterable[str]) -> list[str]:
+        """Those of some ids whose labels are to be looked at: they show a class and have no correction."""
+        return self.uncorrected(self.tagged(images))
+
     def measuring_jobs(self) -> Iterator[Job]:
-        """A job for each batch of the images with a class, of each folder of labels, where a review is asked for."""
+        """A job for each batch of `reviewed_images`, of each folder of labels, where a review is asked for."""
         for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
             for batch, ids in self.batches["label"].items():
-                tagged = self.tagged(ids)
+                tagged = self.reviewed_images(ids)
                 if tagged and self.states(name := rule_name("review_labels", folder, batch)):
                     yield Job(self, name, "measures", folder, experiment, f"review/{folder}{batch}", tagged)
 
     def review_jobs(self, rule: str) -> Iterator[Job]:
-        """A job for all images with a class, of each folder of labels, where a review is asked for."""
+        """A job for all `reviewed_images`, of each folder of labels, where a review is asked for."""
         for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
             if self.states(name := rule_name(rule, folder)):
-                tagged = self.tagged(self.data.label)
+                tagged = self.reviewed_images(self.data.label)
                 yield Job(self, name, "measures", folder, experiment, f"{rule}/{experiment}", tagged)
 
     def comparison_jobs(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[Job, str]]:
