@@ -28,6 +28,7 @@ for job in PLAN.measuring_jobs():
             f"{SCRIPTS}/measure_labels.py"
 
 
+CORRECTED = PLAN.corrected(DATA.label)
 MASKED = [image for image in DATA.label if DATA.label[image].mask]
 
 for job in PLAN.review_jobs("review_queue"):
@@ -39,6 +40,7 @@ for job in PLAN.review_jobs("review_queue"):
             measures=job.files(),
             pictures=job.files("thumbnails"),
             counts=PLAN.evaluations(job.experiment, "npz", ["refined_crf"]),
+            corrected=PLAN.files(job.experiment, "before", CORRECTED),
         output:
             **({"auroc": f"{RESULTS}/review/{job.folder}auroc.csv"} if MASKED else {}),
             queue=f"{RESULTS}/review/{job.folder}queue.csv",
@@ -49,11 +51,12 @@ for job in PLAN.review_jobs("review_queue"):
         conda:
             ENVIRONMENT
         params:
+            **({"corrected": len(CORRECTED)} if CORRECTED else {}),
             title=f"{job.experiment} on {config['dataset']['name']}",
             ids=job.ids,
             tags=PLAN.tags(job.ids),
             masked=MASKED,
-            untagged=len(DATA.label) - len(job.ids),
+            untagged=len(DATA.label) - len(PLAN.tagged(DATA.label)),
             classes=CLASSES,
             method=REFINERS[job.settings["refinement"]].title,
             settings=config["review"],

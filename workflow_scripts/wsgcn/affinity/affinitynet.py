@@ -21,7 +21,7 @@ from wsgcn.data.augment import resize_label
 from wsgcn.files import read_image, read_label
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
-from wsgcn.networks.samples import labelled_crops
+from wsgcn.networks.samples import corrections_of, labelled_crops
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
@@ -103,8 +103,8 @@ def train_affinitynet(
 ) -> tuple[AffinityNet, pd.DataFrame]:
     """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
 
-    params: backbone, settings (`AffinityNetTrainingSettings`). Returns the model and its losses by step,
-    with `learnt` in their `attrs` (`affinity.learning`).
+    params: backbone, settings (`AffinityNetTrainingSettings`), what `corrections_of` reads. Returns the
+    model and its losses by step, with `learnt` in their `attrs` (`affinity.learning`).
     """
     settings = from_section(AffinityNetTrainingSettings, params["settings"])
     torch.manual_seed(context.seed)
@@ -112,10 +112,10 @@ def train_affinitynet(
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     size = feature_size(settings.crop, settings.crop)
 
-    def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(crops: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         features = model(batch.contiguous(memory_format=torch.channels_last)).contiguous()
-        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings.radius)
+        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings.radius, weight)
 
     heads = [*model.stages.parameters(), *model.last.parameters()]
     history = fit(
@@ -126,7 +126,7 @@ def train_affinitynet(
         ],
         loss,
         len(images),
-        labelled_crops(images, targets, settings.crop, settings.scale, mean, size),
+        labelled_crops(images, targets, settings.crop, settings.scale, mean, size, corrections_of(params)),
         context,
         batch=settings.batch,
         iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),

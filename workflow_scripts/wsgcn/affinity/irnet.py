@@ -21,7 +21,7 @@ from wsgcn.files import read_image, read_label
 from wsgcn.graph.grid import grid_size, path_maximum
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
-from wsgcn.networks.samples import labelled_crops
+from wsgcn.networks.samples import corrections_of, labelled_crops
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
@@ -41,9 +41,11 @@ class IrnetTrainingSettings:
     radius: int
 
 
-def affinity_loss(boundary: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
+def affinity_loss(
+    boundary: torch.Tensor, label: torch.Tensor, radius: int, weight: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """`pairwise_affinity_loss` of affinities 1 - path maximum [I, equation 8]; boundary: [B, h, w] in 0..1."""
-    return pairwise_affinity_loss(lambda dy, dx: 1 - path_maximum(boundary, dy, dx), label, radius)
+    return pairwise_affinity_loss(lambda dy, dx: 1 - path_maximum(boundary, dy, dx), label, radius, weight)
 
 
 class BoundaryNet(nn.Module):
@@ -92,8 +94,8 @@ def train_boundary(
 ) -> tuple[BoundaryNet, pd.DataFrame]:
     """Train the branch on images and their labels of `label_for_irnet` (paths) [I, section 4.3].
 
-    params: backbone, settings (`IrnetTrainingSettings`). Returns the model and its losses by step,
-    with `learnt` in their `attrs` (`affinity.learning`).
+    params: backbone, settings (`IrnetTrainingSettings`), what `corrections_of` reads. Returns the
+    model and its losses by step, with `learnt` in their `attrs` (`affinity.learning`).
     """
     settings = from_section(IrnetTrainingSettings, params["settings"])
     torch.manual_seed(context.seed)
@@ -101,16 +103,16 @@ def train_boundary(
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
     h, w = grid_size(settings.crop, settings.crop)
 
-    def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(crops: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
-        return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings.radius)
+        return affinity_loss(model.boundary(model.features(batch, (h, w))), label, settings.radius, weight)
 
     history = fit(
         model,
         [{"params": [p for p in model.parameters() if p.requires_grad], "lr": settings.lr}],
         loss,
         len(images),
-        labelled_crops(images, targets, settings.crop, settings.scale, mean, (h, w)),
+        labelled_crops(images, targets, settings.crop, settings.scale, mean, (h, w), corrections_of(params)),
         context,
         batch=settings.batch,
         iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),

@@ -14,16 +14,19 @@ Affinity = Callable[[int, int], torch.Tensor]
 """affinity(dy, dx): float [B, ...] in 0..1 of the pairs of `grid.pair_slices` at this offset."""
 
 
-def pairwise_affinity_loss(affinity: Affinity, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
+def pairwise_affinity_loss(
+    affinity: Affinity, label: torch.Tensor, radius: int, weight: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """(L+_bg / 2 + L+_fg / 2 + L-) / 2 (AffinityNet, CVPR 2018, equation 7; IRNet, CVPR 2019, equation 8).
 
     label: [B, h, w], 255 unlabelled. Each term is a mean over pairs within `radius` with both ends labelled: -log a
     over pairs of background, -log a over pairs of one foreground class, -log(1 - a) over pairs that differ. A term
-    without pairs is zero.
+    without pairs is zero. weight: float [B, h, w], how much a point counts; see `pair_costs`.
     """
-    sums, counts = pair_costs(affinity, label, radius)
+    sums, counts = pair_costs(affinity, label, radius, weight)
     background, foreground, negative = (
-        total / torch.as_tensor(count).clamp(min=1) for total, count in zip(sums, counts, strict=True)
+        total / torch.as_tensor(count).where(torch.as_tensor(count) > 0, 1)
+        for total, count in zip(sums, counts, strict=True)
     )
     return {
         "loss": (background / 2 + foreground / 2 + negative) / 2,
@@ -34,9 +37,13 @@ def pairwise_affinity_loss(affinity: Affinity, label: torch.Tensor, radius: int)
 
 
 def pair_costs(
-    affinity: Affinity, label: torch.Tensor, radius: int
+    affinity: Affinity, label: torch.Tensor, radius: int, weight: torch.Tensor | None = None
 ) -> tuple[list[torch.Tensor | float], list[torch.Tensor | int]]:
-    """The sums of those three terms before they become means, and how many pairs each has."""
+    """The sums of those three terms before they become means, and how many pairs each has.
+
+    With a weight, float [B, h, w], a pair counts as much as the geometric mean of its points: a pair of corrected
+    points that of a correction, one of a corrected and another point its square root.
+    """
     h, w = label.shape[1:]
     sums: list[torch.Tensor | float] = [0.0, 0.0, 0.0]
     counts: list[torch.Tensor | int] = [0, 0, 0]
@@ -48,6 +55,10 @@ def pair_costs(
         labelled, same = (a != IGNORE) & (b != IGNORE), a == b
         if_same, if_different = -torch.log(values + EPSILON), -torch.log(1 + EPSILON - values)
         masks = (labelled & same & (a == 0), labelled & same & (a > 0), labelled & ~same)
+        if weight is not None:
+            ends = [weight[:, *slices] for slices in pair_slices(h, w, dy, dx)]
+            same_background, same_class, different = (mask * (ends[0] * ends[1]).sqrt() for mask in masks)
+            masks = (same_background, same_class, different)
         for k, (mask, cost) in enumerate(zip(masks, (if_same, if_same, if_different), strict=True)):
             sums[k] = sums[k] + (cost * mask).sum()
             counts[k] = counts[k] + mask.sum()

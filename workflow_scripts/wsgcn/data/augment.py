@@ -37,7 +37,7 @@ def flip_and_crop(
 
     image: uint8 [H, W, 3]; label: uint8 [H, W] or None; mean: the colour of the padding, float [3] in 0..255, that of
     the backbone's normalisation, so that padding is 0 after it. The label's padding is 255. Returns uint8
-    [size, size, 3] and uint8 [size, size] (None without a label).
+    [size, size, 3] and uint8 [size, size] (None without a label). Several labels [H, W, L] become [size, size, L].
     """
     if rng.random() < 0.5:
         image = image[:, ::-1]
@@ -48,7 +48,7 @@ def flip_and_crop(
     canvas[target_window] = image[source_window]
     target = None
     if label is not None:
-        target = np.full((size, size), IGNORE, np.uint8)
+        target = np.full((size, size, *label.shape[2:]), IGNORE, np.uint8)
         target[target_window] = label[source_window]
     return canvas, target
 

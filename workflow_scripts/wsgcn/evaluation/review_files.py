@@ -6,9 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wsgcn.evaluation.bootstrap import interval, resampled_miou
+from wsgcn.evaluation.metrics import miou
 from wsgcn.evaluation.review import MeasuredLabels
 from wsgcn.evaluation.review_truth import TRUTH_COLUMNS, auroc_table, image_miou
 from wsgcn.files import atomic_write, read_arrays, why_skipped
+
+
+MIN_FULL_MASKS = 10
+"""With fewer of them among the corrections no mIoU is estimated."""
 
 
 def read_measures(
@@ -41,6 +47,25 @@ def truth_rows(
     )
     known = np.isfinite(mious)
     return auroc_table({name: own[known] for name, own in scores.items()}, mious[known]) if known.any() else []
+
+
+def estimate_sentence(paths: Sequence[str]) -> str:
+    """The mIoU that the labels had before full masks replaced them, and its 95 % interval over resampled images.
+
+    paths: what was kept of each corrected image (.npz): `counts` as `metrics.confusion` of the correction with the
+    label before it, and whether it is `full`. Empty below `MIN_FULL_MASKS` full masks.
+    """
+    kept = [read_arrays(path) for path in paths if not why_skipped(path)]
+    full = [own["counts"] for own in kept if own["full"] and own["counts"].any()]
+    if len(full) < MIN_FULL_MASKS:
+        return ""
+    counts = np.stack(full)
+    low, high = interval(resampled_miou(counts))
+    return (
+        f"Before they were corrected, the labels of {len(full)} images with full masks had an mIoU of "
+        f"{100 * miou(counts.sum(0)):.1f} (95 %: {100 * low:.1f} to {100 * high:.1f}). If these images were drawn at "
+        "random, that estimates the labels without a correction; if they were chosen worst first, it is too low."
+    )
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping], columns: Sequence[str] = TRUTH_COLUMNS) -> None:

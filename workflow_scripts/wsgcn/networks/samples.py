@@ -1,12 +1,14 @@
 """The samples of a training: an endless, seeded stream of augmented images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from wsgcn.data.augment import flip_and_crop, rescale, resize_label
-from wsgcn.files import read_image, read_label
+from wsgcn.data.corrections import apply_correction, fit_correction
+from wsgcn.files import IGNORE, read_image, read_label
 
 Sampler = Callable[[int, np.random.Generator], tuple]
 """sample(index, rng): the augmented arrays of image `index`."""
@@ -30,6 +32,19 @@ class SampleStream(Dataset):
         return self.sample(int(image), np.random.default_rng([self.seed, epoch, index_in_epoch + 1]))
 
 
+@dataclass(frozen=True)
+class Corrections:
+    """The correction of each image (a path), None without one, and how much a corrected pixel counts in the loss."""
+
+    files: Sequence[str | None]
+    weight: float
+
+
+def corrections_of(params: Mapping) -> Corrections | None:
+    """What `workflow.train_job` adds to the parameters of a training in which corrections have a weight; else None."""
+    return Corrections(params["corrections"], params["correction_weight"]) if "corrections" in params else None
+
+
 def labelled_crops(
     images: Sequence[str],
     labels: Sequence[str],
@@ -37,12 +52,14 @@ def labelled_crops(
     scale: tuple[float, float],
     mean: np.ndarray,
     size: tuple[int, int] | None = None,
+    corrections: Corrections | None = None,
 ) -> Sampler:
     """A sampler of images and their labels (paths), scaled, mirrored and cropped at random.
 
     crop: side [pixels]; scale: range of the random scaling; mean: float [3], 0..255, the colour of the padding; size:
     of the label's grid over the crop, None for the crop's own. A sample is uint8 [crop, crop, 3] and uint8
-    [crop, crop] or of `size`.
+    [crop, crop] or of `size`. With corrections, these override the label, and a third array, float32 of the label's
+    size, holds the weight of each pixel: theirs where the label is corrected, else 1.
     """
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -50,4 +67,15 @@ def labelled_crops(
         pixels, label = flip_and_crop(*scaled, crop, mean, rng)
         return pixels, resize_label(label, *(size or label.shape))
 
-    return sample
+    def corrected_sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        assert corrections
+        image, label = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*scale))
+        file = corrections.files[index]
+        own = fit_correction(read_label(file), *label.shape) if file else np.full_like(label, IGNORE)
+        pixels, both = flip_and_crop(image, np.dstack([label, own]), crop, mean, rng)
+        label, own = (np.ascontiguousarray(layer) for layer in both.transpose(2, 0, 1))
+        label, own = resize_label(label, *(size or label.shape)), fit_correction(own, *(size or own.shape))
+        weight = np.where(own != IGNORE, corrections.weight, 1).astype(np.float32)
+        return pixels, apply_correction(label, own), weight
+
+    return corrected_sample if corrections else sample

@@ -25,7 +25,8 @@ class ReviewSummary:
 
     title: of what; score: the one that orders, in words; untagged: how many images without a class are left out;
     skipped: those that some stage skipped; truth: rows of `review_truth.auroc_table`, none without masks; places:
-    where what is, by its name.
+    where what is, by its name; corrected: how many images are left out since they have a correction; estimate: a
+    sentence on the labels that full masks replaced, empty without enough of them.
     """
 
     title: str
@@ -34,13 +35,17 @@ class ReviewSummary:
     skipped: Sequence[str]
     truth: Sequence[Mapping]
     places: Mapping[str, str]
+    corrected: int = 0
+    estimate: str = ""
 
     @property
     def left_out(self) -> str:
         """A sentence on the images that are not in the queue; empty where all are."""
         parts = [f"{format_count(self.untagged, 'image')} without a class"] if self.untagged else []
+        parts += [f"{format_count(self.corrected, 'image')} with a correction"] if self.corrected else []
         parts += [f"{format_count(len(self.skipped), 'image')} that the run skipped"] if self.skipped else []
-        return f"Not in the queue: {' and '.join(parts)}." if parts else ""
+        listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+        return f"Not in the queue: {listed}." if parts else ""
 
 
 def review_picture(image: np.ndarray, label: np.ndarray, confidence: np.ndarray) -> Image.Image:
@@ -101,7 +106,7 @@ def format_review(summary: ReviewSummary, rows: Sequence[Mapping]) -> str:
         f"review of {summary.title}: {format_count(len(rows), 'label')}, the most doubtful first by {summary.score}"
     ]
     lines += [f"{row['rank']:6}  {row['image']}: {row['why']}" for row in rows[:MAX_ROWS_PRINTED]]
-    lines += [summary.left_out] if summary.left_out else []
+    lines += [line for line in (summary.left_out, summary.estimate) if line]
     if summary.truth:
         first = summary.truth[0]
         lines += ["", f"AUROC of each score for the worst {first['worst']} of {first['images']} labels by mIoU (95 %):"]

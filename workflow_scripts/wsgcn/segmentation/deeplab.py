@@ -13,7 +13,7 @@ from torch import nn
 from wsgcn.files import IGNORE
 from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
-from wsgcn.networks.samples import labelled_crops
+from wsgcn.networks.samples import corrections_of, labelled_crops
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
 from wsgcn.segmentation.prediction import Segmenter
@@ -67,20 +67,29 @@ def build_deeplab(backbone: BackboneSettings, labels: int) -> DeepLabV2:
 
 
 def multi_scale_loss(
-    model: nn.Module, images: torch.Tensor, label: torch.Tensor, scales: Sequence[float]
+    model: nn.Module,
+    images: torch.Tensor,
+    label: torch.Tensor,
+    scales: Sequence[float],
+    weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the logits, of those at each further scale, and of the maximum over all [D, section 4.1].
 
     images: normalised [B, 3, H, W]; label: int64 [B, H, W], 255 ignored; scales: further ones, [] for a single scale.
-    Logits are enlarged to the label's size. A batch without any labelled pixel costs nothing.
+    Logits are enlarged to the label's size. weight: float [B, H, W], how much a pixel counts in the mean over the
+    labelled ones. A batch without any labelled pixel costs nothing.
     """
     size = label.shape[1:]
     inputs = [images, *(F.interpolate(images, scale_factor=s, mode="bilinear", align_corners=False) for s in scales)]
     logits = [F.interpolate(model(batch), size, mode="bilinear", align_corners=False) for batch in inputs]
     if scales:
         logits.append(torch.stack(logits).amax(0))
-    labelled = (label != IGNORE).sum().clamp(min=1)
+    counted = (label != IGNORE) if weight is None else (label != IGNORE) * weight
+    labelled = counted.sum()
+    labelled = labelled.where(labelled > 0, 1)
     losses = (F.cross_entropy(x, label, ignore_index=IGNORE, reduction="none") for x in logits)
+    if weight is not None:
+        losses = (loss * weight for loss in losses)
     total = sum(loss.sum() / labelled for loss in losses)  # cross_entropy's own sum has no fixed order on a GPU
     return cast(torch.Tensor, total)
 
@@ -90,16 +99,17 @@ def train_deeplab(
 ) -> tuple[DeepLabV2, pd.DataFrame]:
     """Train on images and their pseudo labels (paths).
 
-    params: classes (their number C), settings (`DeepLabSettings`). Returns the model and its losses by step.
+    params: classes (their number C), settings (`DeepLabSettings`), what `corrections_of` reads. Returns the
+    model and its losses by step.
     """
     settings = from_section(DeepLabSettings, params["settings"])
     torch.manual_seed(context.seed)
     model = build_deeplab(settings.backbone, params["classes"] + 1).to(context.device).train()
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
-    def loss(crops: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(crops: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
-        return {"loss": multi_scale_loss(model, batch, label.long(), settings.scales)}
+        return {"loss": multi_scale_loss(model, batch, label.long(), settings.scales, weight)}
 
     history = fit(
         model,
@@ -109,7 +119,7 @@ def train_deeplab(
         ],
         loss,
         len(images),
-        labelled_crops(images, targets, settings.crop, settings.scale, mean),
+        labelled_crops(images, targets, settings.crop, settings.scale, mean, corrections=corrections_of(params)),
         context,
         batch=settings.batch,
         iterations=settings.iterations,

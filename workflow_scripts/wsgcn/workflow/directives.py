@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from wsgcn.files import NAMED_WEIGHTS
-from wsgcn.workflow.flow import has_walk, trainings_of
+from wsgcn.workflow.flow import correction_weight, has_walk, trainings_of
 from wsgcn.workflow.plan import Job, Plan
 from wsgcn.workflow.rows import INPUTS, CamSource, Features, Refiner, SegmentationNetwork, Training
 from wsgcn.workflow.sharing import select_params, value_of
@@ -52,6 +52,7 @@ def training_inputs(job: Job) -> dict[str, list[str]]:
     return {
         **({"features": job.files("features")} if row.features else {"images": job.plan.paths(job.ids)}),
         **({"labels": job.files(row.labels)} if row.labels else {}),
+        **({"corrections": weighed_files(job)} if weighed_files(job) else {}),
         "weights": weights_file(job.settings, row.backbone),
     }
 
@@ -67,7 +68,22 @@ def training_params(job: Job) -> dict[str, object]:
     row = training_row(job)
     methods = {"classifier": cam_source_of, "segmentation": lambda settings: settings["segmentation_network"]}
     method = methods.get(job.stage, affinity_of)(job.settings)
-    return facts(job, row.facts) | select_params(job.settings, row.params) | _method(method)
+    return facts(job, row.facts) | select_params(job.settings, row.params) | _method(method) | _weight_params(job)
+
+
+def weighed_files(job: Job) -> list[str]:
+    """The corrections of a training's images, where they have a weight of their own in it."""
+    if correction_weight(training_row(job), job.settings) is None:
+        return []
+    return [job.plan.corrections[image] for image in job.plan.corrected(job.ids)]
+
+
+def _weight_params(job: Job) -> dict[str, object]:
+    """Which of a training's images are corrected, and how much that counts; empty where it does not."""
+    if not weighed_files(job):
+        return {}
+    corrected = [k for k, image in enumerate(job.ids) if image in job.plan.corrections]
+    return {"corrected": corrected, "correction_weight": correction_weight(training_row(job), job.settings)}
 
 
 def features_row(job: Job) -> Features:

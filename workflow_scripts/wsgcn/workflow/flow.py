@@ -43,7 +43,24 @@ def _cam_stages(name: str) -> dict[str, Stage]:
     return stages | {"cam_label": Stage(settings=("background_score",), after=("cam",), images="label")}
 
 
-def _affinity_stages(name: str) -> dict[str, Stage]:
+def correction_weight(training: Training, settings: Mapping) -> float | None:
+    """How much corrected pixels count in a training's loss; None where that changes nothing.
+
+    Nothing changes at 0 where the training's labels hold no corrections, and at 1 where they do, as pseudo labels.
+    """
+    if not training.corrections:
+        return None
+    section, key = training.corrections.split(".")
+    weight = settings[section][key]
+    return None if weight == (1 if training.labels == "pseudo" else 0) else weight
+
+
+def weight_settings(training: Training, settings: Mapping) -> tuple[str, ...]:
+    """The key of the setting that weighs corrections in a training, where it changes something."""
+    return () if correction_weight(training, settings) is None else (training.corrections,)
+
+
+def _affinity_stages(name: str, settings: Mapping) -> dict[str, Stage]:
     network = AFFINITIES[name].network
     return {
         f"{name}_label": Stage(
@@ -51,7 +68,7 @@ def _affinity_stages(name: str) -> dict[str, Stage]:
         ),
         network: Stage(
             f"{name}/{{folder}}{network}.pt",
-            keys_of(affinity_training(name).params),
+            (*keys_of(affinity_training(name).params), *weight_settings(affinity_training(name), settings)),
             after=(f"{name}_label",),
             history=f"{name}/{{folder}}history.csv",
         ),
@@ -62,7 +79,7 @@ def _affinity_stages(name: str) -> dict[str, Stage]:
 def stages_of(settings: Mapping) -> dict[str, Stage]:
     """The stages that an experiment has, in the order that data flow."""
     refiner, affinity = REFINERS[settings["refinement"]], affinity_of(settings)
-    stages = _cam_stages(cam_source_of(settings)) | (_affinity_stages(affinity) if affinity else {})
+    stages = _cam_stages(cam_source_of(settings)) | (_affinity_stages(affinity, settings) if affinity else {})
     read = [f"{affinity}_affinity" if stage == "affinity" else stage for stage in refiner.reads]
     if "partial" in read:
         stages["partial"] = Stage("partial/{folder}{image}.png", ("partial",), ("cam",), "label")
@@ -70,11 +87,12 @@ def stages_of(settings: Mapping) -> dict[str, Stage]:
     own, before = (*chosen, *keys_of(refiner.params)), tuple(stage for stage in read if stage != "image")
     stages["refined"] = Stage("refined/{folder}{image}.npz", own, before, "label", named=True)
     stages["pseudo"] = Stage("pseudo/{folder}{image}.png", ("pseudo",), ("refined",), "label", named=True)
-    return stages | _segmentation_stages(settings["segmentation_network"])
+    return stages | _segmentation_stages(settings["segmentation_network"], settings)
 
 
-def _segmentation_stages(name: str) -> dict[str, Stage]:
+def _segmentation_stages(name: str, settings: Mapping) -> dict[str, Stage]:
     row, own = SEGMENTATION_NETWORKS[name], named_choice("segmentation_network", name)
+    own += weight_settings(row.training, settings)
     model, history = "segmentation/{folder}model.pt", "segmentation/{folder}history.csv"
     trained = Stage(model, (*own, *keys_of(row.training.params)), ("pseudo",), history=history, named=True)
     opened = () if name in FIRST_METHODS else keys_of(row.params)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from wsgcn.evaluation.names import BASELINE
-from wsgcn.workflow.flow import cam_settings
+from wsgcn.workflow.flow import cam_settings, weight_settings
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
 from wsgcn.workflow.stages import (
     AFFINITIES,
@@ -12,6 +12,7 @@ from wsgcn.workflow.stages import (
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
+    affinity_training,
     cam_source_of,
     named_choice,
 )
@@ -93,15 +94,18 @@ def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
 
 def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
     network = settings["segmentation_network"]
-    if network in FIRST_METHODS:
-        return ("segmentation", "seed")
     row = SEGMENTATION_NETWORKS[network]
-    return ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params), *keys_of(row.params))
+    weight = weight_settings(row.training, settings)
+    if network in FIRST_METHODS:
+        return ("segmentation", "seed", *weight)
+    own = ("segmentation_network", "segmentation.prediction", *keys_of(row.training.params), *keys_of(row.params))
+    return (*own, *weight)
 
 
 def _affinity_settings(name: str) -> Callable[[Mapping], tuple[str, ...]]:
     backbone = AFFINITIES[name].backbone
-    return lambda _: (name, *((backbone,) if backbone else ()), "seed")
+    own = (name, *((backbone,) if backbone else ()), "seed")
+    return lambda settings: (*own, *weight_settings(affinity_training(name), settings))
 
 
 TRACKED = {

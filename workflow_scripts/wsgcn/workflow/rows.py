@@ -60,7 +60,8 @@ class Training:
     images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
     its job knows of the data set, among `ids`, `groups` (or ids), `labels` (the tags), `classes` (their number) and
     `names` (theirs);
-    features: files that it takes in place of the images, if any; backbone: the section of its backbone, none where it
+    features: files that it takes in place of the images, if any; corrections: the key of the setting that says how much
+    corrected pixels count in its loss, if it can weigh them; backbone: the section of its backbone, none where it
     has none; stride: the backbone's output stride.
     """
 
@@ -71,6 +72,7 @@ class Training:
     labels: str = ""
     facts: tuple[str, ...] = ()
     features: Features | None = None
+    corrections: str = ""
     backbone: str = "backbone"
     stride: int = 16
 
@@ -109,8 +111,8 @@ class Affinity:
     `label(image, cams, keys, settings)` returns a label; `train` as in `Training`; `open(params, model, device)`
     returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
     are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
-    whether its files hold a boundary map; backbone: the section of its backbone, none where it has none; ignores:
-    settings of the refinement that it leaves without effect.
+    whether its files hold a boundary map; corrections: whether `train` weighs corrections; backbone: the section of its
+    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect.
     """
 
     title: str
@@ -119,6 +121,7 @@ class Affinity:
     train: str
     open: str
     boundary: bool = False
+    corrections: bool = False
     backbone: str = "backbone"
     ignores: tuple[str, ...] = ()
 

@@ -102,6 +102,7 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.irnet:train_boundary",
         "wsgcn.affinity.irnet:open_boundary_net",
         boundary=True,
+        corrections=True,
     ),
     "psa": Affinity(
         "AffinityNet",
@@ -109,6 +110,7 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.training_labels:label_for_affinitynet",
         "wsgcn.affinity.affinitynet:train_affinitynet",
         "wsgcn.affinity.affinitynet:open_affinitynet",
+        corrections=True,
         ignores=("graph.features",),
     ),
 }
@@ -164,6 +166,7 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
             images="label",
             labels="pseudo",
             facts=("classes",),
+            corrections="corrections.segmentation_weight",
             backbone="segmentation.training.backbone",
             stride=8,
         ),
@@ -242,7 +245,8 @@ def affinity_training(name: str) -> Training:
     row = AFFINITIES[name]
     backbone = {"backbone": row.backbone} if row.backbone else {}
     params = {**backbone, "settings": f"{name}.training", "seed": "seed"}
-    return Training(row.title, row.train, params, labels=f"{name}_label", backbone=row.backbone)
+    weight = "corrections.affinity_weight" if row.corrections else ""
+    return Training(row.title, row.train, params, labels=f"{name}_label", corrections=weight, backbone=row.backbone)
 
 
 def named_choice(key: str, name: str) -> tuple[str, ...]:

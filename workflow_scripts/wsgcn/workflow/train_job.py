@@ -23,9 +23,10 @@ def train_job(job, train: Train) -> None:
     """Train in a Snakemake job and write the model, its history of losses and the seconds it took.
 
     job: with inputs `images` or `features`, targets as inputs or parameters `labels`, the parameters of `train`,
-    outputs `model`, `history` and `seconds`. Skipped images are left out. The number of threads is the config's, not
-    that of the job's cores: other numbers of threads sum in another order, and training amplifies the differences in
-    rounding.
+    outputs `model`, `history` and `seconds`. Where corrections have a weight, also with the input `corrections` and the
+    parameters `corrected`, the indices of their images, and `correction_weight`. Skipped images are left out. The
+    number of threads is the config's, not that of the job's cores: other numbers of threads sum in another order, and
+    training amplifies the differences in rounding.
     Ends the process with one sentence where the training fails, where all of its images or all that show a class were
     skipped, and, unless `on_flat_affinity` of the config is `report`, where an affinity network has learnt nothing.
     """
@@ -47,7 +48,10 @@ def train_job(job, train: Train) -> None:
         targets = job.input.get("labels") or params["labels"]
         if not job.input.get("labels"):
             _check_classes(targets, indices)
-        for fact in params.keys() & {"ids", "groups"}:
+        if "corrected" in params:
+            files = dict(zip(params.pop("corrected"), job.input.corrections, strict=True))
+            params["corrections"] = [files.get(k) for k in range(len(sources))]
+        for fact in params.keys() & {"ids", "groups", "corrections"}:
             params[fact] = [params[fact][k] for k in indices]
         with threadpool_limits(job.config["training_threads"]):  # numpy's threads too
             model, history = train([sources[k] for k in indices], [targets[k] for k in indices], params, context)
