@@ -24,12 +24,13 @@ from wsgcn.files import write_label
 SIZES = [(64, 64), (50, 71), (33, 40)]
 
 
-def naive_loss(boundary, label, radius, pairs, points_between):
+def naive_loss(boundary, label, radius, pairs, points_between, weight=None):
     """A line's affinity is one minus the largest boundary on it."""
     return naive_losses(
         lambda b, p, q: 1 - max(boundary[b][point] for point in points_between(p, q)),
         label,
         list(pairs(*label.shape[1:], radius)),
+        weight=weight,
     )
 
 
@@ -39,6 +40,19 @@ def test_affinity_loss_matches_naive_loop(radius, labels, rng, pairs, points_bet
     boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
     found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), radius))
     np.testing.assert_allclose(found, naive_loss(boundary, label, radius, pairs, points_between), rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 2, 255), (4,), (255,)], ids=str)
+@pytest.mark.parametrize("corrected", [0.2, 9.0])
+def test_pairs_count_by_the_weight_of_their_points(corrected, labels, rng, pairs, points_between):
+    boundary, label = rng.random((2, 5, 6)), rng.choice(labels, (2, 5, 6)).astype(np.uint8)
+    weight = rng.choice([1, corrected], label.shape)
+    found = values_of(affinity_loss(torch.tensor(boundary), torch.tensor(label), 3, torch.tensor(weight)))
+    expected = naive_loss(boundary, label, 3, pairs, points_between, weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    ones = affinity_loss(torch.tensor(boundary), torch.tensor(label), 3, torch.ones(label.shape).double())
+    plain = affinity_loss(torch.tensor(boundary), torch.tensor(label), 3)
+    np.testing.assert_allclose(values_of(ones), values_of(plain), rtol=1e-12)
 
 
 def test_means_are_over_all_pairs_of_a_batch(rng, pairs, points_between):

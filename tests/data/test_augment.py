@@ -63,6 +63,16 @@ def test_the_image_does_not_depend_on_the_label(pair):
     assert second[1] is None
 
 
+def test_several_labels_share_the_crop(pair):
+    image, label = pair
+    both = np.dstack([label, 100 + label])
+    for seed in range(6):
+        single = flip_and_crop(image, label, 7, MEAN, np.random.default_rng(seed))[1]
+        found = flip_and_crop(image, both, 7, MEAN, np.random.default_rng(seed))[1]
+        np.testing.assert_array_equal(found[..., 0], single)
+        np.testing.assert_array_equal(found[..., 1], np.where(single == 255, 255, 100 + single))
+
+
 def test_inputs_are_not_modified(pair):
     image, label = (array.copy() for array in pair)
     canvas, target = flip_and_crop(*pair, 4, MEAN, np.random.default_rng(0))

@@ -67,3 +67,33 @@ def test_an_image_without_a_class_is_background_without_a_crf(picture, crf_setti
     label, confidence = complete_label(picture, np.ones((1, 6, 8), np.float16), np.array([], np.uint8), crf_settings)
     assert label.dtype == np.uint8 and np.array_equal(label, np.zeros(picture.shape[:2]))
     assert confidence.dtype == np.uint8 and (confidence == 255).all() and confidence.shape == label.shape
+
+
+def test_certain_pixels_enter_the_crf_as_certain_and_keep_their_value(picture, rng, crf_settings):
+    """The scores of class 9, no tag of the image, are zero elsewhere."""
+    scores = rng.random((2, 6, 8)).astype(np.float32)
+    scores /= scores.sum(0)
+    certain = np.full((24, 30), 255, np.uint8)
+    certain[3], certain[10, 5:20], certain[17:19, 8] = 9, 0, 4
+    label, confidence = complete_label(picture, scores, [4], crf_settings, certain)
+    enlarged = np.zeros((3, 24, 30), np.float32)
+    enlarged[:2] = upsample(scores, 24, 30)
+    for y, x in np.ndindex(24, 30):
+        if certain[y, x] != 255:
+            enlarged[:, y, x] = [float(certain[y, x] == value) for value in (0, 4, 9)]
+    probabilities = dense_crf(picture, enlarged, crf_settings)
+    known = certain != 255
+    np.testing.assert_array_equal(label[known], certain[known])
+    assert (confidence[known] == 255).all()
+    np.testing.assert_array_equal(label[~known], np.array([0, 4, 9])[probabilities.argmax(0)][~known])
+    np.testing.assert_array_equal(confidence[~known], np.rint(255 * probabilities.max(0))[~known])
+
+
+def test_certain_pixels_of_an_image_without_a_class(picture, crf_settings):
+    certain = np.full((24, 30), 255, np.uint8)
+    certain[:, 4] = 0
+    label, confidence = complete_label(picture, np.ones((1, 6, 8)), [], crf_settings, certain)
+    assert not label.any() and (confidence == 255).all()
+    certain[5] = 7
+    label, _ = complete_label(picture, np.ones((1, 6, 8)), [], crf_settings, certain)
+    assert (label[5] == 7).all() and set(np.unique(label)) == {0, 7}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from wsgcn.files import IGNORE, write_label
-from wsgcn.networks.samples import SampleStream, labelled_crops
+from wsgcn.networks.samples import Corrections, SampleStream, labelled_crops
 
 
 def index_and_draw(index, rng):
@@ -52,3 +52,40 @@ def test_crops_carry_their_labels(size, tmp_path):
         if not size:
             labelled = found != IGNORE
             assert ((crop[..., 0] > 128) == (found == 1))[labelled].mean() > 0.95
+
+
+@pytest.mark.parametrize("size", [None, (5, 5)])
+def test_crops_carry_corrections_and_their_weight(size, tmp_path):
+    """Image and label agree with those without corrections; a scribble of one pixel reaches a coarse grid."""
+    label = np.zeros((30, 40), np.uint8)
+    label[8:22, 10:24] = 1
+    scribble = np.full((30, 40), IGNORE, np.uint8)
+    scribble[15] = 2
+    Image.fromarray(np.stack([label * 255, 255 * (scribble == 2), 0 * label], -1).astype(np.uint8)).save(
+        tmp_path / "image.png"
+    )
+    write_label(tmp_path / "label.png", label)
+    write_label(tmp_path / "scribble.png", scribble)
+    files = [[str(tmp_path / "image.png")] * 2, [str(tmp_path / "label.png")] * 2]
+    plain = labelled_crops(*files, 20, (0.5, 2), np.zeros(3), size)
+    corrections = Corrections([str(tmp_path / "scribble.png"), None], 7.5)
+    sample = labelled_crops(*files, 20, (0.5, 2), np.zeros(3), size, corrections)
+    seen = 0
+    for seed in range(8):
+        crop, found = plain(0, np.random.default_rng(seed))
+        own_crop, own, weight = sample(0, np.random.default_rng(seed))
+        np.testing.assert_array_equal(own_crop, crop)
+        assert weight.dtype == np.float32 and weight.shape == own.shape == found.shape
+        corrected = weight == 7.5
+        np.testing.assert_array_equal(own, np.where(corrected, 2, found))
+        assert (weight[~corrected] == 1).all()
+        rows = set(np.flatnonzero(corrected.any(1)))
+        drawn = (crop[..., 1] > 200).any(1)
+        if not size:
+            assert corrected[drawn].any() or not drawn.any()
+        seen += bool(rows)
+        other_crop, other, ones = sample(1, np.random.default_rng(seed))
+        np.testing.assert_array_equal(other_crop, crop)
+        np.testing.assert_array_equal(other, found)
+        assert (ones == 1).all()
+    assert seen >= 6

@@ -106,6 +106,20 @@ def test_loss_is_the_mean_over_labelled_pixels(logits, label):
     assert found.item() == pytest.approx(np.mean(costs))
 
 
+@pytest.mark.parametrize("corrected", [0.0, 0.5, 4.0])
+def test_corrected_pixels_count_by_their_weight(corrected, logits, label, rng):
+    weight = torch.tensor(rng.choice([1, corrected], (2, 5, 6)))
+    total = count = 0.0
+    for b, y, x in np.ndindex(2, 5, 6):
+        if label[b, y, x] != 255:
+            p = np.exp(logits[b, :, y, x].numpy())
+            total += weight[b, y, x].item() * -np.log(p[label[b, y, x]] / p.sum())
+            count += weight[b, y, x].item()
+    found = multi_scale_loss(Logits(logits), torch.zeros(2, 3, 5, 6), label, [], weight)
+    assert found.item() == pytest.approx(total / count)
+    assert multi_scale_loss(Logits(logits), torch.zeros(2, 3, 5, 6), label, [], 0 * weight).item() == 0
+
+
 @pytest.mark.parametrize("scales", [[], [0.5]])
 def test_ignored_pixels_give_no_gradient(scales, logits, label):
     model = Logits(logits)

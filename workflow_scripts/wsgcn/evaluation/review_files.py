@@ -12,7 +12,6 @@ from wsgcn.evaluation.review import MeasuredLabels
 from wsgcn.evaluation.review_truth import TRUTH_COLUMNS, auroc_table, image_miou
 from wsgcn.files import atomic_write, read_arrays, why_skipped
 
-
 MIN_FULL_MASKS = 10
 """With fewer of them among the corrections no mIoU is estimated."""
 
