@@ -12,6 +12,7 @@ from wsgcn.data.dataset import Dataset
 from wsgcn.depth import ORIENTATION
 from wsgcn.files import write_label
 from wsgcn.workflow.check import format_problems
+from wsgcn.workflow.corrections import open_corrections
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 
@@ -56,6 +57,10 @@ def write_table(rows: str) -> Callable:
 
 def write_mask(name: str, values: np.ndarray) -> Callable:
     return lambda config, root: write_label(root / "masks" / name, values)
+
+
+def write_correction(name: str, values: np.ndarray) -> Callable:
+    return lambda config, root: write_label(root / "corrections" / name, values)
 
 
 def write_image(name: str, pixels: np.ndarray, form: str) -> Callable:
@@ -120,10 +125,11 @@ def combine(*changes: Callable) -> Callable:
 def remarks(root: Path, change: Callable) -> tuple[Dataset, list[str]]:
     """The data set, and what the start says of one that is in order."""
     config = configured(root, change)
-    data = read_inputs(config, SCHEMA, root / "results").data
-    opened = open_images(data, root / "results", 1, skips=False)
-    assert not opened.problems
-    return data, [*data.remarks, *opened.remarks]
+    inputs = read_inputs(config, SCHEMA, root / "results")
+    opened = open_images(inputs.data, root / "results", 1, skips=False)
+    problems, corrected = open_corrections(inputs.data, inputs.corrections, root / "results", 1)
+    assert not opened.problems + problems
+    return inputs.data, [*inputs.data.remarks, *opened.remarks, *corrected]
 
 
 def configured(root: Path, change: Callable) -> dict:
@@ -137,8 +143,9 @@ def start(root: Path, change: Callable) -> str | None:
     """Run the checks before the first job, networks excepted; the message if they fail."""
     config = configured(root, change)
     try:
-        data = read_inputs(config, SCHEMA, root / "results").data
+        inputs = read_inputs(config, SCHEMA, root / "results")
     except ValueError as error:
         return str(error).partition("\n\n")[0]  # what follows is worth knowing, but no problem
-    opened = open_images(data, root / "results", 1, config["on_error"] == "skip")
-    return format_problems(opened.problems) if opened.problems else None
+    opened = open_images(inputs.data, root / "results", 1, config["on_error"] == "skip")
+    problems = opened.problems + open_corrections(inputs.data, inputs.corrections, root / "results", 1)[0]
+    return format_problems(problems) if problems else None

@@ -29,6 +29,7 @@ from small_folder import (
     truncate,
     turn,
     write,
+    write_correction,
     write_folder,
     write_frames,
     write_image,
@@ -227,6 +228,25 @@ CASES = {
             write_mask("b.png", np.zeros((5, 5), np.uint8)),
         ),
     },
+    "Corrections": {
+        "correction of another size": write_correction("a.png", np.zeros((5, 5), np.uint8)),
+        "correction with a value of no class": write_correction("a.png", np.full((12, 16), 9, np.uint8)),
+        "correction of no image": write_correction("aa.png", CAT),
+        "correction that is no PNG": combine(
+            write_correction("a.png", CAT), rename("corrections/a.png", "corrections/b.bmp")
+        ),
+        "correction in RGB": combine(
+            write_correction("b.png", CAT),
+            lambda config, root: Image.new("RGB", (16, 12)).save(root / "corrections/a.png"),
+        ),
+        "truncated correction": combine(write_correction("a.png", CAT), write("corrections/a.png", b"\x89PNG")),
+        "several problems, of settings, masks and corrections": combine(
+            set_key("refine.lr", 0),
+            write_mask("b.png", np.zeros((5, 5), np.uint8)),
+            write_correction("a.png", np.zeros((5, 5), np.uint8)),
+            write_correction("c.png", CAT),
+        ),
+    },
 }
 
 ACCEPTED = {  # what is read, and which sentence the start's list has
@@ -234,6 +254,7 @@ ACCEPTED = {  # what is read, and which sentence the start's list has
         set_key("dataset.ignore", ["dog"]), write_table("a.png,cat\nb.png,cat;dog\n")
     ),
     "images without a class": write_table("a.png,cat\nb.png,\n"),
+    "correction with a class that is no tag": write_correction("a.png", 2 * CAT),
     "tag that stands for no class": combine(
         set_key("dataset.negative", "normal"), write_table("a.png,cat\nb.png,\nc.png,normal\n"), copy_image("c.png")
     ),

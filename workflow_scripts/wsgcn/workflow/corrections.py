@@ -1,5 +1,6 @@
 """The corrections of a data set: found where the workflow is planned, opened before the first job."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,7 @@ def open_corrections(
     files = {data.images[i].path: (i, path) for i, path in corrections.items() if Path(data.images[i].path).is_file()}
     pairs = [(image, path) for image, (_, path) in files.items()]
     checked = check_images(pairs, mask_values(data.classes), Path(own) / "data/corrections.json", threads)
-    problems = [f"correction {found.mask.removeprefix('mask ')}" for found in checked.values() if found.mask]
+    problems = [re.sub("^(mask|label) ", "correction ", found.mask) for found in checked.values() if found.mask]
     remarks = []
     for image, found in checked.items():
         name, path = files[image]
