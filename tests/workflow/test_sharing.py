@@ -96,6 +96,7 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
 
 CHOICES = {"affinity", "refinement", "cam_source", "classifier.train", "cam.folder", "segmentation_network"}
 """Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
+WEIGHTS = {"corrections.affinity_weight", "corrections.segmentation_weight"}  # count where they are not the default
 
 
 RULES = {  # whose inputs and, of labels, whose settings stand in the rules themselves
@@ -150,7 +151,7 @@ def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(setting
         before = set().union(*(found[other] for other in stage.after))
         own = {"background_score"} if name == "cam_label" else read_by_rules(settings, name)
         found[name] = own | before
-        assert found[name] - CHOICES - unread == needed[name] - CHOICES - unread, name
+        assert found[name] - CHOICES - WEIGHTS - unread == needed[name] - CHOICES - unread, name
     assert "affinity" in needed["refined"] or settings["refinement"] == "none"
     assert "refinement" in needed["refined"] and {"cam.folder", "classifier.train", "cam_source"} & needed["cam"]
 
@@ -248,7 +249,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         or (key == "cam_source" and settings["cam_source"] == "mil")
         or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
-        or (key not in (*CHOICES, *idle) and parted(settings, one_changed(key)))
+        or (key not in (*CHOICES, *WEIGHTS, *idle) and parted(settings, one_changed(key)))
     }
     assert list(found) == [key for key in flatten(SETTINGS) if key in found]
 
