@@ -107,6 +107,14 @@ def test_the_table_of_truth_is_there_where_there_are_masks(page, tmp_path):
     assert "AUROC" not in text and "Not in the queue" not in text and "0 labels" in text
 
 
+def test_corrections_are_said_on_the_page_and_in_the_text(tmp_path):
+    summary = ReviewSummary("mine", "area", 3, ["x"], [], {"queue": "q"}, 2, "Before, they had 50 < 60.")
+    write_review_page(tmp_path / "corrected.html", summary, [], {}, CLASSES, SCORES)
+    left_out = "3 images without a class, 2 images with a correction and 1 image that the run skipped."
+    for text in (Page((tmp_path / "corrected.html").read_text()).text, format_review(summary, [])):
+        assert f"Not in the queue: {left_out}" in text and "Before, they had 50 < 60." in text
+
+
 def test_the_text_says_what_is_first_and_what_scores_are_worth():
     text = format_review(SUMMARY, ROWS)
     assert text.splitlines()[:3] == [

@@ -207,3 +207,20 @@ def test_targets_are_label_files_or_else_the_labels_of_the_parameters(label_file
     train_job(job, train)
     targets = job.input.labels if label_files else job.params.labels
     assert given == [(job.input.images, targets, 0, 0)]
+
+
+def test_corrections_are_told_by_image_even_where_some_were_skipped(job, tmp_path):
+    job.params |= {"corrected": [1, 3], "correction_weight": 5}
+    job.input["corrections"] = ["one.png", "three.png"]
+    for name in job.input["corrections"]:
+        (tmp_path / name).write_text("")  # it is part of the training's key
+    write_skipped(job.input.labels[0], "too small")
+    seen = {}
+
+    def train(images, targets, params, context):
+        seen.update(params)
+        return trainer()(images, targets, params, context)
+
+    train_job(job, train)
+    assert seen["corrections"] == ["one.png", None, "three.png"] and seen["correction_weight"] == 5
+    assert "corrected" not in seen
