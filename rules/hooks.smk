@@ -35,6 +35,11 @@ def check_inputs(running):
         remarks += opened.remarks + (describe_range(LEVELS, len(ORIGINALS.images)) if LEVELS else [])
         remarks += [f"will be skipped: {problem}" for problem in opened.skipped]
         remarks += [f"left out: {problem}" for problem in MISSING.values()]
+    if FOLDER and any(path.startswith(f"{FOLDER.labels}/") for path in running):
+        broken, skipped = FOLDER.open(ALL_CORES, config["on_error"] == "skip")
+        problems += broken
+        remarks += FOLDER.remarks() + [f"will be skipped: {problem}" for problem in skipped]
+        FOLDER.remember()
     problems += check_networks(networks_to_train(PLAN, running), f"{RESULTS}/data/networks.json")
     if problems:
         raise WorkflowError(format_problems(problems, remarks))
@@ -93,6 +98,8 @@ def show_summary():
     new = [path for path in (every, *tables) if path.is_file() and path.stat().st_mtime >= STARTED]
     for path in [every] if every in new else new:  # the table of all holds the others
         print(path.read_text(), file=sys.stderr)
+    if FOLDER and "predict" in [target.name for target in workflow.dag.targetrules]:
+        print(f"labels of {FOLDER.path}    {FOLDER.labels}", file=sys.stderr)
     if [target.name for target in workflow.dag.targetrules] == ["labels"]:
         print(f"labels    {RESULTS}/pseudo/{PLAN.folders['pseudo'][BASE]}", file=sys.stderr)
         for problem in MISSING.values():

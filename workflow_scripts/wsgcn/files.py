@@ -170,6 +170,12 @@ def write_label(path: str | Path, label: np.ndarray) -> None:
         image.save(temporary, format="PNG", optimize=False)
 
 
+def write_confidence(path: str | Path, confidence: np.ndarray) -> None:
+    """Write grey levels, uint8 [H, W], as a grey PNG."""
+    with atomic_write(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(confidence, np.uint8)).save(temporary, format="PNG")
+
+
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays as a compressed .npz; compression saves 40 % on node features, which are often zero.
 

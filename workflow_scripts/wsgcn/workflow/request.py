@@ -11,7 +11,7 @@ from types import MappingProxyType
 PROGRAMS = ("snakemake", "__main__.py")
 """What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
 
-BASE_TARGETS = ("all", "labels", "store", "views")
+BASE_TARGETS = ("all", "labels", "store", "views", "predict", "onnx")
 """Rules that need the base experiment alone."""
 
 FIXED_RULES = (
@@ -58,9 +58,9 @@ class Request:
 
 
 def _is_not_logged(word: str) -> bool:
-    """Whether a word is the labels, or a file that no job logs."""
+    """Whether a word is the labels, predictions or the exported network, or a file that no job logs."""
     logged = {"mlflow", "report", "summary", "ablations"}
-    return word == "labels" or ("/" in word and logged.isdisjoint(word.split("/")))
+    return word in ("labels", "predict", "onnx") or ("/" in word and logged.isdisjoint(word.split("/")))
 
 
 def read_request(argv: Sequence[str]) -> Request:
