@@ -61,7 +61,7 @@ def decode_image(text: str) -> bytes:
     try:
         return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
     except binascii.Error as error:
-        raise ValueError(f"the image is no base64 text: {error}") from None
+        raise ValueError(f"it is no base64 text: {error}") from None
 
 
 def example_image() -> bytes:

@@ -1,6 +1,7 @@
 """The trained network as an ONNX file, for other runtimes and languages."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -21,19 +22,20 @@ def export_onnx(path: str | Path, network: nn.Module, names: Sequence[str]) -> N
     background first. names: of the C classes, kept as metadata `classes`, one per line, the background first.
     """
     with atomic_write(path) as temporary:
-        # PyTorch's newer exporter needs two more packages and minutes, and writes the sizes as long formulas.
-        torch.onnx.export(
-            network,
-            (torch.zeros(EXAMPLE_SHAPE),),
-            str(temporary),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes=SIZES,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        with warnings.catch_warnings():
+            # PyTorch advises its newer exporter, which needs two more packages and 80 times as long.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.onnx.export(
+                network,
+                (torch.zeros(EXAMPLE_SHAPE),),
+                str(temporary),
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_axes=SIZES,
+                opset_version=OPSET,
+                dynamo=False,
+            )
         model = onnx.load(str(temporary))
-        metadata: Mapping[str, str] = {"classes": "\n".join(["background", *names])}
-        onnx.helper.set_model_props(model, dict(metadata))
+        onnx.helper.set_model_props(model, {"classes": "\n".join(["background", *names])})
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(temporary))

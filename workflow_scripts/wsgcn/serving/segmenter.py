@@ -68,7 +68,7 @@ class ServedNetwork:
             try:
                 pixels, size = read_working_copy(file, settings.longest_side, settings.black_white)
             except ValueError as error:
-                raise ValueError(str(error).replace(f"image {file}", "the image")) from None
+                raise ValueError(str(error).replace(f"image {file}", "it").replace(f" '{file}'", "")) from None
             found = predict_with_confidence(self._segment, pixels, settings.prediction)
             label, confidence = (resize_label(own, *size) for own in found)
             write_label(mask := Path(folder, "mask.png"), label)

@@ -1,9 +1,11 @@
 """The registered model of a data set: a version per trained network, the alias `current` on the newest."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.entities.model_registry import ModelVersion
@@ -47,9 +49,21 @@ def register_model(
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
     source = f"models:/{model.model_id}"
-    version = client.create_model_version(name, source, run, tags=all_tags, model_id=model.model_id).version
+    with _default_store(store["uri"]):
+        version = client.create_model_version(name, source, run, tags=all_tags, model_id=model.model_id).version
     client.set_registered_model_alias(name, ALIAS, version)
     return str(version)
+
+
+@contextmanager
+def _default_store(uri: str) -> Iterator[None]:
+    """Have MLflow look up a logged model there: the registry of an sqlite store asks a client of no address."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

@@ -74,7 +74,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
     problems += _weight_problems(config, experiments) + _crf_problems(config)
-    folder = PredictionFolder(path, str(own)) if isinstance(path := config.get("predict"), str) and path else None
+    named = config.get("predict") and not any(problem.startswith("config: predict:") for problem in problems)
+    folder = PredictionFolder(config["predict"], str(own)) if named else None
     wrong_folder = folder.problems() if folder else []
     problems += wrong_folder
     if data:

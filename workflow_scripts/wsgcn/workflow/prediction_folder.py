@@ -14,7 +14,7 @@ from PIL import Image
 
 from wsgcn.data.dataset import Dataset
 from wsgcn.data.dataset import Image as Member
-from wsgcn.data.names import id_problem, pattern_problem
+from wsgcn.data.names import id_problem
 from wsgcn.data.sizes import image_facts, with_copies
 from wsgcn.files import load_cache, write_cache
 from wsgcn.text import format_count, format_examples
@@ -60,8 +60,6 @@ class PredictionFolder:
 
     def problems(self) -> list[str]:
         """What is wrong with the folder and with the names in it; images are not opened."""
-        if wrong := pattern_problem(self.path):
-            return [f"predict: {self.path} {wrong}"]
         try:
             images = list(filter(_is_image, self.files))
         except FileNotFoundError:
