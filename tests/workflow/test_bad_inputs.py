@@ -21,6 +21,7 @@ from small_folder import (
     combine,
     copy_image,
     evaluate_alone,
+    predict,
     remarks,
     remove,
     rename,
@@ -96,6 +97,22 @@ CASES = {
             set_key("segmentation.training.batch", 1.5),
             set_key("experiments.mine", {"refine": {"lamda_ent": 1}}),
             set_key("sweeps", {"refine.sigma3": [1]}),
+        ),
+    },
+    "Folder to segment": {
+        "folder that is missing": predict("new"),
+        "a file in place of the folder": predict("labels.csv"),
+        "number for the folder": set_key("predict", 5),
+        "no image in it": predict("masks"),
+        "path with a wildcard": predict("{new}"),
+        "two images with the same name": predict("new", "a.png", "a.jpg"),
+        "name that is not allowed": predict("new", "a.png", "b:c.png"),
+        "broken image": combine(predict("new", "a.png", "b.png"), truncate("new/b.png")),
+        "nothing but broken images, to be skipped": combine(
+            predict("new", "a.png"), truncate("new/a.png"), set_key("on_error", "skip")
+        ),
+        "several problems, of the folder and of the data set": combine(
+            predict("new", "a.png", "a.jpg"), write_table("a.png,Cat\nb.png,cat\n")
         ),
     },
     "Lists and tags": {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wsgcn.labels.crf import CrfSettings, dense_crf
-from wsgcn.labels.scores import label_of, upsample
+from wsgcn.labels.scores import confidence_of, label_of, upsample
 
 
 def complete_label(
@@ -21,4 +21,4 @@ def complete_label(
     if not len(classes):
         return np.zeros(image.shape[:2], np.uint8), np.full(image.shape[:2], 255, np.uint8)
     probabilities = dense_crf(image, upsample(scores, *image.shape[:2]), crf)
-    return label_of(probabilities, classes), np.rint(255 * probabilities.max(0)).astype(np.uint8)
+    return label_of(probabilities, classes), confidence_of(probabilities)

@@ -20,6 +20,7 @@ from wsgcn.workflow.experiments import candidates, read_experiments, segmented_e
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
+from wsgcn.workflow.prediction_folder import PredictionFolder
 from wsgcn.workflow.rows import load
 from wsgcn.workflow.settings import expand_home
 from wsgcn.workflow.sharing import backbone_of, value_of
@@ -74,6 +75,10 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
     problems += _weight_problems(config, experiments) + _crf_problems(config)
+    named = config.get("predict") and not any(problem.startswith("config: predict:") for problem in problems)
+    folder = PredictionFolder(config["predict"], str(own)) if named else None
+    wrong_folder = folder.problems() if folder else []
+    problems += wrong_folder
     if data:
         if not drawn:
             data, missing, doubled = find_images(data, section["root"])
@@ -90,6 +95,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         if data and not drawn:
             opened = open_images(data.without(missing), own, threads, skips)
             problems, remarks = problems + opened.problems, (*data.remarks, *opened.remarks)
+        if folder and not wrong_folder:
+            problems += folder.open(threads, skips)[0]
         networks = _networks(config, experiments)  # of the hub's, which are slow to download, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")

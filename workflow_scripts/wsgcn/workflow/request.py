@@ -13,7 +13,7 @@ from wsgcn.workflow.stages import EXPORTERS
 PROGRAMS = ("snakemake", "__main__.py")
 """What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
 
-BASE_TARGETS = ("all", "labels", "review", "store", "views", "export", "import_corrections")
+BASE_TARGETS = ("all", "labels", "review", "store", "views", "predict", "onnx", "export", "import_corrections")
 """Rules that need the base experiment alone."""
 
 FIXED_RULES = (
@@ -69,9 +69,7 @@ class Request:
 
 
 def _is_not_logged(word: str) -> bool:
-    """Whether a word is a rule of labels alone, or a file that no job logs."""
-    logged = {"mlflow", "report", "summary", "ablations"}
-    return word in UNLOGGED or ("/" in word and logged.isdisjoint(word.split("/")))
+BASE_TARGETS = ("all", "labels", "review", "store", "views", "predict", "onnx", "export", "import_corrections")
 
 
 def read_request(argv: Sequence[str]) -> Request:

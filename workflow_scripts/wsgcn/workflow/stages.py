@@ -169,6 +169,7 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
         ),
         "wsgcn.segmentation.deeplab:open_deeplab",
         {"backbone": "segmentation.training.backbone"},
+        network="wsgcn.segmentation.deeplab:network_on_colours",
     ),
 }
 
