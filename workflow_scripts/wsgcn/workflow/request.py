@@ -29,7 +29,7 @@ FIXED_RULES = (
 )
 """Rules whose names no experiment may have, stated or not."""
 
-UNLOGGED = ("labels", "export", "import_corrections")
+UNLOGGED = ("labels", "predict", "onnx", "export", "import_corrections")
 """Rules that need nothing which is logged to MLflow."""
 
 RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")
@@ -69,7 +69,9 @@ class Request:
 
 
 def _is_not_logged(word: str) -> bool:
-BASE_TARGETS = ("all", "labels", "review", "store", "views", "predict", "onnx", "export", "import_corrections")
+    """Whether a word is a rule of labels alone, or a file that no job logs."""
+    logged = {"mlflow", "report", "summary", "ablations"}
+    return word in UNLOGGED or ("/" in word and logged.isdisjoint(word.split("/")))
 
 
 def read_request(argv: Sequence[str]) -> Request:
