@@ -89,6 +89,9 @@ CASES = {
         "choice by a walk without affinities": combine(
             set_key("choose", {"refinement": ["none"]}), set_key("choose_by", "walk_agreement")
         ),
+        "review by a walk without affinities": combine(
+            set_key("refinement", "none"), set_key("review.score", "walk_agreement")
+        ),
         "comparison with an unknown experiment": set_key("against", {"wsgcn-p": "psa-walk"}),
         "segmentation for an unknown experiment": set_key("segmentation_for", ["wsgcn-q"]),
         "several problems, of the base and of experiments": combine(
