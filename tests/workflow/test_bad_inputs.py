@@ -196,6 +196,7 @@ CASES = {
         "class of a share that there is not": combine(
             set_key("cam_source", "mil"), set_key("mil.top_of", {"dgo": 0.1})
         ),
+        "class of a share that is a number": combine(set_key("cam_source", "mil"), set_key("mil.top_of", {1: 0.1})),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncate("a.png"),
         "file that is not an image": write("a.png", "a text"),

@@ -160,7 +160,11 @@ def _class_problems(data: Dataset, experiments: Collection[Mapping]) -> list[str
     ]
     keys = [(CAM_SOURCES[cam_source_of(settings)].by_class, settings) for settings in experiments]
     named = dict.fromkeys((key, name) for key, settings in keys if key for name in value_of(settings, key))
-    return long + [f"{key}: {unknown_class(name, data.classes)}" for key, name in named if name not in data.classes]
+    wrong = [(key, name) for key, name in named if name not in data.classes]
+    return long + [
+        f"{key}: {unknown_class(name, data.classes) if isinstance(name, str) else f'put {name} in quotation marks'}"
+        for key, name in wrong
+    ]
 
 
 def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:
