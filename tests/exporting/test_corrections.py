@@ -262,6 +262,12 @@ def test_a_task_s_image_is_found_by_its_name(file, tmp_path):
     assert list(found) == ["a"] and not problems
 
 
+def test_names_with_a_per_cent_sign_are_taken_as_they_are():
+    known = Known(dict.fromkeys(("a%20b", "50%25", "c d"), (1, 1)), CLASSES)
+    files = ("sub/a%20b.png", "50%25.jpg", "http://x/c%20d.png", "a%2520b.png")
+    assert [known.match(file) for file in files] == ["a%20b", "50%25", "c d", "a%20b"]
+
+
 def test_tasks_without_a_submitted_annotation_say_nothing(tmp_path):
     assert tasks(tmp_path, annotations=[]) == ({}, [])
     assert tasks(tmp_path, annotations=[{"result": [], "was_cancelled": True}]) == ({}, [])

@@ -5,7 +5,7 @@ https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels an
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -99,7 +99,8 @@ def _labels(
                 note(f"{where}: has {len(chosen)} annotations; mark one of them as ground truth, or delete the others")
                 continue
             values = (value for value in task["data"].values() if isinstance(value, str))
-            files = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
+            paths = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
+            files = [*map(unquote, paths), *paths]
             image = known.find_image(next(filter(known.match, files), files[0] if files else ""), where, note)
             if image is not None:
                 canvas = Canvas(known.sizes[image])
