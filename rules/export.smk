@@ -55,6 +55,7 @@ if config["exchange"]["returned"] and PLAN.states("import_corrections"):
         params:
             source=config["exchange"]["returned"],
             ids=[image for image in ORIGINALS.images if image in DATA.train | DATA.label],
+            tagged=PLAN.tagged(ORIGINALS.images),
             paths={image: own.path for image, own in ORIGINALS.images.items()},
             sizes=f"{RESULTS}/data/sizes.json",
             classes=CLASSES,

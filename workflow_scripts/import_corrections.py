@@ -12,7 +12,8 @@ from wsgcn.workflow.stages import EXPORTERS
 with logged(snakemake.log[0]):
     p = snakemake.params
     facts = image_facts(p.paths.values(), p.sizes)
-    known = Known({image: facts[p.paths[image]][:2] for image in p.ids if p.paths[image] in facts}, p.classes)
+    sizes = {image: facts[p.paths[image]][:2] for image in p.ids if p.paths[image] in facts}
+    known = Known(sizes, p.classes, p.tagged)
     readers = {row.title: load(row.read) for row in EXPORTERS.values()} | {"a folder of label PNGs": read_masks}
     options = {"keep_unchanged": p.keep_unchanged, "overwrite": p.overwrite}
     done = import_corrections(p.source, known, p.folder, readers, p.exported, **options)

@@ -105,6 +105,19 @@ def test_checked_images_are_corrections_too(images, folder, tmp_path):
     assert take(back, folder).written == ["a", "b", "c"]  # of what was never exported, nobody knows what is unchanged
 
 
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_tagged_image_without_objects_was_not_annotated(name, folder, tmp_path):
+    """COCO and YOLO list every image of a task, and Label Studio submits empty annotations."""
+    blank = labels() | {key: np.zeros((8, 12), np.uint8) for key in "bc"}
+    back = come_back(tmp_path / "back", name, blank)
+    known = {key: label.shape for key, label in labels().items()}
+    done = take(back, folder, known=Known(known, CLASSES, ("a", "b")))
+    assert (done.problems, done.written, done.without_objects) == ([], ["a", "c"], ["b"])
+    assert "1 image came back without any object" in done.describe(str(folder))[1]
+    done = take(back, folder, keep_unchanged=True, known=Known(known, CLASSES, ("a", "b")))
+    assert (done.written, done.present) == (["b"], ["a", "c"])
+
+
 def test_another_correction_is_replaced_only_on_request(folder, tmp_path):
     write_label(folder / "b.png", labels()["b"])
     write_label(folder / "c.png", corrected()["c"])

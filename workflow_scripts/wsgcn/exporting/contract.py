@@ -7,7 +7,7 @@ in a sentence that names file and entry, and goes on with the next one.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -67,10 +67,14 @@ class Returned:
 
 @dataclass(frozen=True)
 class Known:
-    """The images and classes that a returned file may name. sizes: (height, width) [pixels] by id."""
+    """The images and classes that a returned file may name.
+
+    sizes: (height, width) [pixels] by id; tagged: the ids of images that show a class.
+    """
 
     sizes: Mapping[str, tuple[int, int]]
     classes: Sequence[str]
+    tagged: Collection[str] = ()
     _seen: dict[str, str] = field(default_factory=dict)
 
     def match(self, file: str) -> str | None:
