@@ -1,7 +1,8 @@
 """YOLO's segmentation labels: a text file per image, a line per polygon, corners as shares of the image's sides.
 
 https://docs.ultralytics.com/datasets/segment. The archive is laid out as CVAT's "Ultralytics YOLO Segmentation 1.0":
-unpacked beside `images/train/`, it is a data set to train on.
+unpacked beside `images/train/`, it is a data set to train on. Ultralytics needs `val`, takes data.yaml's own folder where
+there is no `path`, and a list's own folder for what starts with `./`.
 """
 
 import zipfile
@@ -27,13 +28,13 @@ def write_yolo(
     """Write the archive. params: settings (objects: per what an object, polygon_tolerance [pixels]). Classes count from
     0. Parts of an object that touch at most at a corner have a line each."""
     settings = params["settings"]
-    content = {"path": ".", "train": "train.txt", "names": dict(enumerate(classes))}
+    content = {"train": "train.txt", "val": "train.txt", "names": dict(enumerate(classes))}
     with (
         atomic_write(outputs[0]) as path,
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         archive.writestr("data.yaml", yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
-        archive.writestr("train.txt", "".join(f"images/train/{image.name}\n" for image in images))
+        archive.writestr("train.txt", "".join(f"./images/train/{image.name}\n" for image in images))
         for image in images:
             size = image.read_label().shape
             lines = [
