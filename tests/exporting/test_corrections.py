@@ -219,6 +219,7 @@ def test_pixels_of_two_classes_stay_open(tmp_path):
         ({"segmentation": {"size": [8, 12], "counts": "P"}}, "its segmentation cannot be read"),
         ({"segmentation": {"size": [8, 12]}}, "its segmentation cannot be read: 'counts'"),
         ({"segmentation": [["x"] * 6]}, "could not convert string to float"),
+        ({"category_id": [1]}, "unhashable type"),
         ({"image_id": 8}, "annotation 1 is of image 8, which is not listed"),
     ],
 )
@@ -288,6 +289,21 @@ def test_tasks_without_a_submitted_annotation_say_nothing(tmp_path):
     assert not problems and not found["a"].any()
 
 
+def test_what_is_said_of_a_region_is_no_mask(tmp_path):
+    said = [region(type=kind, value={"points": [[1, 2]], kind: ["x"]}) for kind in ("choices", "textarea", "taxonomy")]
+    found, problems = tasks(tmp_path, region(), *said)
+    assert not problems
+    np.testing.assert_array_equal(found["a"], labels()["a"])
+
+
+def test_broken_tasks_are_reported(tmp_path):
+    assert tasks(tmp_path, annotations=None) == ({}, [])
+    assert tasks(tmp_path, annotations=[{"result": None}])[1] == []
+    for broken in ([1], [{"result": [1]}], 1):
+        found, [problem] = tasks(tmp_path, annotations=broken)
+        assert not found and problem.startswith("tasks.json: task 5: is not as Label Studio writes it: ")
+
+
 def test_of_several_annotations_one_must_be_the_truth(tmp_path):
     several = [{"result": [region()]}, {"result": []}]
     _, problems = tasks(tmp_path, annotations=several)
@@ -303,6 +319,8 @@ def test_of_several_annotations_one_must_be_the_truth(tmp_path):
         ({"value": {"x": 1, "rectanglelabels": ["cat"]}, "type": "rectanglelabels"}, "only brushes and polygons"),
         ({"value": {"rle": [1, 2], "brushlabels": ["cat"]}}, "its brush code is not that of 12×8 pixels"),
         ({"original_width": 13}, "is 13×8, but image a is 12×8"),
+        ({"original_height": None}, "needs both original_width and original_height"),
+        ({"value": None}, "only brushes and polygons"),
         ({"image_rotation": 90}, "the image is turned by 90°"),
         ({"value": region()["value"] | {"polygonlabels": ["cta"]}}, "unknown class cta; did you mean cat?"),
         ({"value": region()["value"] | {"polygonlabels": []}}, "has 0 labels; a region needs one"),
@@ -371,8 +389,28 @@ def test_broken_lines_of_yolo_are_reported(line, problem, tmp_path):
 
 
 def test_yolo_without_names_is_refused(tmp_path):
-    _, problems = yolo(tmp_path, "", "path: .")
-    assert problems == ["yolo: needs the names of the classes in data.yaml or classes.txt"]
+    for names in ("path: .", "names: {cat: 0}", "names: {0: [", "names: 3"):
+        _, problems = yolo(tmp_path, "", names)
+        assert problems == ["yolo: needs the names of the classes, by number and in UTF-8, in data.yaml or classes.txt"]
+
+
+def test_texts_that_are_not_utf_8_are_reported(tmp_path):
+    yolo(tmp_path, "")
+    (tmp_path / "yolo/labels/a.txt").write_bytes(b"\xff")
+    found, [problem] = read_back("yolo", tmp_path / "yolo", known_of(labels()))
+    assert not found and problem.startswith("yolo: labels/a.txt: cannot be read: ")
+    found, [problem] = cvat(tmp_path, b"gr\xfcn:0,0,0::", [[[0, 0, 0]] * 3])
+    assert not found and problem.startswith("cvat.zip: labelmap.txt: cannot be read: ")
+
+
+def test_a_damaged_archive_is_refused(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "back.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(range(256)) * 40)
+    damaged = bytearray((tmp_path / "back.zip").read_bytes())
+    damaged[40:60] = b"\xff" * 20
+    (tmp_path / "back.zip").write_bytes(damaged)
+    with pytest.raises(ValueError, match="back.zip cannot be unpacked"):
+        take(tmp_path / "back.zip", folder)
 
 
 def test_masks_of_other_values_or_modes_are_reported(folder, tmp_path):

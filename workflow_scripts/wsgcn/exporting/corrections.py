@@ -1,8 +1,8 @@
 """Corrected labels from another tool become the data set's corrections.
 
 A correction is `<image>.png`, a palette PNG of the image's own size, whose pixels are certain; 255 says nothing. An
-image that comes back as it was exported is no correction, unless its user has checked it and says so. Nor is one that has
-tags but no object: tools also list images that nobody opened.
+image that comes back as it was exported is no correction, unless its user has checked it and says so. Nor is one that
+has tags but no object: tools also list images that nobody opened.
 """
 
 import hashlib
@@ -45,7 +45,8 @@ class Imported:
             (self.unchanged, "came back as exported, so no correction; exchange.keep_unchanged: true makes them one"),
             (
                 self.without_objects,
-                "came back without any object despite tags, so no correction; exchange.keep_unchanged: true makes them one",
+                "came back without any object despite tags, so no correction; "
+                "exchange.keep_unchanged: true makes them one",
             ),
             (self.present, f"already in {folder}"),
             (self.empty, "say nothing at any pixel"),
@@ -100,8 +101,9 @@ def import_corrections(
     """Write a correction for each image that came back changed, all of them or, where anything is wrong, none.
 
     readers: by their formats' titles, of which the first that knows the content is taken; exported: files of
-    `record_exported`; keep_unchanged: whether unchanged images, and tagged ones without objects, count as checked; overwrite: whether a correction that
-    is there and differs may be replaced. Raises ValueError where the source cannot be read or is of no known format.
+    `record_exported`; keep_unchanged: whether unchanged images, and tagged ones without objects, count as checked;
+    overwrite: whether a correction that is there and differs may be replaced. Raises ValueError where the source cannot
+    be read or is of no known format.
     """
     result, records = Imported(), [load_cache(path) for path in exported]
     incoming = Path(folder) / f".incoming-{os.getpid()}"

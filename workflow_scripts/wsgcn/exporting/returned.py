@@ -3,6 +3,7 @@
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ def open_returned(source: str | Path) -> Iterator[Returned]:
             try:
                 with zipfile.ZipFile(path) as archive:
                     archive.extractall(folder)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError) as error:
                 raise ValueError(f"{source} cannot be unpacked: {error}") from None
             yield Returned(str(source), _files_below(Path(folder)))
     else:
