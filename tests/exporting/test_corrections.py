@@ -403,6 +403,17 @@ def test_texts_that_are_not_utf_8_are_reported(tmp_path):
     assert not found and problem.startswith("cvat.zip: labelmap.txt: cannot be read: ")
 
 
+@pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 1), ("MAX_BYTES", 4_999_999)])
+def test_an_archive_that_is_too_large_is_refused_unopened(limit, value, folder, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "back.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels/a.txt", bytes(5_000_000))
+        archive.writestr("labels/b.txt", b"")
+    monkeypatch.setattr(f"wsgcn.exporting.returned.{limit}", value)
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
+    with pytest.raises(ValueError, match=r"back.zip unpacks to 2 files of 0.0 GB; at most [\d,]+ files and [\d.]+ GB"):
+        take(tmp_path / "back.zip", folder)
+
+
 def test_a_damaged_archive_is_refused(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "back.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", bytes(range(256)) * 40)
