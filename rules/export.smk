@@ -60,7 +60,7 @@ if config["exchange"]["returned"] and PLAN.states("import_corrections"):
             sizes=f"{RESULTS}/data/sizes.json",
             classes=CLASSES,
             folder=corrections_folder(config["dataset"], RESULTS),
-            exported=[f"{EXPORTS}/unchanged/{exported}.json" for exported in EXPORTERS],
+            exports=f"{RESULTS}/export",
             keep_unchanged=config["exchange"]["keep_unchanged"],
             overwrite=config["exchange"]["overwrite"],
         message:

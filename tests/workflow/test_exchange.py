@@ -20,6 +20,7 @@ from wsgcn.files import read_label, write_label, write_skipped
 from wsgcn.workflow.exchange import (
     class_problems,
     corrections_folder,
+    export_records,
     exported_files,
     labelled_images,
     request_problem,
@@ -80,6 +81,15 @@ def test_skipped_images_are_left_out_and_confidences_are_used_where_they_are(tmp
     found = labelled_images(list("abc"), ["d/a", "d/b", "d/c"], files, str(tmp_path / "confidence"))
     assert [(image.id, image.confidence) for image in found] == [("a", None), ("c", tmp_path / "confidence/c.png")]
     assert capsys.readouterr().out == "left out b (no pixels)\n"
+
+
+def test_exports_of_every_experiment_are_known(tmp_path):
+    for name in ("unchanged/coco.json", "other/unchanged/coco.json", "other/label-studio.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    found = [f"{tmp_path}/other/unchanged/coco.json", f"{tmp_path}/unchanged/coco.json"]
+    assert export_records(str(tmp_path)) == found
+    assert export_records(f"{tmp_path}/none") == []
 
 
 def test_neither_target_needs_mlflow_s_store():

@@ -49,6 +49,11 @@ def exported_files(data: Dataset, root: str, images: Iterable[str]) -> list[str]
     return [Path(name, os.path.relpath(data.images[image].path, root)).as_posix() for image in images]
 
 
+def export_records(folder: str) -> list[str]:
+    """What is known of the exports of all experiments, below the data set's folder of exports."""
+    return sorted(map(str, Path(folder).glob("**/unchanged/*.json")))
+
+
 def labelled_images(
     ids: Sequence[str], files: Sequence[str], labels: Sequence[str], confidences: str
 ) -> list[LabelledImage]:
