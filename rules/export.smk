@@ -8,6 +8,7 @@ for exported, row in EXPORTERS.items():
                 f"export_{exported}"
             input:
                 labels=PLAN.files(BASE, "pseudo", DATA.label),
+                confidences=PLAN.files(BASE, "confidence", DATA.label),
             output:
                 files=[f"{EXPORTS}/{name}" for name in row.files],
                 unchanged=f"{EXPORTS}/unchanged/{exported}.json",
@@ -23,7 +24,6 @@ for exported, row in EXPORTERS.items():
             params:
                 ids=list(DATA.label),
                 files=exported_files(ORIGINALS, data_root(config["dataset"], RESULTS), DATA.label),
-                confidences=f"{RESULTS}/confidence/{PLAN.folders['pseudo'][BASE]}",
                 classes=CLASSES,
                 params=select_params(config, row.params),
             message:

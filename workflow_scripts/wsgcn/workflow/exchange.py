@@ -55,18 +55,16 @@ def export_records(folder: str) -> list[str]:
 
 
 def labelled_images(
-    ids: Sequence[str], files: Sequence[str], labels: Sequence[str], confidences: str
+    ids: Sequence[str], files: Sequence[str], labels: Sequence[str], confidences: Sequence[str]
 ) -> list[LabelledImage]:
     """The images that have a label, without those that were skipped, which are printed.
 
-    files, labels: as in `LabelledImage`; confidences: the folder of the confidence PNGs, which older results lack.
+    files, labels, confidences: as in `LabelledImage`.
     """
     found = []
-    for image, file, label in zip(ids, files, labels, strict=True):
+    for image, file, label, confidence in zip(ids, files, labels, confidences, strict=True):
         if why := why_skipped(label):
             print(f"left out {image} ({why})")
             continue
-        confidence = Path(confidences, f"{image}.png")
-        known = confidence.is_file() and not why_skipped(confidence)
-        found.append(LabelledImage(image, file, Path(label), confidence if known else None))
+        found.append(LabelledImage(image, file, Path(label), Path(confidence)))
     return found
