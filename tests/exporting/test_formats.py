@@ -227,12 +227,15 @@ def test_yolo_s_files_as_ultralytics_describes_them(images, tmp_path):
     from matplotlib.path import Path as Outline
 
     with zipfile.ZipFile(export(tmp_path, "yolo", images)[0]) as archive:
-        names = yaml.safe_load(archive.read("data.yaml"))["names"]
+        content = yaml.safe_load(archive.read("data.yaml"))
+        assert content.keys() == {"train", "val", "names"}  # a `path` that is relative would be of another folder
+        assert {content["train"], content["val"]} <= set(archive.namelist())
+        names = content["names"]
         listed = archive.read("train.txt").decode().splitlines()
         assert [names[k] for k in range(len(names))] == list(CLASSES)
         found = {}
         for path in listed:
-            name = path.removeprefix("images/train/").removesuffix(".jpg")
+            name = path.removeprefix("./images/train/").removesuffix(".jpg")
             height, width = LABELS[name].shape
             label = np.zeros((height, width), np.uint8)
             centres = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), 2).reshape(-1, 2)

@@ -90,10 +90,10 @@ def _labels(
             canvas = Canvas(size)
             for annotation in objects[number]:
                 own = f"{where}: annotation {annotation.get('id')} of {file}"
-                value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
                 try:
+                    value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
                     mask = _mask(annotation, *size)
-                except ValueError as error:
+                except (ValueError, TypeError) as error:
                     note(f"{own}: {error}")
                     continue
                 if value is not None:

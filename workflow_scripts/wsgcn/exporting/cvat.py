@@ -79,7 +79,11 @@ def read_cvat(returned: Returned, known: Known, note: Note) -> Iterator[tuple[st
 def _labels(
     label_map: str, masks: Sequence[str], returned: Returned, known: Known, note: Note
 ) -> Iterator[tuple[str, np.ndarray]]:
-    names = _read_label_map(returned.files[label_map], returned.where(label_map), note)
+    try:
+        names = _read_label_map(returned.files[label_map], returned.where(label_map), note)
+    except (UnicodeDecodeError, OSError) as error:
+        note(f"{returned.where(label_map)}: cannot be read: {error}")
+        return
     for name in masks:
         where = returned.where(name)
         image = known.find_image(name, where, note)
