@@ -19,7 +19,7 @@ def queue_rows(
 ) -> list[dict[str, object]]:
     """A row per image, lowest score first, equal ones by their ids.
 
-    Rows have `rank` from 1, `image`, `score`, all scores by their names, `tags` (names joined by ;) and `why`.
+    Rows have `rank` from 1, `image`, `score`, all scores by their names, `tags` (a list of names) and `why`.
 
     scores: as `review.review_scores` returns them; score: the one that orders; classes: the foreground names; method:
     the refiner's short name. Raises ValueError where that score is not among them.
@@ -34,7 +34,7 @@ def queue_rows(
             "image": labels.ids[k],
             "score": float(scores[score][k]),
             **{name: float(own[k]) for name, own in scores.items()},
-            "tags": ";".join(classes[index - 1] for index in labels.tags[k]),
+            "tags": [classes[index - 1] for index in labels.tags[k]],
             "why": why[k],
         }
         for rank, k in enumerate(order, start=1)
