@@ -70,7 +70,9 @@ def test_what_is_wrong_with_the_folder(folder, tmp_path):
     assert problems(PredictionFolder(f"{tmp_path}/none", results), tmp_path) == ["predict: …/none does not exist"]
     assert problems(PredictionFolder(f"{tmp_path}/file", results), tmp_path) == ["predict: …/file is not a folder"]
     [line] = problems(folder("labels.csv", under="empty"), tmp_path)
-    assert line == "predict: …/empty holds no image, but 1 file; subfolders are not read"
+    assert line == "predict: …/empty holds no image among its 1 file; subfolders are not read"
+    [line] = problems(folder(under="bare"), tmp_path)
+    assert line == "predict: …/bare holds no image; subfolders are not read"
     [line] = problems(folder("a.png", under="a:b"), tmp_path)
     assert line.startswith("predict: folder …/a:b has ':' in its name")
 
