@@ -17,9 +17,12 @@ BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark res
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
+# By the shell's variable, which may hold any quote, and as ./2024, which Snakemake takes for no number.
+predict: export IMAGES := $(IMAGES)
 predict: .venv/installed
 	$(if $(IMAGES),,$(error make predict IMAGES=folder segments the images in that folder))
-	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config 'predict="$(IMAGES)"' -- predict
+	@case "$$IMAGES" in /*|"~"*) ;; *) IMAGES="./$$IMAGES" ;; esac; \
+	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config "predict=$$IMAGES" -- predict
 
 test: .venv/installed-dev lint
 	.venv/bin/python -m pytest

@@ -28,6 +28,7 @@ from wsgcn.workflow.directives import (
     compared_inputs,
     features_params,
     features_row,
+    further_places,
     infer_params,
     judged_inputs,
     judged_params,

@@ -4,6 +4,8 @@ Run alone: `.venv/bin/python -m pytest tests/serving/test_segmenter.py`.
 """
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from PIL import Image
 
 from wsgcn.depth import ORIENTATION
 from wsgcn.labels.crf import CrfSettings, dense_crf
-from wsgcn.serving.segmenter import ServedNetwork
+from wsgcn.serving import segmenter
+from wsgcn.serving.segmenter import FORMATS, ServedNetwork
 
 
 def encoded(pixels: np.ndarray, form: str = "PNG", **options) -> bytes:
@@ -94,8 +97,42 @@ def test_an_image_is_turned_upright(picture):
     assert turned.mask == answer(encoded(picture)).mask
 
 
-@pytest.mark.parametrize(("content", "why"), [(b"no image", "cannot identify image file"), (b"", "cannot identify")])
-def test_what_is_no_image_is_refused_in_one_sentence(content, why):
-    with pytest.raises(ValueError, match=f"^it cannot be read: {why}") as error:
-        answer(content)
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_of_the_formats_is_answered(picture, form):
+    assert opened(answer(encoded(picture, form)).mask).size == picture.shape[1::-1]
+
+
+@pytest.mark.parametrize(
+    "content", [b"no image", b"", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "PPM", "EPS"]
+)
+def test_what_is_of_no_known_format_is_refused_before_it_is_opened(picture, content, monkeypatch):
+    """Pillow reads PPM, and starts Ghostscript for EPS."""
+    monkeypatch.setattr(segmenter, "read_working_copy", None)
+    image = content if isinstance(content, bytes) else encoded(picture, content)
+    with pytest.raises(ValueError, match="^it cannot be read: it is none of BMP, GIF, JPEG, PNG, TIFF, WEBP$"):
+        answer(image)
+
+
+def test_a_broken_image_is_refused_in_one_sentence(picture):
+    with pytest.raises(ValueError, match="^it cannot be read: ") as error:
+        answer(encoded(picture)[:-60])
     assert "/tmp" not in str(error.value)
+
+
+def claimed(width: int, height: int) -> bytes:
+    """The head of a PNG of this size."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">II", zlib.crc32(head), 0) + b"IDAT"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(10_001, 10_000), (60_000, 60_000)])
+def test_too_many_pixels_are_refused_before_they_are_decoded(size, monkeypatch):
+    monkeypatch.setattr(segmenter, "read_working_copy", None)
+    with pytest.raises(ValueError, match="^it has more than 100 million pixels$"):
+        answer(claimed(*size))
+
+
+def test_as_many_pixels_as_allowed_are_answered(picture, monkeypatch):
+    monkeypatch.setattr(segmenter, "MAX_PIXELS", picture.shape[0] * picture.shape[1])
+    answer(encoded(picture))

@@ -5,6 +5,9 @@ Run alone: `.venv/bin/python -m pytest tests/workflow/test_prediction_folder.py`
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,14 @@ from PIL import Image
 from plans import dataset, plan
 
 from wsgcn.workflow.prediction_folder import PredictionFolder, plan_folder
+
+SNAKEMAKE = """#!{python}
+import sys
+from snakemake.cli import parse_config
+[setting] = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--config"]
+print(parse_config([setting])["predict"], sys.argv[-2:], end="")
+"""
+"""Prints the setting as Snakemake reads it, and the targets."""
 
 
 @pytest.fixture
@@ -59,7 +70,9 @@ def test_what_is_wrong_with_the_folder(folder, tmp_path):
     assert problems(PredictionFolder(f"{tmp_path}/none", results), tmp_path) == ["predict: …/none does not exist"]
     assert problems(PredictionFolder(f"{tmp_path}/file", results), tmp_path) == ["predict: …/file is not a folder"]
     [line] = problems(folder("labels.csv", under="empty"), tmp_path)
-    assert line == "predict: …/empty holds no image, but 1 file; subfolders are not read"
+    assert line == "predict: …/empty holds no image among its 1 file; subfolders are not read"
+    [line] = problems(folder(under="bare"), tmp_path)
+    assert line == "predict: …/bare holds no image; subfolders are not read"
     [line] = problems(folder("a.png", under="a:b"), tmp_path)
     assert line.startswith("predict: folder …/a:b has ':' in its name")
 
@@ -120,3 +133,17 @@ def test_its_plan_has_its_images_alone_and_copies_of_large_and_deep_ones(folder)
     )
     assert job.file("segmentation") == base.file("wsgcn-i", "segmentation")
     assert own.data.classes == base.data.classes
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", ["2024", "007", "1e5", "true", "it's mine", 'a "b" c', "photos/new/"])
+def test_make_hands_on_the_very_name_of_a_folder(tmp_path, name):
+    shutil.copy(Path(__file__).parents[2] / "Makefile", tmp_path)
+    program = tmp_path / ".venv/bin/snakemake"
+    program.parent.mkdir(parents=True)
+    program.write_text(SNAKEMAKE.format(python=sys.executable))
+    program.chmod(0o755)
+    for path, wanted in ((name, f"./{name}"), (f"/data/{name}", f"/data/{name}"), (f"~/{name}", f"~/{name}")):
+        command = ["make", "--silent", "--old-file=.venv/installed", "predict", f"IMAGES={path}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout == f"{wanted} ['--', 'predict']", done.stderr

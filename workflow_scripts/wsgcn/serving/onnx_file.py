@@ -12,7 +12,7 @@ from wsgcn.files import atomic_write
 
 OPSET = 18
 EXAMPLE_SHAPE = (1, 3, 96, 128)
-SIZES = {"image": {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch", 2: "rows", 3: "columns"}}
+DYNAMIC_AXES = {"image": {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch", 2: "rows", 3: "columns"}}
 
 
 def export_onnx(path: str | Path, network: nn.Module, names: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def export_onnx(path: str | Path, network: nn.Module, names: Sequence[str]) -> N
                 str(temporary),
                 input_names=["image"],
                 output_names=["logits"],
-                dynamic_axes=SIZES,
+                dynamic_axes=DYNAMIC_AXES,
                 opset_version=OPSET,
                 dynamo=False,
             )

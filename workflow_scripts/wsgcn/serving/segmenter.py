@@ -3,6 +3,7 @@
 Imports no MLflow. Each step is the workflow's own: how the image is read, shrunk, segmented, resized back and written.
 """
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,20 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from wsgcn.data.augment import resize_label
 from wsgcn.data.sizes import read_working_copy
-from wsgcn.files import write_grey, write_label
+from wsgcn.files import UNREADABLE, write_grey, write_label
 from wsgcn.networks.device import pick_device
 from wsgcn.sections import from_section
 from wsgcn.segmentation.prediction import PredictionSettings, predict_with_confidence
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What is opened of those that Pillow knows: for some, such as EPS, it starts other programs."""
+
+MAX_PIXELS = 100_000_000
+"""Of an image: a small file may hold a huge one, and all of it has to be in memory before it is shrunk."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,12 @@ class ServedNetwork:
         self._segment = opened(self.settings.params, str(model), pick_device(device))
 
     def answer(self, image: bytes) -> Answer:
-        """The label of an image, given as a file of any format that Pillow reads.
+        """The label of an image, given as a file of one of the `FORMATS`.
 
-        Raises ValueError, in one sentence, where it cannot be read.
+        Raises ValueError, in one sentence, where it cannot be read or has more than `MAX_PIXELS`.
         """
         settings = self.settings
+        check_image(image)
         with TemporaryDirectory() as folder:
             file = Path(folder, "image")
             file.write_bytes(image)
@@ -79,3 +88,21 @@ class ServedNetwork:
         names = ("background", *self.settings.classes)
         values, counts = np.unique(label, return_counts=True)
         return {names[value]: float(count / label.size) for value, count in zip(values, counts, strict=True)}
+
+
+def check_image(image: bytes) -> None:
+    """Raises ValueError, in one sentence, for a file of none of the `FORMATS`, or of more than `MAX_PIXELS`.
+
+    Nothing is decoded: the head of the file says how large the image is.
+    """
+    try:
+        with Image.open(io.BytesIO(image), formats=FORMATS) as opened:
+            pixels = opened.width * opened.height
+    except UnidentifiedImageError:
+        raise ValueError(f"it cannot be read: it is none of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError:
+        pixels = MAX_PIXELS + 1
+    except UNREADABLE as error:
+        raise ValueError(f"it cannot be read: {error}") from None
+    if pixels > MAX_PIXELS:
+        raise ValueError(f"it has more than {MAX_PIXELS // 10**6} million pixels")

@@ -235,6 +235,21 @@ def onnx_params(job: Job) -> dict[str, object]:
 # Reports
 
 
+def further_places(plan: Plan, experiment: str, name: str) -> dict[str, str]:
+    """What else there is of the base, {what: the target that writes it, and where}, for the end of its summary.
+
+    experiment: the base; name: of the data set, which its registered model bears.
+    """
+    found = {
+        "review": f"snakemake review: {plan.results}/review/{plan.folders['pseudo'][experiment]}review.html",
+        "exports": f"snakemake export: {plan.results}/export/{plan.folders['pseudo'][experiment]}",
+    }
+    if plan.is_segmented(experiment):
+        found["model"] = f"models:/{name}@current"
+        found["predict"] = f"make predict IMAGES=folder: {plan.results}/predicted/folder/"
+    return found
+
+
 def boundary_files(plan: Plan, experiment: str, images: Iterable[str]) -> list[str]:
     """The affinity files that hold a boundary map; none of a network without one."""
     affinity = affinity_of(plan.experiments[experiment])

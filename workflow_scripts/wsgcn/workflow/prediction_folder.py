@@ -71,8 +71,8 @@ class PredictionFolder:
         if wrong := id_problem(self.name):
             return [f"predict: folder {self.path} {wrong}"]
         if not images:
-            held = format_count(len(self.files), "file")
-            return [f"predict: {self.path} holds no image, but {held}; subfolders are not read"]
+            others = f" among its {format_count(len(self.files), 'file')}" if self.files else ""
+            return [f"predict: {self.path} holds no image{others}; subfolders are not read"]
         return [*self._taken(), *(f"predict: {problem}" for problem in self._name_problems(images))]
 
     def _name_problems(self, images: list[str]) -> Iterator[str]:
