@@ -56,7 +56,7 @@ def _number_objects(image: LabelledImage) -> np.ndarray:
     alone = len(found) if len(found) <= MAX_OBJECTS else MAX_OBJECTS - len(values)
     numbers = np.zeros_like(image.read_label())
     for index, own in enumerate(found):
-        numbers[own.mask] = 1 + (index if index < alone else alone + values.index(own.value))
+        numbers[own.box][own.mask] = 1 + (index if index < alone else alone + values.index(own.value))
     return numbers
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from wsgcn.data.names import Note
 from wsgcn.exporting.brush import decode_brush, encode_brush
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
-from wsgcn.exporting.objects import objects_of
+from wsgcn.exporting.objects import count_runs, objects_of
 from wsgcn.exporting.outlines import fill
 from wsgcn.exporting.returned import read_json_files
 from wsgcn.files import atomic_write, voc_palette
@@ -52,7 +52,11 @@ def _task(image: LabelledImage, classes: Sequence[str], by: str, prefix: str) ->
             "original_width": width,
             "original_height": height,
             "image_rotation": 0,
-            "value": {"format": "rle", "rle": encode_brush(found.mask), "brushlabels": [classes[found.value - 1]]},
+            "value": {
+                "format": "rle",
+                "rle": encode_brush(count_runs(found.box, found.mask, (height, width))),
+                "brushlabels": [classes[found.value - 1]],
+            },
         }
         | ({} if found.score is None else {"score": found.score})
         for number, found in enumerate(objects_of(image, by), start=1)
@@ -127,16 +131,16 @@ def _read_task(task: Mapping, known: Known, where: str, note: Note) -> tuple[str
 def _paint(canvas: Canvas, region: Mapping, known: Known, image: str, where: str, note: Note) -> None:
     """Add a region to the label of its image, if it is one: choices and texts are none."""
     value, (height, width) = region.get("value") or {}, known.sizes[image]
-    own_size = (region.get("original_height"), region.get("original_width"))
-    if own_size == (None, None) or region.get("type") in NO_MASKS:
+    own_height, own_width = region.get("original_height"), region.get("original_width")
+    if own_height is own_width is None or region.get("type") in NO_MASKS:
         return
-    if None in own_size:
+    if own_height is None or own_width is None:
         note(f"{where}: needs both original_width and original_height")
         return
     if region.get("image_rotation"):
         note(f"{where}: the image is turned by {region['image_rotation']}°; turn it back")
         return
-    if not known.check_size(image, own_size, where, note):
+    if not known.check_size(image, (own_height, own_width), where, note):
         return
     try:
         if "rle" in value:

@@ -18,7 +18,7 @@ from wsgcn.exporting.objects import objects_of
 from wsgcn.exporting.outlines import Ring, fill, outlines
 from wsgcn.files import atomic_write
 
-DECIMALS = 7
+NUM_DECIMALS = 7
 """Of coordinates: a thousandth of a pixel at 10,000 pixels."""
 
 
@@ -40,13 +40,13 @@ def write_yolo(
             lines = [
                 _line(found.value - 1, ring, *size)
                 for found in objects_of(image, settings["objects"])
-                for ring in outlines(found.mask, settings["polygon_tolerance"])
+                for ring in outlines(found.mask, settings["polygon_tolerance"], found.box)
             ]
             archive.writestr(f"labels/train/{image.id}.txt", "".join(lines))
 
 
 def _line(index: int, ring: Ring, height: int, width: int) -> str:
-    shares = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for x, y in ring for value in (x / width, y / height))
+    shares = (f"{value:.{NUM_DECIMALS}f}".rstrip("0").rstrip(".") for x, y in ring for value in (x / width, y / height))
     return f"{index} {' '.join(shares)}\n"
 
 
