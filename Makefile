@@ -1,5 +1,5 @@
 # `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests;
-# `make proofs` those that take minutes each.
+# `make proofs` those that take minutes each; `make predict IMAGES=folder` segments a folder with the trained network.
 # CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores. PYTHON=python3.13 names the Python
 # of .venv, TORCH=cpu takes the smaller PyTorch that has no CUDA.
 
@@ -8,13 +8,21 @@ TORCH ?=
 $(if $(filter-out cpu,$(TORCH)),$(error TORCH=$(TORCH) is unknown: TORCH=cpu takes PyTorch without CUDA, no TORCH the one with it))
 CORES ?= all
 CONFIG ?=
+IMAGES ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run test proofs coverage lint bench ui lock clean
+.PHONY: run predict test proofs coverage lint bench ui lock clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+# By the shell's variable, which may hold any quote, and as ./2024, which Snakemake takes for no number.
+predict: export IMAGES := $(IMAGES)
+predict: .venv/installed
+	$(if $(IMAGES),,$(error make predict IMAGES=folder segments the images in that folder))
+	@case "$$IMAGES" in /*|"~"*) ;; *) IMAGES="./$$IMAGES" ;; esac; \
+	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config "predict=$$IMAGES" -- predict
 
 test: .venv/installed-dev lint
 	.venv/bin/python -m pytest

@@ -19,6 +19,7 @@ include: "rules/refine.smk"
 include: "rules/pseudo.smk"
 include: "rules/corrections.smk"
 include: "rules/segmentation.smk"
+include: "rules/predict.smk"
 include: "rules/evaluation.smk"
 include: "rules/tracking.smk"
 include: "rules/benchmark.smk"
@@ -35,6 +36,7 @@ rule all:
     input:
         f"{RESULTS}/report/{BASE}.html",
         f"{RESULTS}/summary/{BASE}.txt",
+        [MODEL_VERSION] if PLAN.is_segmented(BASE) else [],
         # Listed so that a lost label is computed again; other per-image files may be deleted to save space.
         PLAN.files(BASE, "partial", DATA.label),
         PLAN.files(BASE, "pseudo", DATA.label),

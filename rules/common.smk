@@ -31,15 +31,18 @@ from wsgcn.workflow.directives import (
     correction_params,
     features_params,
     features_row,
+    further_places,
     infer_params,
     judged_inputs,
     judged_params,
     label_params,
+    onnx_params,
     predict_params,
     refiner_inputs,
     refiner_params,
     refiner_row,
     segmentation_row,
+    served_params,
     training_inputs,
     training_params,
     training_row,
@@ -60,6 +63,7 @@ from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.plan import CHOICE_WORDS, Plan, benchmarked_experiment
+from wsgcn.workflow.prediction_folder import PredictionFolder, plan_folder
 from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
@@ -129,6 +133,9 @@ if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
     raise WorkflowError("config: choose: lists no values to choose from")
 if not IS_MODULE and (problem := request_problem(config, REQUEST.words)):
     raise WorkflowError(problem)
+FOLDER = PredictionFolder(config["predict"], RESULTS) if config["predict"] else None
+if not (FOLDER or IS_MODULE) and "predict" in REQUEST.words:
+    raise WorkflowError("config: predict: names no folder of images; make predict IMAGES=folder does")
 if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
 if IS_MODULE:

@@ -74,7 +74,8 @@ for job in PLAN.experiment_jobs("summary"):
                 "labels": f"{RESULTS}/pseudo/{PLAN.folders['pseudo'][job.experiment]}",
                 "report": f"{RESULTS}/report/{job.experiment}.html",
                 "MLflow": UI_COMMAND,
-            },
+            }
+            | (further_places(PLAN, BASE, config["dataset"]["name"]) if job.experiment == BASE else {}),
             ui_address=UI_ADDRESS,
             training_labels=PLAN.files(job.experiment, f"{job.settings['affinity']}_label", DATA.train),
             missing=MISSING,

@@ -8,6 +8,7 @@ for exported, row in EXPORTERS.items():
                 f"export_{exported}"
             input:
                 labels=PLAN.files(BASE, "pseudo", DATA.label),
+                confidences=PLAN.files(BASE, "confidence", DATA.label),
             output:
                 files=[f"{EXPORTS}/{name}" for name in row.files],
                 unchanged=f"{EXPORTS}/unchanged/{exported}.json",
@@ -23,7 +24,6 @@ for exported, row in EXPORTERS.items():
             params:
                 ids=list(DATA.label),
                 files=exported_files(ORIGINALS, data_root(config["dataset"], RESULTS), DATA.label),
-                confidences=f"{RESULTS}/confidence/{PLAN.folders['pseudo'][BASE]}",
                 classes=CLASSES,
                 params=select_params(config, row.params),
             message:
@@ -55,11 +55,12 @@ if config["exchange"]["returned"] and PLAN.states("import_corrections"):
         params:
             source=config["exchange"]["returned"],
             ids=[image for image in ORIGINALS.images if image in DATA.train | DATA.label],
+            tagged=PLAN.tagged(ORIGINALS.images),
             paths={image: own.path for image, own in ORIGINALS.images.items()},
             sizes=f"{RESULTS}/data/sizes.json",
             classes=CLASSES,
             folder=corrections_folder(config["dataset"], RESULTS),
-            exported=[f"{EXPORTS}/unchanged/{exported}.json" for exported in EXPORTERS],
+            exports=f"{RESULTS}/export",
             keep_unchanged=config["exchange"]["keep_unchanged"],
             overwrite=config["exchange"]["overwrite"],
         message:

@@ -37,6 +37,11 @@ def check_inputs(running):
         remarks += [f"left out: {problem}" for problem in MISSING.values()]
     wrong, said = open_corrections(ORIGINALS, CORRECTIONS, RESULTS, ALL_CORES)
     problems, remarks = problems + wrong, remarks + said
+    if FOLDER and any(path.startswith(f"{FOLDER.labels}/") for path in running):
+        broken, skipped = FOLDER.open(ALL_CORES, config["on_error"] == "skip")
+        problems += broken
+        remarks += FOLDER.remarks() + [f"will be skipped: {problem}" for problem in skipped]
+        FOLDER.remember()
     problems += check_networks(networks_to_train(PLAN, running), f"{RESULTS}/data/networks.json")
     if problems:
         raise WorkflowError(format_problems(problems, remarks))
@@ -101,6 +106,8 @@ def show_summary():
         print(Path(IMPORT_LOG).read_text(), end="", file=sys.stderr)
     if "export" in targets:
         print(f"exported  {EXPORTS}", file=sys.stderr)
+    if FOLDER and "predict" in targets:
+        print(f"labels of {FOLDER.path}    {FOLDER.labels}", file=sys.stderr)
     if targets == ["labels"]:
         print(f"labels    {RESULTS}/pseudo/{PLAN.folders['pseudo'][BASE]}", file=sys.stderr)
         for problem in MISSING.values():

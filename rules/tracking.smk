@@ -113,3 +113,30 @@ for tracked, row in TRACKED.items():
                 f"logging {tracked} to MLflow ({job.experiment})"
             script:
                 f"{SCRIPTS}/track_stage.py"
+
+
+# Its own file, whichever experiment is the base: the data set's registered model has one current version.
+MODEL_VERSION = f"{RESULTS}/mlflow/model.json"
+
+for job in PLAN.experiment_jobs("register_model", [BASE]):
+
+    rule:
+        name:
+            job.name
+        input:
+            store=STORE,
+            run=f"{RESULTS}/mlflow/{PLAN.folders['predict'][BASE]}segmentation.json",
+            model=job.file("segmentation"),
+        output:
+            MODEL_VERSION,
+        log:
+            job.log,
+        conda:
+            ENVIRONMENT
+        params:
+            **served_params(job, config["dataset"]["name"], config["dataset"]["longest_side"], BLACK_WHITE),
+            uri=TRACKING_URI,
+        message:
+            f"registering the network of {job.experiment} in MLflow"
+        script:
+            f"{SCRIPTS}/register_model.py"

@@ -27,6 +27,7 @@ AFTER_REFINEMENT = {
     "evaluate_refined",
     "evaluate_refined_crf",
     "segmentation",
+    "register_model",
     "predict",
     "evaluate_segmentation_single",
     "evaluate_segmentation_multi",

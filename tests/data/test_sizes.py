@@ -9,7 +9,7 @@ from PIL import Image
 from wsgcn.data import sizes
 from wsgcn.data.dataset import Dataset
 from wsgcn.data.dataset import Image as Member
-from wsgcn.data.sizes import ImageFacts, image_facts, with_copies, write_copy
+from wsgcn.data.sizes import ImageFacts, image_facts, read_working_copy, with_copies, write_copy
 from wsgcn.depth import ORIENTATION
 from wsgcn.files import read_image
 from wsgcn.workflow.jobs import at_full_size
@@ -99,3 +99,18 @@ def test_labels_are_resized_to_the_full_image():
     assert at_full_size(label, {"full_sizes": [None, (2, 4)]}, 1).tolist() == [[1, 1, 2, 2]] * 2
     for params in ({}, {"full_sizes": [None, (2, 4)]}):
         assert at_full_size(label, params, 0) is label
+
+
+def test_an_image_is_read_as_the_workflow_works_on_it(tmp_path, rng):
+    """As its copy where it has one: a JPEG, or a PNG of 16 bits."""
+    pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image, size = read_working_copy(tmp_path / "a.png", 40, None)
+    np.testing.assert_array_equal(image, pixels)
+    assert size == (30, 40)
+    Image.fromarray(rng.integers(0, 5000, (30, 40), np.uint16)).save(tmp_path / "deep.png")
+    for name, suffix, black_white in (("a.png", ".jpg", None), ("deep.png", ".png", (100, 3000))):
+        write_copy(tmp_path / f"copy{suffix}", read_image(tmp_path / name, black_white), 20)
+        image, size = read_working_copy(tmp_path / name, 20, black_white)
+        np.testing.assert_array_equal(image, read_image(tmp_path / f"copy{suffix}"))
+        assert (image.shape, size) == ((15, 20, 3), (30, 40))

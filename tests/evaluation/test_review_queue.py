@@ -41,12 +41,12 @@ def test_the_lowest_score_is_first_and_equal_ones_by_name():
     rows = queue_rows(labels, scores, "area", CLASSES, "GCN")
     assert rows[0]["image"] == "i00" and [row["rank"] for row in rows] == list(range(1, 14))
     assert [row["score"] for row in rows] == sorted(scores["area"])
-    assert list(rows[0]) == ["rank", "image", "score", *scores, "tags", "why"] and rows[0]["tags"] == "cat"
+    assert list(rows[0]) == ["rank", "image", "score", *scores, "tags", "why"] and rows[0]["tags"] == ["cat"]
     same = queue_rows(labels, scores, "tag_coverage", CLASSES, "GCN")
     assert [row["image"] for row in same] == sorted(labels.ids)
     two = MeasuredLabels(["a"], [(2, 1)], [measure([0.1, 0.2])])
     (row,) = queue_rows(two, review_scores(two, SETTINGS), "area", CLASSES, "GCN")
-    assert row["tags"] == "dog;cat" and row["why"] == "nothing stands out"
+    assert row["tags"] == ["dog", "cat"] and row["why"] == "nothing stands out"
 
 
 def test_a_score_that_needs_a_walk_is_refused_without_one():
@@ -119,7 +119,7 @@ def test_only_labels_with_masks_are_compared_with_the_truth(rng):
 
 
 def test_tables_are_written_with_a_header_in_any_case(tmp_path):
-    write_table(tmp_path / "a.csv", [{"image": "a,b", "why": "x"}])
-    assert list(csv.reader(open(tmp_path / "a.csv"))) == [["image", "why"], ["a,b", "x"]]
+    write_table(tmp_path / "a.csv", [{"image": "a,b", "tags": ["cat", "dog"], "why": "x"}])
+    assert list(csv.reader(open(tmp_path / "a.csv"))) == [["image", "tags", "why"], ["a,b", "cat;dog", "x"]]
     write_table(tmp_path / "b.csv", [])
     assert (tmp_path / "b.csv").read_text() == ",".join(TRUTH_COLUMNS) + "\n"

@@ -23,7 +23,7 @@ SETTINGS = {
 
 
 def hard_labels() -> dict[str, np.ndarray]:
-    """Twenty labels of up to three classes, by image id."""
+    """Twenty-two labels of up to three classes, by image id."""
     rng = np.random.default_rng(0)
     ring = np.zeros((31, 40), np.uint8)
     ring[3:28, 4:36] = 1
@@ -45,6 +45,8 @@ def hard_labels() -> dict[str, np.ndarray]:
         "nothing": np.zeros((12, 17), np.uint8),
         "all": np.full((5, 8), 2, np.uint8),
         "größe": np.arange(3, dtype=np.uint8).repeat(20).reshape(6, 10),
+        "50%20off": np.full((3, 4), 1, np.uint8),
+        "50 off": np.full((4, 3), 2, np.uint8),
         "one": np.ones((1, 1), np.uint8),
     }
     for k in range(6):  # noise: every shape of a few pixels

@@ -105,6 +105,19 @@ def test_checked_images_are_corrections_too(images, folder, tmp_path):
     assert take(back, folder).written == ["a", "b", "c"]  # of what was never exported, nobody knows what is unchanged
 
 
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_tagged_image_without_objects_was_not_annotated(name, folder, tmp_path):
+    """COCO and YOLO list every image of a task, and Label Studio submits empty annotations."""
+    blank = labels() | {key: np.zeros((8, 12), np.uint8) for key in "bc"}
+    back = come_back(tmp_path / "back", name, blank)
+    known = {key: label.shape for key, label in labels().items()}
+    done = take(back, folder, known=Known(known, CLASSES, ("a", "b")))
+    assert (done.problems, done.written, done.without_objects) == ([], ["a", "c"], ["b"])
+    assert "1 image came back without any object" in done.describe(str(folder))[1]
+    done = take(back, folder, keep_unchanged=True, known=Known(known, CLASSES, ("a", "b")))
+    assert (done.written, done.present) == (["b"], ["a", "c"])
+
+
 def test_another_correction_is_replaced_only_on_request(folder, tmp_path):
     write_label(folder / "b.png", labels()["b"])
     write_label(folder / "c.png", corrected()["c"])
@@ -206,6 +219,7 @@ def test_pixels_of_two_classes_stay_open(tmp_path):
         ({"segmentation": {"size": [8, 12], "counts": "P"}}, "its segmentation cannot be read"),
         ({"segmentation": {"size": [8, 12]}}, "its segmentation cannot be read: 'counts'"),
         ({"segmentation": [["x"] * 6]}, "could not convert string to float"),
+        ({"category_id": [1]}, "unhashable type"),
         ({"image_id": 8}, "annotation 1 is of image 8, which is not listed"),
     ],
 )
@@ -262,11 +276,32 @@ def test_a_task_s_image_is_found_by_its_name(file, tmp_path):
     assert list(found) == ["a"] and not problems
 
 
+def test_names_with_a_per_cent_sign_are_taken_as_they_are():
+    known = Known(dict.fromkeys(("a%20b", "50%25", "c d"), (1, 1)), CLASSES)
+    files = ("sub/a%20b.png", "50%25.jpg", "http://x/c%20d.png", "a%2520b.png")
+    assert [known.match(file) for file in files] == ["a%20b", "50%25", "c d", "a%20b"]
+
+
 def test_tasks_without_a_submitted_annotation_say_nothing(tmp_path):
     assert tasks(tmp_path, annotations=[]) == ({}, [])
     assert tasks(tmp_path, annotations=[{"result": [], "was_cancelled": True}]) == ({}, [])
     found, problems = tasks(tmp_path)
     assert not problems and not found["a"].any()
+
+
+def test_what_is_said_of_a_region_is_no_mask(tmp_path):
+    said = [region(type=kind, value={"points": [[1, 2]], kind: ["x"]}) for kind in ("choices", "textarea", "taxonomy")]
+    found, problems = tasks(tmp_path, region(), *said)
+    assert not problems
+    np.testing.assert_array_equal(found["a"], labels()["a"])
+
+
+def test_broken_tasks_are_reported(tmp_path):
+    assert tasks(tmp_path, annotations=None) == ({}, [])
+    assert tasks(tmp_path, annotations=[{"result": None}])[1] == []
+    for broken in ([1], [{"result": [1]}], 1):
+        found, [problem] = tasks(tmp_path, annotations=broken)
+        assert not found and problem.startswith("tasks.json: task 5: is not as Label Studio writes it: ")
 
 
 def test_of_several_annotations_one_must_be_the_truth(tmp_path):
@@ -284,6 +319,8 @@ def test_of_several_annotations_one_must_be_the_truth(tmp_path):
         ({"value": {"x": 1, "rectanglelabels": ["cat"]}, "type": "rectanglelabels"}, "only brushes and polygons"),
         ({"value": {"rle": [1, 2], "brushlabels": ["cat"]}}, "its brush code is not that of 12×8 pixels"),
         ({"original_width": 13}, "is 13×8, but image a is 12×8"),
+        ({"original_height": None}, "needs both original_width and original_height"),
+        ({"value": None}, "only brushes and polygons"),
         ({"image_rotation": 90}, "the image is turned by 90°"),
         ({"value": region()["value"] | {"polygonlabels": ["cta"]}}, "unknown class cta; did you mean cat?"),
         ({"value": region()["value"] | {"polygonlabels": []}}, "has 0 labels; a region needs one"),
@@ -352,8 +389,39 @@ def test_broken_lines_of_yolo_are_reported(line, problem, tmp_path):
 
 
 def test_yolo_without_names_is_refused(tmp_path):
-    _, problems = yolo(tmp_path, "", "path: .")
-    assert problems == ["yolo: needs the names of the classes in data.yaml or classes.txt"]
+    for names in ("path: .", "names: {cat: 0}", "names: {0: [", "names: 3"):
+        _, problems = yolo(tmp_path, "", names)
+        assert problems == ["yolo: needs the names of the classes, by number and in UTF-8, in data.yaml or classes.txt"]
+
+
+def test_texts_that_are_not_utf_8_are_reported(tmp_path):
+    yolo(tmp_path, "")
+    (tmp_path / "yolo/labels/a.txt").write_bytes(b"\xff")
+    found, [problem] = read_back("yolo", tmp_path / "yolo", known_of(labels()))
+    assert not found and problem.startswith("yolo: labels/a.txt: cannot be read: ")
+    found, [problem] = cvat(tmp_path, b"gr\xfcn:0,0,0::", [[[0, 0, 0]] * 3])
+    assert not found and problem.startswith("cvat.zip: labelmap.txt: cannot be read: ")
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 1), ("MAX_BYTES", 4_999_999)])
+def test_an_archive_that_is_too_large_is_refused_unopened(limit, value, folder, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "back.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels/a.txt", bytes(5_000_000))
+        archive.writestr("labels/b.txt", b"")
+    monkeypatch.setattr(f"wsgcn.exporting.returned.{limit}", value)
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
+    with pytest.raises(ValueError, match=r"back.zip unpacks to 2 files of 0.0 GB; at most [\d,]+ files and [\d.]+ GB"):
+        take(tmp_path / "back.zip", folder)
+
+
+def test_a_damaged_archive_is_refused(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "back.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(range(256)) * 40)
+    damaged = bytearray((tmp_path / "back.zip").read_bytes())
+    damaged[40:60] = b"\xff" * 20
+    (tmp_path / "back.zip").write_bytes(damaged)
+    with pytest.raises(ValueError, match="back.zip cannot be unpacked"):
+        take(tmp_path / "back.zip", folder)
 
 
 def test_masks_of_other_values_or_modes_are_reported(folder, tmp_path):

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections import defaultdict
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from wsgcn.exporting.brush import decode_brush
 from wsgcn.exporting.coco import run_lengths
-from wsgcn.exporting.objects import objects_of
+from wsgcn.exporting.objects import count_runs, objects_of
 from wsgcn.files import voc_palette
 
 LABELS = hard_labels()
@@ -87,6 +88,35 @@ def test_an_object_is_a_component_or_a_class(images):
     assert own.mask.sum() == 30
     confidence = np.array(Image.open(crack.confidence))
     assert own.score == pytest.approx(np.mean([confidence[k, k] for k in range(30)]) / 255, abs=5e-5)
+
+
+def test_objects_hold_no_more_than_their_own_box(images):
+    """Against a walk over neighbours, and runs against itertools."""
+    for image in images:
+        label, found = LABELS[image.id], np.zeros(LABELS[image.id].shape, int)
+        for number, own in enumerate(objects_of(image, "component"), start=1):
+            assert own.mask.shape == label[own.box].shape
+            assert own.mask.any(0)[[0, -1]].all() and own.mask.any(1)[[0, -1]].all()
+            whole = np.zeros(label.shape, bool)
+            whole[own.box] = own.mask
+            assert not found[whole].any() and (label[whole] == own.value).all()
+            found[whole] = number
+            todo, seen = [tuple(np.argwhere(whole)[0])], set()
+            while todo:
+                y, x = todo.pop()
+                if (y, x) not in seen and whole[y, x]:
+                    seen.add((y, x))
+                    todo += [(v, u) for v in (y - 1, y, y + 1) for u in (x - 1, x, x + 1)
+                             if 0 <= v < label.shape[0] and 0 <= u < label.shape[1]]  # fmt: skip
+            assert len(seen) == whole.sum()
+            for box, mask, pixels in ((own.box, own.mask, whole), (own.box[::-1], own.mask.T, whole.T)):
+                groups = [(inside, len(list(group))) for inside, group in groupby(pixels.ravel().tolist())]
+                expected = [length for _, length in groups]
+                assert count_runs(box, mask, pixels.shape) == [0] * groups[0][0] + expected
+        assert ((found > 0) == (label > 0)).all()
+        for y, x in np.ndindex(label.shape):  # neighbours of a class are of one object
+            near = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
+            assert (found[near][label[near] == label[y, x]] == found[y, x]).all()
 
 
 def test_open_pixels_are_background(tmp_path):
@@ -227,12 +257,15 @@ def test_yolo_s_files_as_ultralytics_describes_them(images, tmp_path):
     from matplotlib.path import Path as Outline
 
     with zipfile.ZipFile(export(tmp_path, "yolo", images)[0]) as archive:
-        names = yaml.safe_load(archive.read("data.yaml"))["names"]
+        content = yaml.safe_load(archive.read("data.yaml"))
+        assert content.keys() == {"train", "val", "names"}  # a `path` that is relative would be of another folder
+        assert {content["train"], content["val"]} <= set(archive.namelist())
+        names = content["names"]
         listed = archive.read("train.txt").decode().splitlines()
         assert [names[k] for k in range(len(names))] == list(CLASSES)
         found = {}
         for path in listed:
-            name = path.removeprefix("images/train/").removesuffix(".jpg")
+            name = path.removeprefix("./images/train/").removesuffix(".jpg")
             height, width = LABELS[name].shape
             label = np.zeros((height, width), np.uint8)
             centres = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), 2).reshape(-1, 2)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from labels import hard_labels
 from scipy import ndimage
 
-from wsgcn.exporting.outlines import fill, flat, outlines
+from wsgcn.exporting.outlines import fill, flatten_ring, outlines
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))).filter(lambda mask: mask.any())
 
@@ -47,7 +47,7 @@ def test_rings_enclose_exactly_the_pixels(rule, mask):
 @settings(deadline=None)
 def test_pycocotools_fills_them_exactly(mask):
     rings = outlines(mask)
-    np.testing.assert_array_equal(fill([flat(ring) for ring in rings], *mask.shape), mask)
+    np.testing.assert_array_equal(fill([flatten_ring(ring) for ring in rings], *mask.shape), mask)
     assert len(rings) == ndimage.label(mask)[1]
 
 
@@ -59,7 +59,7 @@ def test_left_out_corners_are_nearer_than_the_tolerance(tolerance):
         if not mask.any():
             continue
         rings = outlines(mask, tolerance)
-        changed = fill([flat(ring) for ring in rings], *mask.shape) != mask
+        changed = fill([flatten_ring(ring) for ring in rings], *mask.shape) != mask
         padded = np.pad(mask, 1)
         inner, outer = (ndimage.distance_transform_edt(own)[1:-1, 1:-1] for own in (padded, ~padded))
         assert (np.maximum(inner, outer)[changed] <= tolerance + 1).all()

@@ -48,10 +48,12 @@ def naive_label(cams, low, high, classes, settings):
         top = values[: max(1, round(settings.confident_ratio * len(values)))]
         high_cam = [(y, x) for y, x in points if k == np.argmax(cams[:, y, x]) and cams[k, y, x] in top]
         agreed = [p for p in high_cam if np.argmax(low[:, *p]) == k + 1 and low[k + 1, *p] >= settings.crf_score]
-        if settings.every_class and not agreed:
-            agreed = high_cam or [max(points, key=lambda point, k=k: cams[k, *point])]
-        for y, x in agreed:
+        for y, x in (agreed or high_cam) if settings.every_class else agreed:
             label[y, x] = class_index
+    for k, class_index in enumerate(classes):
+        free = [p for p in points if label[p] not in classes and cams[k, *p] > 0]
+        if settings.every_class and not (label == class_index).any() and free:
+            label[max(free, key=lambda point, k=k: cams[k, *point])] = class_index
     return label
 
 
@@ -81,6 +83,14 @@ def test_every_class_keeps_a_node(seed, change):
     assert set(CLASSES) <= set(np.unique(label))
     without = select_confident(*inputs, CLASSES, replace(settings, every_class=False))
     assert change == {} or not set(CLASSES) & set(np.unique(without))
+
+
+def test_a_class_whose_cam_says_nothing_gets_no_node_and_a_plateau_one():
+    settings = replace(SETTINGS, every_class=True)
+    cams = np.array([[[0.0, 0.0, 0.0]], [[0.9, 0.0, 0.0]], [[0.06, 0.05, 0.05]]])
+    low = high = certain([2, 0, 0], classes=3)
+    assert select_confident(cams, low, high, (1, 2, 3), settings).tolist() == [[2, 3, 255]]
+    assert select_confident(cams[:2], low[:3], high[:3], (1, 2), settings).tolist() == [[2, 0, 0]]
 
 
 def certain(winner, classes=1):

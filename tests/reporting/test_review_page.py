@@ -22,7 +22,7 @@ from wsgcn.reporting.review_page import (
     write_review_page,
 )
 
-CLASSES = ["cat", "<b>dog</b>"]
+CLASSES = ["cat", "<b>dog</b>; wolf"]
 TRUTH = [
     {"score": "area", "auroc": 0.75, "low": 0.6, "high": 0.9, "images": 40, "worst": 10},
     {"score": "softmin", "auroc": 0.5, "low": 0.4, "high": 0.6, "images": 40, "worst": 10},
@@ -32,10 +32,10 @@ ROWS = [
         "rank": 1,
         "image": "b & c/#1",
         "score": 0.125,
-        "tags": "cat;<b>dog</b>",
+        "tags": ["cat", "<b>dog</b>; wolf"],
         "why": "no pixel of cat, which is a tag",
     },
-    {"rank": 2, "image": "a", "score": 0.5, "tags": "cat", "why": "nothing stands out"},
+    {"rank": 2, "image": "a", "score": 0.5, "tags": ["cat"], "why": "nothing stands out"},
 ]
 SUMMARY = ReviewSummary("mine on photos", "area", 3, ["x"], TRUTH, {"queue": "results/queue.csv", "page": "here"})
 
@@ -89,7 +89,7 @@ def test_the_page_lists_the_labels_in_order(page):
             first["height"],
         )
     assert all(image["loading"] == "lazy" and image["alt"].startswith("Image ") for image in found.images)
-    assert "1 b & c/#1 cat <b>dog</b> 0.125 no pixel of cat, which is a tag" in found.text
+    assert "1 b & c/#1 cat <b>dog</b>; wolf 0.125 no pixel of cat, which is a tag" in found.text
     assert found.text.index("b & c/#1") < found.text.index("nothing stands out")
     assert "2 labels, the most doubtful first by area : how usual" in found.text
     assert "Not in the queue: 3 images without a class and 1 image that the run skipped." in found.text

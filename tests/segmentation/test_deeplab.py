@@ -15,6 +15,7 @@ from wsgcn.segmentation.deeplab import (
     DeepLabV2,
     build_deeplab,
     multi_scale_loss,
+    network_on_colours,
     open_deeplab,
     predict,
     train_deeplab,
@@ -203,3 +204,16 @@ def test_a_trained_network_is_a_segmenter(tmp_path, deeplab, wheel, image, cpu):
         found = segment(image, scales, flip)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, predict(deeplab, image, scales, flip, cpu))
+
+
+def test_the_network_on_colours_normalises_them_itself(tmp_path, deeplab, wheel, image):
+    torch.save(deeplab.state_dict(), tmp_path / "model.pt")
+    network = network_on_colours({"classes": 2, "backbone": asdict(wheel)}, str(tmp_path / "model.pt"))
+    assert not network.training
+    config = deeplab.backbone.pretrained_cfg
+    normalised = (image / 255 - np.array(config["mean"])) / np.array(config["std"])
+    batch = torch.from_numpy(np.stack([image, image]).transpose(0, 3, 1, 2)).float()
+    with torch.inference_mode():
+        found = network(batch)
+        wanted = deeplab.eval()(torch.from_numpy(normalised.transpose(2, 0, 1))[None].float())
+    np.testing.assert_allclose(found, wanted.expand(2, -1, -1, -1), atol=1e-4)

@@ -15,6 +15,7 @@ from wsgcn.workflow.check import format_problems
 from wsgcn.workflow.corrections import open_corrections
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
+from wsgcn.workflow.prediction_folder import PredictionFolder
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "rules/schemas/config.yaml"
@@ -118,6 +119,18 @@ def write_list(text: str) -> Callable:
     return change
 
 
+def predict(name: str, *files: str) -> Callable:
+    """Change the config: segment a folder, and put copies of an image into it."""
+
+    def change(config: dict, root: Path) -> None:
+        config["predict"] = str(root / name)
+        for file in files:
+            (root / name).mkdir(exist_ok=True)
+            (root / name / file).write_bytes((root / "a.png").read_bytes())
+
+    return change
+
+
 def combine(*changes: Callable) -> Callable:
     return lambda config, root: [change(config, root) for change in changes]
 
@@ -148,4 +161,6 @@ def start(root: Path, change: Callable) -> str | None:
         return str(error).partition("\n\n")[0]  # what follows is worth knowing, but no problem
     opened = open_images(inputs.data, root / "results", 1, config["on_error"] == "skip")
     problems = opened.problems + open_corrections(inputs.data, inputs.corrections, root / "results", 1)[0]
+    if config["predict"]:
+        problems += PredictionFolder(config["predict"], str(root / "results")).open(1, config["on_error"] == "skip")[0]
     return format_problems(problems) if problems else None

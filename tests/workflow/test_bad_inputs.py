@@ -21,6 +21,7 @@ from small_folder import (
     combine,
     copy_image,
     evaluate_alone,
+    predict,
     remarks,
     remove,
     rename,
@@ -89,6 +90,9 @@ CASES = {
         "choice by a walk without affinities": combine(
             set_key("choose", {"refinement": ["none"]}), set_key("choose_by", "walk_agreement")
         ),
+        "review by a walk without affinities": combine(
+            set_key("refinement", "none"), set_key("review.score", "walk_agreement")
+        ),
         "comparison with an unknown experiment": set_key("against", {"wsgcn-p": "psa-walk"}),
         "segmentation for an unknown experiment": set_key("segmentation_for", ["wsgcn-q"]),
         "several problems, of the base and of experiments": combine(
@@ -97,6 +101,22 @@ CASES = {
             set_key("segmentation.training.batch", 1.5),
             set_key("experiments.mine", {"refine": {"lamda_ent": 1}}),
             set_key("sweeps", {"refine.sigma3": [1]}),
+        ),
+    },
+    "Folder to segment": {
+        "folder that is missing": predict("new"),
+        "a file in place of the folder": predict("labels.csv"),
+        "number for the folder": set_key("predict", 5),
+        "no image in it": predict("masks"),
+        "path with a wildcard": predict("{new}"),
+        "two images with the same name": predict("new", "a.png", "a.jpg"),
+        "name that is not allowed": predict("new", "a.png", "b:c.png"),
+        "broken image": combine(predict("new", "a.png", "b.png"), truncate("new/b.png")),
+        "nothing but broken images, to be skipped": combine(
+            predict("new", "a.png"), truncate("new/a.png"), set_key("on_error", "skip")
+        ),
+        "several problems, of the folder and of the data set": combine(
+            predict("new", "a.png", "a.jpg"), write_table("a.png,Cat\nb.png,cat\n")
         ),
     },
     "Lists and tags": {
@@ -177,6 +197,7 @@ CASES = {
         "class of a share that there is not": combine(
             set_key("cam_source", "mil"), set_key("mil.top_of", {"dgo": 0.1})
         ),
+        "class of a share that is a number": combine(set_key("cam_source", "mil"), set_key("mil.top_of", {1: 0.1})),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncate("a.png"),
         "file that is not an image": write("a.png", "a text"),

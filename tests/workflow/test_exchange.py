@@ -20,6 +20,7 @@ from wsgcn.files import read_label, write_label, write_skipped
 from wsgcn.workflow.exchange import (
     class_problems,
     corrections_folder,
+    export_records,
     exported_files,
     labelled_images,
     request_problem,
@@ -71,15 +72,24 @@ def test_the_folder_of_corrections_is_none_of_the_data_s_own():
         assert problem == f'dataset.corrections: "{name}" is the name of something else in a data set'
 
 
-def test_skipped_images_are_left_out_and_confidences_are_used_where_they_are(tmp_path, capsys):
+def test_skipped_images_are_left_out(tmp_path, capsys):
     files = [str(tmp_path / f"{name}.png") for name in "abc"]
     write_label(files[0], np.zeros((2, 2), np.uint8))
     write_skipped(files[1], "no pixels")
     write_label(files[2], np.zeros((2, 2), np.uint8))
-    write_label(tmp_path / "confidence/c.png", np.zeros((2, 2), np.uint8))
-    found = labelled_images(list("abc"), ["d/a", "d/b", "d/c"], files, str(tmp_path / "confidence"))
-    assert [(image.id, image.confidence) for image in found] == [("a", None), ("c", tmp_path / "confidence/c.png")]
+    confidences = [str(tmp_path / f"confidence/{name}.png") for name in "abc"]
+    found = labelled_images(list("abc"), ["d/a", "d/b", "d/c"], files, confidences)
+    assert [(image.id, str(image.confidence)) for image in found] == [("a", confidences[0]), ("c", confidences[2])]
     assert capsys.readouterr().out == "left out b (no pixels)\n"
+
+
+def test_exports_of_every_experiment_are_known(tmp_path):
+    for name in ("unchanged/coco.json", "other/unchanged/coco.json", "other/label-studio.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    found = [f"{tmp_path}/other/unchanged/coco.json", f"{tmp_path}/unchanged/coco.json"]
+    assert export_records(str(tmp_path)) == found
+    assert export_records(f"{tmp_path}/none") == []
 
 
 def test_neither_target_needs_mlflow_s_store():
@@ -104,6 +114,7 @@ def folder(tmp_path):
     for name in "ab":
         Image.fromarray(np.zeros((24, 40, 3), np.uint8)).save(tmp_path / f"photos/{name}.png")
         write_label(tmp_path / f"results/tiny/pseudo/base/{name}.png", LABEL)
+        write_label(tmp_path / f"results/tiny/confidence/base/{name}.png", np.full_like(LABEL, 51))
     (tmp_path / "photos/labels.csv").write_text("image,classes\na.png,cat;dog\nb.png,cat;dog\n")
     lists = dict.fromkeys(("train", "label", "evaluate"), "all")
     data = {"name": "tiny", "kind": "folder", "root": "photos", "longest_side": 32} | lists
@@ -127,6 +138,7 @@ def test_labels_go_out_and_corrections_come_back(folder):
         file for row in EXPORTERS.values() for file in row.files
     )
     tasks = json.loads((exports / "label-studio.json").read_text())
+    assert {task["predictions"][0]["score"] for task in tasks} == {0.2}
     assert [task["data"]["image"] for task in tasks] == [f"/data/local-files/?d=photos/{n}.png" for n in "ab"]
 
     changed = LABEL.copy()

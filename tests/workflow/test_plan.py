@@ -9,6 +9,7 @@ from wsgcn.workflow.directives import (
     boundary_files,
     cam_inputs,
     compared_inputs,
+    further_places,
     infer_params,
     refiner_inputs,
     refiner_params,
@@ -246,3 +247,13 @@ def test_a_review_is_stated_where_it_is_asked_for():
     job = found.asking(Request(allowed=frozenset(["review_labels_walk_new_all"])), BASE)
     replaced = replace(job, allowed=["review_labels_walk_new_all"])
     assert names(replaced.measuring_jobs()) == ["review_labels_walk_new_all"]
+
+
+def test_the_summary_says_where_review_exports_model_and_predictions_are():
+    assert further_places(plan(), BASE, "tiny") == {
+        "review": "snakemake review: results/tiny/review/wsgcn-i/review.html",
+        "exports": "snakemake export: results/tiny/export/wsgcn-i/",
+        "model": "models:/tiny@current",
+        "predict": "make predict IMAGES=folder: results/tiny/predicted/folder/",
+    }
+    assert list(further_places(replace(plan(), segmented=()), BASE, "tiny")) == ["review", "exports"]

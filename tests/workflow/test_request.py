@@ -21,6 +21,7 @@ def asked(*arguments: str, needs=None) -> list[str] | None:
         (("--cores", "2", "-n", "all"), ["base"]),
         (("--cores", "2", "--configfile", "walk.yaml"), ["base"]),  # a file is no target
         (("--config", "refine={lambda_ent: 0.2}", "--", "labels"), ["base"]),
+        (("--config", "predict=walk", "--", "predict", "onnx"), ["base"]),
         (("psa",), ["base", "psa"]),
         (("walk-2",), ["base", "walk-2"]),
         (("results/x/pseudo/walk/a.png",), ["base", "walk", "psa"]),  # and whoever has a folder without a name
@@ -72,6 +73,7 @@ def test_a_command_line_that_snakemake_refuses_gets_every_rule():
     "words, plans, needs",
     [
         ([], False, True), (["labels"], False, False), (["-n"], True, False),
+        (["predict"], False, False), (["onnx"], False, False), (["predict", "all"], False, True),
         (["--forcerun", "summary_wsgcn-i"], False, True),
         (["results/a/partial/x.png"], False, False), (["results/a/mlflow/store.json"], False, True),
     ],

@@ -99,10 +99,10 @@ def fit_locations(
     weights, chosen, rows = _start(features, tags, problems, l2, mean, spread), None, []
     for _ in range(NUM_ROUNDS):
         found = _highest(features, weights, problems, mean, spread)
-        chosen = found if chosen is None else chosen + DAMPING * (found - chosen)
+        chosen = found if chosen is None else (1 - DAMPING) * chosen + DAMPING * found
         before = weights
         solved = [
-            solve_weighted(x[own.images], tags[own.images, own.index], l2, w)
+            solve_weighted(x[own.images].astype(np.float64), tags[own.images, own.index], l2, w)
             for x, own, w in zip(chosen, problems, before, strict=True)
         ]
         weights, loss = np.stack([w for w, _ in solved]), float(np.mean([loss for _, loss in solved]))
@@ -122,9 +122,12 @@ def _highest(
     mean: np.ndarray,
     spread: np.ndarray,
 ) -> np.ndarray:
-    """Standardised mean features [M, n, D] of the locations of the highest logits, of every image."""
+    """Standardised mean features, float32 [M, n, D], of the locations of the highest logits, of every image."""
     scaled, tops = (weights[:, :-1] / spread).astype(np.float32), [own.top for own in problems]
-    return (np.stack([highest_means(own, scaled, tops) for own in features], axis=1) - mean) / spread
+    found = np.stack([highest_means(own, scaled, tops) for own in features], axis=1)
+    found -= mean.astype(np.float32)
+    found /= spread.astype(np.float32)
+    return found
 
 
 def _start(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ from PIL import Image
 from wsgcn.data.augment import resize
 from wsgcn.data.dataset import Dataset
 from wsgcn.data.dataset import Image as Member
-from wsgcn.depth import is_deep, orientation_of
-from wsgcn.files import UNREADABLE, atomic_write, load_cache, write_cache
+from wsgcn.depth import is_deep, open_image, orientation_of
+from wsgcn.files import UNREADABLE, atomic_write, load_cache, read_image, write_cache
 
 
 class ImageFacts(NamedTuple):
@@ -81,7 +82,7 @@ def with_copies(
     known = {image.id: facts[image.path] for image in data.images.values() if image.path in facts}
     large = {i: (own.height, own.width) for i, own in known.items() if max(own.height, own.width) > longest}
     deep = [i for i, own in known.items() if own.deep]
-    copies = dict.fromkeys(large, ".jpg") | dict.fromkeys(deep, ".png")
+    copies = dict.fromkeys(large, _copy_suffix(False)) | dict.fromkeys(deep, _copy_suffix(True))
 
     def replaced(images: dict[str, Member]) -> dict[str, Member]:
         return {
@@ -89,6 +90,10 @@ def with_copies(
         }
 
     return data.change_lists(replaced), large, deep
+
+
+def _copy_suffix(deep: bool) -> str:
+    return ".png" if deep else ".jpg"
 
 
 def write_copy(path: str | Path, image: np.ndarray, longest: int) -> None:
@@ -101,3 +106,22 @@ def write_copy(path: str | Path, image: np.ndarray, longest: int) -> None:
     options = {"format": "PNG"} if Path(path).suffix == ".png" else {"format": "JPEG", "quality": 95, "subsampling": 0}
     with atomic_write(path) as temporary:
         Image.fromarray(small).save(temporary, **options)
+
+
+def read_working_copy(
+    path: str | Path, longest: int, black_white: tuple[int, int] | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """An image as the workflow works on it, uint8 RGB [h, w, 3], and its true (height, width).
+
+    Above `longest` pixels, it is the copy that `write_copy` writes for the workflow, which loses a little as a JPEG.
+    black_white: as in `files.read_image`, which says what is raised.
+    """
+    image = read_image(path, black_white)
+    height, width = image.shape[:2]
+    if max(height, width) > longest:
+        with open_image(path) as file:
+            suffix = _copy_suffix(is_deep(file))
+        with TemporaryDirectory() as folder:
+            write_copy(copy := Path(folder, f"copy{suffix}"), image, longest)
+            image = read_image(copy)
+    return image, (height, width)

@@ -27,10 +27,10 @@ SCORES = {
 RANKED = ("class_confidence", "agreement", "area")
 """The scores whose ranks `mean_rank` averages."""
 
-LEVELS = 256
+NUM_LEVELS = 256
 """Of a confidence PNG: 255 is a probability of 1."""
 
-AREA_FLOOR = 1e-4
+MIN_AREA_SHARE = 1e-4
 """Shares of an image below it are equal: as good as nothing."""
 
 MIN_SPREAD = 0.1
@@ -77,12 +77,12 @@ class MeasuredLabels:
 def soft_minimum(histogram: np.ndarray, temperature: float) -> float:
     """The soft minimum of the pixels' confidence, in 0..1: sum s e^(-s/T) / sum e^(-s/T) over the confidences s.
 
-    histogram: how many pixels have each of the `LEVELS`, int [256]. T is the temperature, above 0: towards 0 the
+    histogram: how many pixels have each of the `NUM_LEVELS`, int [256]. T is the temperature, above 0: towards 0 the
     minimum, towards infinity the mean. It is the inner product of s with softmax((1 - s) / T), the image score of
     cleanlab's label quality for segmentation (Lad & Mueller 2023, arXiv 2307.05080), where s is the probability that
     the model gives to the pixel's label; here that after the CRF.
     """
-    levels = np.arange(LEVELS) / (LEVELS - 1)
+    levels = np.arange(NUM_LEVELS) / (NUM_LEVELS - 1)
     lowest = levels[histogram > 0].min()
     weights = histogram * np.exp((lowest - levels).clip(max=0) / temperature)
     return float(weights @ levels / weights.sum())
@@ -90,7 +90,7 @@ def soft_minimum(histogram: np.ndarray, temperature: float) -> float:
 
 def mean_confidence(histogram: np.ndarray) -> float:
     """The mean of the pixels' confidence, in 0..1, from a histogram as in `soft_minimum`."""
-    return float(histogram @ np.arange(LEVELS) / (histogram.sum() * (LEVELS - 1)))
+    return float(histogram @ np.arange(NUM_LEVELS) / (histogram.sum() * (NUM_LEVELS - 1)))
 
 
 def differing_share(first: np.ndarray, second: np.ndarray) -> float:
@@ -117,7 +117,7 @@ def measure_label(
     if walked is not None:
         pairs |= {"walk": (walked, label), "refined_walk": (refined, walked)}
     found: dict[str, np.ndarray] = {
-        "histogram": np.bincount(confidence.ravel(), minlength=LEVELS),
+        "histogram": np.bincount(confidence.ravel(), minlength=NUM_LEVELS),
         "areas": np.array([(label == index).mean() for index in tags], np.float64),
         "class_confidences": np.array([_mean_within(confidence, label == index) for index in (0, *tags)]) / 255,
     }
@@ -139,11 +139,11 @@ def tag_coverage(areas: np.ndarray, min_area: float) -> float:
 def area_deviations(areas: np.ndarray) -> np.ndarray:
     """How far each area of a class is from those of its other images, float [n], 0 and above: a robust z-score.
 
-    areas: the shares of n images, in 0..1. With x = log max(area, AREA_FLOOR), the deviation of image i is
+    areas: the shares of n images, in 0..1. With x = log max(area, MIN_AREA_SHARE), the deviation of image i is
     |x_i - median| / max(1.4826 MAD, MIN_SPREAD), median and median absolute deviation over the others; 1.4826 makes the
     MAD of a normal distribution its standard deviation. 0 where there are fewer than `MIN_OTHERS` others.
     """
-    logs = np.log(np.maximum(areas, AREA_FLOOR))
+    logs = np.log(np.maximum(areas, MIN_AREA_SHARE))
     if len(logs) <= MIN_OTHERS:
         return np.zeros(len(logs))
     found = np.empty(len(logs))

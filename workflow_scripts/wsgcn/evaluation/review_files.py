@@ -68,6 +68,9 @@ def estimate_sentence(paths: Sequence[str]) -> str:
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping], columns: Sequence[str] = TRUTH_COLUMNS) -> None:
-    """Write rows as CSV, atomically; columns: the header where there are none."""
+    """Write rows as CSV, atomically, lists of names joined by a semicolon; columns: the header where there are none."""
+    joined = [
+        {name: ";".join(value) if isinstance(value, list) else value for name, value in row.items()} for row in rows
+    ]
     with atomic_write(path) as temporary:
-        pd.DataFrame(rows, columns=list(rows[0]) if rows else list(columns)).to_csv(temporary, index=False)
+        pd.DataFrame(joined, columns=list(rows[0]) if rows else list(columns)).to_csv(temporary, index=False)

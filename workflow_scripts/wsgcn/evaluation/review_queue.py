@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from wsgcn.evaluation.review import LEVELS, MIN_OTHERS, MeasuredLabels, tag_deviations
+from wsgcn.evaluation.review import MIN_OTHERS, NUM_LEVELS, MeasuredLabels, tag_deviations
 
-CERTAIN = 0.9
+MIN_CERTAIN_CONFIDENCE = 0.9
 """Pixels whose confidence is below are uncertain."""
 
 DOUBTFUL_SHARE = 0.25
@@ -19,7 +19,7 @@ def queue_rows(
 ) -> list[dict[str, object]]:
     """A row per image, lowest score first, equal ones by their ids.
 
-    Rows have `rank` from 1, `image`, `score`, all scores by their names, `tags` (names joined by ;) and `why`.
+    Rows have `rank` from 1, `image`, `score`, all scores by their names, `tags` (a list of names) and `why`.
 
     scores: as `review.review_scores` returns them; score: the one that orders; classes: the foreground names; method:
     the refiner's short name. Raises ValueError where that score is not among them.
@@ -34,7 +34,7 @@ def queue_rows(
             "image": labels.ids[k],
             "score": float(scores[score][k]),
             **{name: float(own[k]) for name, own in scores.items()},
-            "tags": ";".join(classes[index - 1] for index in labels.tags[k]),
+            "tags": [classes[index - 1] for index in labels.tags[k]],
             "why": why[k],
         }
         for rank, k in enumerate(order, start=1)
@@ -54,23 +54,25 @@ def reasons(labels: MeasuredLabels, classes: Sequence[str], method: str) -> list
         "crf": labels.column("crf_difference"),
         "confidence": np.array([uncertain_share(own["histogram"]) for own in labels.measures]),
     }
-    places = {name: _places(own) for name, own in doubts.items()}
+    ranks = {name: _rank_shares(own) for name, own in doubts.items()}
     found = []
     for k, tags in enumerate(labels.tags):
         names, areas = [classes[index - 1] for index in tags], labels.measures[k]["areas"]
         missing = [name for name, area in zip(names, areas, strict=True) if not area]
-        first = min(places, key=lambda name: places[name][k])
+        first = min(ranks, key=lambda name: ranks[name][k])
         if missing:
             are = "which is a tag" if len(missing) == 1 else "which are tags"
             found.append(f"no pixel of {' and '.join(missing)}, {are}")
-        elif places[first][k] >= DOUBTFUL_SHARE:
+        elif ranks[first][k] >= DOUBTFUL_SHARE:
             found.append("nothing stands out")
         elif first == "area":
             tag = int(deviations[k].argmax())
             elsewhere = _usual_area(labels, k, tags[tag])
             found.append(f"{names[tag]} covers {percent(areas[tag])}, in half of its other images {elsewhere}")
         elif first == "confidence":
-            found.append(f"{percent(doubts[first][k])} of the pixels are less than {percent(CERTAIN)} certain")
+            found.append(
+                f"{percent(doubts[first][k])} of the pixels are less than {percent(MIN_CERTAIN_CONFIDENCE)} certain"
+            )
         elif first == "crf":
             found.append(f"the dense CRF changed {percent(doubts['crf'][k])} of the pixels")
         else:
@@ -79,8 +81,8 @@ def reasons(labels: MeasuredLabels, classes: Sequence[str], method: str) -> list
 
 
 def uncertain_share(histogram: np.ndarray) -> float:
-    """The share of the pixels, in 0..1, whose confidence is below `CERTAIN`; histogram: int [256]."""
-    return float(histogram[: int(np.ceil(CERTAIN * (LEVELS - 1)))].sum() / histogram.sum())
+    """The share of the pixels, in 0..1, whose confidence is below `MIN_CERTAIN_CONFIDENCE`; histogram: int [256]."""
+    return float(histogram[: int(np.ceil(MIN_CERTAIN_CONFIDENCE * (NUM_LEVELS - 1)))].sum() / histogram.sum())
 
 
 def percent(share: float) -> str:
@@ -89,7 +91,7 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if value >= 0.95 or not value else f"{max(value, 0.1):.1f} %"
 
 
-def _places(doubts: np.ndarray) -> np.ndarray:
+def _rank_shares(doubts: np.ndarray) -> np.ndarray:
     """The share of the other images whose doubt is as great or greater: float [n], 0 the greatest; 1 without doubt.
 
     Equal ones count as greater, so that nobody stands out by what all have in common; nor does a single image.
@@ -100,7 +102,7 @@ def _places(doubts: np.ndarray) -> np.ndarray:
 
 
 def _usual_area(labels: MeasuredLabels, image: int, index: int) -> str:
-    """What a class covers in the middle half of its images but one."""
+    """What a class covers in the middle half of its images other than this one, in words."""
     others = [
         own["areas"][list(tags).index(index)]
         for k, (tags, own) in enumerate(zip(labels.tags, labels.measures, strict=True))

@@ -14,23 +14,21 @@ VALUE_BITS = 8
 LENGTH_BITS = (3, 4, 8, 16)
 """Widths of lengths that Label Studio's own converter writes."""
 
-HALF_COVERED = 128
+MIN_ALPHA = 128
 """From this alpha on a pixel is of the mask: the brush's edge is smooth."""
 
 
-def encode_brush(mask: np.ndarray) -> list[int]:
-    """A mask, bool [H, W], as bytes of the format; all four channels are 255 in it and 0 elsewhere."""
-    values = np.repeat(mask.ravel(), 4)
-    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True)) + 1
-    parts = [f"{len(values):032b}", f"{VALUE_BITS - 1:05b}", *(f"{bits - 1:04b}" for bits in LENGTH_BITS)]
-    start = 0
-    for end in ends.tolist():
-        value = f"{255 * int(values[start]):0{VALUE_BITS}b}"
-        while start < end:
-            length = min(end - start, 2 ** LENGTH_BITS[-1])
+def encode_brush(runs: Sequence[int]) -> list[int]:
+    """A mask as bytes of the format; all four channels are 255 in it and 0 elsewhere. runs: its lengths, row by row, by
+    turns outside and inside (`objects.count_runs`)."""
+    parts = [f"{4 * sum(runs):032b}", f"{VALUE_BITS - 1:05b}", *(f"{bits - 1:04b}" for bits in LENGTH_BITS)]
+    for index, run in enumerate(runs):
+        value, left = f"{255 * (index % 2):0{VALUE_BITS}b}", 4 * run
+        while left:
+            length = min(left, 2 ** LENGTH_BITS[-1])
             which = next(k for k, bits in enumerate(LENGTH_BITS) if length <= 2**bits)
             parts.append(f"1{which:02b}{length - 1:0{LENGTH_BITS[which]}b}{value}")
-            start += length
+            left -= length
     bits = np.frombuffer("".join(parts).encode(), np.uint8) - ord("0")
     return np.packbits(bits).tolist()
 
@@ -60,4 +58,4 @@ def decode_brush(code: Sequence[int], height: int, width: int) -> np.ndarray:
             index = end
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"its brush code is not that of {width}×{height} pixels") from None
-    return (values.reshape(-1, 4)[:, 3] >= HALF_COVERED).reshape(height, width)
+    return (values.reshape(-1, 4)[:, 3] >= MIN_ALPHA).reshape(height, width)

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 
 from wsgcn.data.names import Note
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
-from wsgcn.exporting.objects import objects_of
-from wsgcn.exporting.outlines import fill, flat, outlines
+from wsgcn.exporting.objects import count_runs, objects_of
+from wsgcn.exporting.outlines import fill, flatten_ring, outlines
 from wsgcn.exporting.returned import read_json_files
 from wsgcn.files import atomic_write
 
@@ -32,7 +32,8 @@ def write_coco(
         height, width = image.read_label().shape
         entries.append({"id": number, "file_name": image.name, "height": height, "width": width})
         for found in objects_of(image, settings["objects"]):
-            code = coco_mask.encode(np.asfortranarray(found.mask, np.uint8))
+            runs = count_runs(found.box[::-1], found.mask.T, (width, height))
+            code = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
             score = {} if found.score is None else {"score": found.score}
             own = {
                 "id": len(annotations) + 1,
@@ -43,7 +44,8 @@ def write_coco(
                 "bbox": coco_mask.toBbox(code).tolist(),
             }
             if settings["coco"] == "polygons":
-                segmentation: object = [flat(ring) for ring in outlines(found.mask, settings["polygon_tolerance"])]
+                rings = outlines(found.mask, settings["polygon_tolerance"], found.box)
+                segmentation: object = [flatten_ring(ring) for ring in rings]
             else:
                 segmentation = {"size": [height, width], "counts": code["counts"].decode()}
             annotations.append(own | {"segmentation": segmentation} | score)
@@ -90,10 +92,10 @@ def _labels(
             canvas = Canvas(size)
             for annotation in objects[number]:
                 own = f"{where}: annotation {annotation.get('id')} of {file}"
-                value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
                 try:
+                    value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
                     mask = _mask(annotation, *size)
-                except ValueError as error:
+                except (ValueError, TypeError) as error:
                     note(f"{own}: {error}")
                     continue
                 if value is not None:

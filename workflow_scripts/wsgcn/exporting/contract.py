@@ -7,7 +7,7 @@ in a sentence that names file and entry, and goes on with the next one.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -67,23 +67,30 @@ class Returned:
 
 @dataclass(frozen=True)
 class Known:
-    """The images and classes that a returned file may name. sizes: (height, width) [pixels] by id."""
+    """The images and classes that a returned file may name.
+
+    sizes: (height, width) [pixels] by id; tagged: the ids of images that show a class.
+    """
 
     sizes: Mapping[str, tuple[int, int]]
     classes: Sequence[str]
+    tagged: Collection[str] = ()
     _seen: dict[str, str] = field(default_factory=dict)
 
     def match(self, file: str) -> str | None:
         """The id of the image of a file's name, path or URL; None where it is unknown."""
-        name, stem = _name_and_stem(file)
-        candidates = (name, stem, UPLOAD_PREFIX.sub("", stem, count=1))
-        return next((candidate for candidate in candidates if candidate in self.sizes), None)
+        for own in (file, unquote(file)):  # a name may hold what a URL would mean otherwise: a%20b.png
+            name, stem = _name_and_stem(own)
+            for candidate in (name, stem, UPLOAD_PREFIX.sub("", stem, count=1)):
+                if candidate in self.sizes:
+                    return candidate
+        return None
 
     def find_image(self, file: str, where: str, note: Note) -> str | None:
         """As `match`, with a note where the image is unknown; None, with a note, where it was found before."""
         found = self.match(file)
         if found is None:
-            _, stem = _name_and_stem(file)
+            _, stem = _name_and_stem(unquote(file))
             note(f"{where}: no image to label is named {shorten(stem)}{nearest_name(stem, self.sizes)}")
         elif found in self._seen:
             note(f"{where}: image {found} comes back twice, first in {self._seen[found]}")
@@ -111,8 +118,8 @@ class Known:
 
 
 def _name_and_stem(file: str) -> tuple[str, str]:
-    """The name in a path or URL, and the same without extension."""
-    name = PurePosixPath(unquote(file).replace("\\", "/")).name
+    """The name in a path, and the same without extension."""
+    name = PurePosixPath(file.replace("\\", "/")).name
     return name, PurePosixPath(name).stem
 
 

@@ -1,7 +1,8 @@
 """Corrected labels from another tool become the data set's corrections.
 
 A correction is `<image>.png`, a palette PNG of the image's own size, whose pixels are certain; 255 says nothing. An
-image that comes back as it was exported is no correction, unless its user has checked it and says so.
+image that comes back as it was exported is no correction, unless its user has checked it and says so. Nor is one that
+has tags but no object: tools also list images that nobody opened.
 """
 
 import hashlib
@@ -26,11 +27,13 @@ MAX_NAMED = 20
 @dataclass
 class Imported:
     """What became of what came back: problems, a sentence each; images that are written, that came back as exported,
-    whose correction is there already, that say nothing at any pixel; pixels that objects of several classes claim."""
+    that have tags but no object, whose correction is there already, that say nothing at any pixel; pixels that objects
+    of several classes claim."""
 
     problems: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    without_objects: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     open_pixels: int = 0
@@ -40,6 +43,11 @@ class Imported:
         rows = (
             (self.written, f"written to {folder}"),
             (self.unchanged, "came back as exported, so no correction; exchange.keep_unchanged: true makes them one"),
+            (
+                self.without_objects,
+                "came back without any object despite tags, so no correction; "
+                "exchange.keep_unchanged: true makes them one",
+            ),
             (self.present, f"already in {folder}"),
             (self.empty, "say nothing at any pixel"),
         )
@@ -93,15 +101,16 @@ def import_corrections(
     """Write a correction for each image that came back changed, all of them or, where anything is wrong, none.
 
     readers: by their formats' titles, of which the first that knows the content is taken; exported: files of
-    `record_exported`; keep_unchanged: whether unchanged images count as checked; overwrite: whether a correction that
-    is there and differs may be replaced. Raises ValueError where the source cannot be read or is of no known format.
+    `record_exported`; keep_unchanged: whether unchanged images, and tagged ones without objects, count as checked;
+    overwrite: whether a correction that is there and differs may be replaced. Raises ValueError where the source cannot
+    be read or is of no known format.
     """
     result, records = Imported(), [load_cache(path) for path in exported]
     incoming = Path(folder) / f".incoming-{os.getpid()}"
     try:
         with open_returned(source) as returned:
             for image, label in _recognise(returned, known, readers, result.problems):
-                sorted_to = _sort(image, label, Path(folder), records, keep_unchanged, overwrite, result)
+                sorted_to = _sort(image, label, known, Path(folder), records, keep_unchanged, overwrite, result)
                 sorted_to.append(image)
                 if sorted_to is result.written and not result.problems:
                     write_label(incoming / f"{image}.png", label)
@@ -129,6 +138,7 @@ def _recognise(
 def _sort(
     image: str,
     label: np.ndarray,
+    known: Known,
     folder: Path,
     records: Sequence[Mapping],
     keep_unchanged: bool,
@@ -140,6 +150,8 @@ def _sort(
         return result.empty
     if not keep_unchanged and any(fingerprint(label) in record.get(image, ()) for record in records):
         return result.unchanged
+    if not keep_unchanged and image in known.tagged and not label.any():
+        return result.without_objects
     path = folder / f"{image}.png"
     if path.exists():
         try:

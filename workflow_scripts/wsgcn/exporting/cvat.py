@@ -56,7 +56,7 @@ def _number_objects(image: LabelledImage) -> np.ndarray:
     alone = len(found) if len(found) <= MAX_OBJECTS else MAX_OBJECTS - len(values)
     numbers = np.zeros_like(image.read_label())
     for index, own in enumerate(found):
-        numbers[own.mask] = 1 + (index if index < alone else alone + values.index(own.value))
+        numbers[own.box][own.mask] = 1 + (index if index < alone else alone + values.index(own.value))
     return numbers
 
 
@@ -79,7 +79,11 @@ def read_cvat(returned: Returned, known: Known, note: Note) -> Iterator[tuple[st
 def _labels(
     label_map: str, masks: Sequence[str], returned: Returned, known: Known, note: Note
 ) -> Iterator[tuple[str, np.ndarray]]:
-    names = _read_label_map(returned.files[label_map], returned.where(label_map), note)
+    try:
+        names = _read_label_map(returned.files[label_map], returned.where(label_map), note)
+    except (UnicodeDecodeError, OSError) as error:
+        note(f"{returned.where(label_map)}: cannot be read: {error}")
+        return
     for name in masks:
         where = returned.where(name)
         image = known.find_image(name, where, note)

@@ -5,7 +5,7 @@ https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels an
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -13,10 +13,13 @@ import numpy as np
 from wsgcn.data.names import Note
 from wsgcn.exporting.brush import decode_brush, encode_brush
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
-from wsgcn.exporting.objects import objects_of
+from wsgcn.exporting.objects import count_runs, objects_of
 from wsgcn.exporting.outlines import fill
 from wsgcn.exporting.returned import read_json_files
 from wsgcn.files import atomic_write, voc_palette
+
+NO_MASKS = {"choices", "datetime", "number", "rating", "taxonomy", "textarea"}
+"""Types of results that say something of a region or an image, and repeat the region's value."""
 
 FROM_NAME, TO_NAME = "tag", "image"
 """The names of the controls in Label Studio's own template of semantic segmentation with masks."""
@@ -49,7 +52,11 @@ def _task(image: LabelledImage, classes: Sequence[str], by: str, prefix: str) ->
             "original_width": width,
             "original_height": height,
             "image_rotation": 0,
-            "value": {"format": "rle", "rle": encode_brush(found.mask), "brushlabels": [classes[found.value - 1]]},
+            "value": {
+                "format": "rle",
+                "rle": encode_brush(count_runs(found.box, found.mask, (height, width))),
+                "brushlabels": [classes[found.value - 1]],
+            },
         }
         | ({} if found.score is None else {"score": found.score})
         for number, found in enumerate(objects_of(image, by), start=1)
@@ -90,33 +97,50 @@ def _labels(
     for name, tasks in contents.items():
         for number, task in enumerate(tasks, start=1):
             where = f"{returned.where(name)}: task {task.get('id', number)}"
-            annotations = [own for own in task.get("annotations", ()) if not own.get("was_cancelled")]
-            truths = [own for own in annotations if own.get("ground_truth")]
-            chosen = truths if len(truths) == 1 else annotations
-            if not chosen:
+            try:
+                found = _read_task(task, known, where, note)
+            except (AttributeError, TypeError) as error:
+                note(f"{where}: is not as Label Studio writes it: {error}")
                 continue
-            if len(chosen) > 1:
-                note(f"{where}: has {len(chosen)} annotations; mark one of them as ground truth, or delete the others")
-                continue
-            values = (value for value in task["data"].values() if isinstance(value, str))
-            files = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
-            image = known.find_image(next(filter(known.match, files), files[0] if files else ""), where, note)
-            if image is not None:
-                canvas = Canvas(known.sizes[image])
-                for region in chosen[0].get("result", ()):
-                    _paint(canvas, region, known, image, f"{where}: region {region.get('id')} of {image}", note)
-                yield image, canvas.label()
+            if found:
+                yield found
+
+
+def _read_task(task: Mapping, known: Known, where: str, note: Note) -> tuple[str, np.ndarray] | None:
+    """The image of a task and its label; None where it is not annotated, or with a note not clear which it is."""
+    annotations = [own for own in task.get("annotations") or () if not own.get("was_cancelled")]
+    truths = [own for own in annotations if own.get("ground_truth")]
+    chosen = truths if len(truths) == 1 else annotations
+    if not chosen:
+        return None
+    if len(chosen) > 1:
+        note(f"{where}: has {len(chosen)} annotations; mark one of them as ground truth, or delete the others")
+        return None
+    values = (value for value in task["data"].values() if isinstance(value, str))
+    paths = [value.rpartition("?d=")[2].partition("?")[0] for value in values]
+    files = [*map(unquote, paths), *paths]
+    image = known.find_image(next(filter(known.match, files), files[0] if files else ""), where, note)
+    if image is None:
+        return None
+    canvas = Canvas(known.sizes[image])
+    for region in chosen[0].get("result") or ():
+        _paint(canvas, region, known, image, f"{where}: region {region.get('id')} of {image}", note)
+    return image, canvas.label()
 
 
 def _paint(canvas: Canvas, region: Mapping, known: Known, image: str, where: str, note: Note) -> None:
     """Add a region to the label of its image, if it is one: choices and texts are none."""
-    value, (height, width) = region.get("value", {}), known.sizes[image]
-    if "original_width" not in region:
+    value, (height, width) = region.get("value") or {}, known.sizes[image]
+    own_height, own_width = region.get("original_height"), region.get("original_width")
+    if own_height is own_width is None or region.get("type") in NO_MASKS:
+        return
+    if own_height is None or own_width is None:
+        note(f"{where}: needs both original_width and original_height")
         return
     if region.get("image_rotation"):
         note(f"{where}: the image is turned by {region['image_rotation']}°; turn it back")
         return
-    if not known.check_size(image, (region["original_height"], region["original_width"]), where, note):
+    if not known.check_size(image, (own_height, own_width), where, note):
         return
     try:
         if "rle" in value:

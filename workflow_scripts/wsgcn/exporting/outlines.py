@@ -15,15 +15,17 @@ Ring = list[tuple[float, float]]
 """The corners of a polygon, (x, y) in pixels; the last is joined to the first."""
 
 
-def outlines(mask: np.ndarray, tolerance: float = 0) -> list[Ring]:
+def outlines(mask: np.ndarray, tolerance: float = 0, box: tuple[slice, slice] | None = None) -> list[Ring]:
     """The rings that enclose a mask, bool [H, W], one per 4-connected part, with bridges to its holes.
 
     tolerance: corners that the outline misses by no more than this [pixels] are left out; 0 leaves out only those on a
-    straight line, and the rings give exactly the mask again.
+    straight line, and the rings give exactly the mask again. box: the rows and columns of the image that the mask
+    covers, since corners are those in the image; None where it covers all.
     """
     edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     (rows, starts), (_, ends) = np.nonzero(edges == 1), np.nonzero(edges == -1)
-    area = shapely.union_all(shapely.box(starts, rows, ends, rows + 1))
+    top, left = (box[0].start, box[1].start) if box else (0, 0)
+    area = shapely.union_all(shapely.box(left + starts, top + rows, left + ends, top + rows + 1))
     parts = shapely.get_parts(shapely.simplify(area, tolerance))
     return [_open_holes(part) for part in parts if not part.is_empty]
 
@@ -44,7 +46,7 @@ def fill(rings: Sequence[Sequence[float]], height: int, width: int) -> np.ndarra
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(clipped, height, width))).astype(bool)
 
 
-def flat(ring: Ring) -> list[float]:
+def flatten_ring(ring: Ring) -> list[float]:
     """A ring as x, y, x, y, …"""
     return [coordinate for corner in ring for coordinate in corner]
 

@@ -1,7 +1,8 @@
 """YOLO's segmentation labels: a text file per image, a line per polygon, corners as shares of the image's sides.
 
 https://docs.ultralytics.com/datasets/segment. The archive is laid out as CVAT's "Ultralytics YOLO Segmentation 1.0":
-unpacked beside `images/train/`, it is a data set to train on.
+unpacked beside `images/train/`, it is a data set to train on. Ultralytics needs `val`, takes data.yaml's own folder
+where there is no `path`, and a list's own folder for what starts with `./`.
 """
 
 import zipfile
@@ -17,7 +18,7 @@ from wsgcn.exporting.objects import objects_of
 from wsgcn.exporting.outlines import Ring, fill, outlines
 from wsgcn.files import atomic_write
 
-DECIMALS = 7
+NUM_DECIMALS = 7
 """Of coordinates: a thousandth of a pixel at 10,000 pixels."""
 
 
@@ -27,25 +28,25 @@ def write_yolo(
     """Write the archive. params: settings (objects: per what an object, polygon_tolerance [pixels]). Classes count from
     0. Parts of an object that touch at most at a corner have a line each."""
     settings = params["settings"]
-    content = {"path": ".", "train": "train.txt", "names": dict(enumerate(classes))}
+    content = {"train": "train.txt", "val": "train.txt", "names": dict(enumerate(classes))}
     with (
         atomic_write(outputs[0]) as path,
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         archive.writestr("data.yaml", yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
-        archive.writestr("train.txt", "".join(f"images/train/{image.name}\n" for image in images))
+        archive.writestr("train.txt", "".join(f"./images/train/{image.name}\n" for image in images))
         for image in images:
             size = image.read_label().shape
             lines = [
                 _line(found.value - 1, ring, *size)
                 for found in objects_of(image, settings["objects"])
-                for ring in outlines(found.mask, settings["polygon_tolerance"])
+                for ring in outlines(found.mask, settings["polygon_tolerance"], found.box)
             ]
             archive.writestr(f"labels/train/{image.id}.txt", "".join(lines))
 
 
 def _line(index: int, ring: Ring, height: int, width: int) -> str:
-    shares = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for x, y in ring for value in (x / width, y / height))
+    shares = (f"{value:.{NUM_DECIMALS}f}".rstrip("0").rstrip(".") for x, y in ring for value in (x / width, y / height))
     return f"{index} {' '.join(shares)}\n"
 
 
@@ -61,7 +62,7 @@ def _labels(
 ) -> Iterator[tuple[str, np.ndarray]]:
     names = next((found for name in lists if (found := _read_names(returned.files[name]))), None)
     if names is None:
-        note(f"{returned.source}: needs the names of the classes in data.yaml or classes.txt")
+        note(f"{returned.source}: needs the names of the classes, by number and in UTF-8, in data.yaml or classes.txt")
         return
     for name in texts:
         where = returned.where(name)
@@ -70,7 +71,12 @@ def _labels(
             continue
         height, width = known.sizes[image]
         canvas = Canvas((height, width))
-        for number, line in enumerate(returned.files[name].read_text(encoding="utf-8-sig").splitlines(), start=1):
+        try:
+            lines = returned.files[name].read_text(encoding="utf-8-sig").splitlines()
+        except (UnicodeDecodeError, OSError) as error:
+            note(f"{where}: cannot be read: {error}")
+            continue
+        for number, line in enumerate(lines, start=1):
             own = f"{where}: line {number}"
             index, *shares = line.split() or [""]
             if not index:
@@ -91,8 +97,11 @@ def _labels(
 
 
 def _read_names(path: Path) -> dict[int, str] | None:
-    """The names of the classes by their number, from data.yaml or classes.txt; None where the file has none."""
-    text = path.read_text(encoding="utf-8-sig")
+    """The names of the classes by their number, from data.yaml or classes.txt; None where it has none or is broken."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return None
     if path.suffix == ".txt":
         return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
     try:
@@ -102,4 +111,7 @@ def _read_names(path: Path) -> dict[int, str] | None:
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         return {index: str(name) for index, name in enumerate(names)}
-    return {int(index): str(name) for index, name in names.items()} if isinstance(names, dict) else None
+    try:
+        return {int(index): str(name) for index, name in names.items()} if isinstance(names, dict) else None
+    except (ValueError, TypeError):
+        return None

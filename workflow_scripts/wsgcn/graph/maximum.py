@@ -15,10 +15,10 @@ from wsgcn.graph.low_rank import LowRank
 from wsgcn.graph.walk import Polynomial, ScaledPolynomial
 
 KERNEL_TOLERANCE = 4e-3
-"""Largest error of the sum for K between nodes of equal degree, in the mean."""
+"""Error of the sum for K between nodes of equal degree, in the mean, that `MAX_KERNEL_TERMS` may exceed."""
 
 MAX_KERNEL_TERMS = 16
-"""Most terms of the sum for K."""
+"""Where degrees differ so widely that more would be needed, the error is larger."""
 
 DEGREE_BINS = 128
 """Bins of the logarithm of the degree in which the sum for K is computed."""

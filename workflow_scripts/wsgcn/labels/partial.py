@@ -52,8 +52,9 @@ def select_confident(
     this image. It is background where `high`'s winner is background with that probability and (1 - max cam)^alpha_high
     is above `background_score`. Else 255. Returns uint8 [h, w].
 
-    With `every_class`, a class that would have no node keeps those that all rules but the CRF's allow, at least the one
-    with its highest CAM value: objects of a few nodes are what a CRF smooths away.
+    With `every_class`, a class that would have no node keeps those that all rules but the CRF's allow, else the first
+    one of its highest CAM value that no other class has, and none where that is 0: objects of a few nodes are what a
+    CRF smooths away.
     """
     cam_winner, cam_peak = cams.argmax(0), cams.max(0)
     label = np.full(cam_peak.shape, IGNORE, np.uint8)
@@ -62,10 +63,18 @@ def select_confident(
     for k, class_index in enumerate(classes):
         certain = _highest(cams[k], (cam_winner == k) & (cam_peak > settings.cam_floor), settings.confident_ratio)
         agreed = certain & (low.argmax(0) == k + 1) & (low.max(0) >= settings.crf_score)
-        if settings.every_class and not agreed.any():
-            agreed = certain if certain.any() else cams[k] == cams[k].max()
-        label[agreed] = class_index
+        label[certain if settings.every_class and not agreed.any() else agreed] = class_index
+    if settings.every_class:
+        for k in (k for k, class_index in enumerate(classes) if class_index not in label):
+            label[_peak(np.where(np.isin(label, classes), 0, cams[k]))] = classes[k]
     return label
+
+
+def _peak(cam: np.ndarray) -> np.ndarray:
+    """The first node of the highest CAM value, bool [h, w]; none where all values are 0."""
+    node = np.zeros(cam.shape, bool)
+    node.flat[cam.argmax()] = cam.max() > 0
+    return node
 
 
 def _highest(cam: np.ndarray, candidates: np.ndarray, share: float) -> np.ndarray:

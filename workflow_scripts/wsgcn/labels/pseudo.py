@@ -7,7 +7,7 @@ import numpy as np
 from wsgcn.data.corrections import added_classes, apply_correction
 from wsgcn.files import IGNORE
 from wsgcn.labels.crf import CrfSettings, dense_crf
-from wsgcn.labels.scores import label_of, upsample
+from wsgcn.labels.scores import confidence_of, label_of, upsample
 
 
 def complete_label(
@@ -37,5 +37,5 @@ def complete_label(
     full = np.concatenate([full, np.zeros((len(added), *full.shape[1:]), np.float32)])
     full[:, known] = np.array([0, *keys])[:, None] == certain[known]
     probabilities = dense_crf(image, full, crf)
-    label, confidence = label_of(probabilities, keys), np.rint(255 * probabilities.max(0)).astype(np.uint8)
+    label, confidence = label_of(probabilities, keys), confidence_of(probabilities)
     return apply_correction(label, certain), np.where(known, 255, confidence).astype(np.uint8)

@@ -36,3 +36,8 @@ def label_from_cams(cams: np.ndarray, classes: Sequence[int], background: float)
     winner = cams.argmax(0)
     label = np.asarray(classes, np.uint8)[winner]
     return np.where(cams.max(0) > background, label, 0).astype(np.uint8)
+
+
+def confidence_of(scores: np.ndarray) -> np.ndarray:
+    """The probability of the winning class as grey levels, uint8 [H, W]: round(255 p). scores: [L, H, W] in 0..1."""
+    return np.rint(255 * scores.max(0).astype(float)).clip(0, 255).astype(np.uint8)

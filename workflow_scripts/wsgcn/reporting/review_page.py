@@ -86,8 +86,7 @@ def write_review_page(
         with Image.open(pictures[row["image"]]) as picture:
             width, height = picture.size
         source = quote(Path(pictures[row["image"]]).relative_to(folder).as_posix())
-        tags = str(row["tags"]).split(";")
-        items.append({**row, "tags": tags, "source": source, "width": width, "height": height})
+        items.append({**row, "source": source, "width": width, "height": height})
     page = environment.get_template("review.html").render(
         summary=summary,
         items=items,

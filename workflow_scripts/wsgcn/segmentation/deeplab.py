@@ -148,10 +148,30 @@ def predict(
     return scores
 
 
+class DeepLabOnColours(nn.Module):
+    """DeepLabV2 with its normalisation: colours in 0..255 [B, 3, H, W], RGB, to logits [B, labels, H/8, W/8]."""
+
+    def __init__(self, network: DeepLabV2):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.network(normalise(image, self.network.backbone))
+
+
+def network_on_colours(params: Mapping, model: str) -> nn.Module:
+    """The trained network at the path `model`, set to inference on the CPU; params: as in `open_deeplab`."""
+    return DeepLabOnColours(_load(params, model, torch.device("cpu"))).eval()
+
+
+def _load(params: Mapping, model: str, device: torch.device) -> DeepLabV2:
+    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
+    return load_trained(build_deeplab(backbone, params["classes"] + 1), model, device)
+
+
 def open_deeplab(params: Mapping, model: str, device: torch.device) -> Segmenter:
     """The trained network at the path `model`; params: classes (their number C), backbone."""
-    backbone = replace(from_section(BackboneSettings, params["backbone"]), weights="random")
-    network = load_trained(build_deeplab(backbone, params["classes"] + 1), model, device)
+    network = _load(params, model, device)
 
     def segment(image: np.ndarray, scales: Sequence[float], flip: bool) -> np.ndarray:
         return predict(network, image, scales, flip, device)

@@ -239,7 +239,47 @@ def predict_params(job: Job) -> dict[str, object]:
     return facts(job, ("full_sizes", "ids", "classes")) | own
 
 
+def served_params(job: Job, name: str, longest: int, black_white: tuple[int, int] | None) -> dict[str, object]:
+    """Of the job that registers the network: all that an image is segmented with, as `serving.segmenter` reads it.
+
+    name: of the data set; longest: side of an image above which it is shrunk [pixels]; black_white: as in
+    `files.read_image`.
+    """
+    row, classes = segmentation_row(job.settings), list(job.plan.data.classes)
+    settings = {
+        "classes": classes,
+        "network": row.open,
+        "params": {"classes": len(classes)} | select_params(job.settings, row.params),
+        "prediction": job.settings["segmentation"]["prediction"],
+        "longest_side": longest,
+        "black_white": list(black_white) if black_white else None,
+    }
+    return {"name": name, "experiment": job.experiment, "settings": settings}
+
+
+def onnx_params(job: Job) -> dict[str, object]:
+    """Of the job that exports the network."""
+    row, classes = segmentation_row(job.settings), list(job.plan.data.classes)
+    params = {"classes": len(classes)} | select_params(job.settings, row.params)
+    return {"names": classes, "network": row.network, "params": params}
+
+
 # Reports
+
+
+def further_places(plan: Plan, experiment: str, name: str) -> dict[str, str]:
+    """What else there is of the base, {what: the target that writes it, and where}, for the end of its summary.
+
+    experiment: the base; name: of the data set, which its registered model bears.
+    """
+    found = {
+        "review": f"snakemake review: {plan.results}/review/{plan.folders['pseudo'][experiment]}review.html",
+        "exports": f"snakemake export: {plan.results}/export/{plan.folders['pseudo'][experiment]}",
+    }
+    if plan.is_segmented(experiment):
+        found["model"] = f"models:/{name}@current"
+        found["predict"] = f"make predict IMAGES=folder: {plan.results}/predicted/folder/"
+    return found
 
 
 def boundary_files(plan: Plan, experiment: str, images: Iterable[str]) -> list[str]:

@@ -49,19 +49,22 @@ def exported_files(data: Dataset, root: str, images: Iterable[str]) -> list[str]
     return [Path(name, os.path.relpath(data.images[image].path, root)).as_posix() for image in images]
 
 
+def export_records(folder: str) -> list[str]:
+    """What is known of the exports of all experiments, below the data set's folder of exports."""
+    return sorted(map(str, Path(folder).glob("**/unchanged/*.json")))
+
+
 def labelled_images(
-    ids: Sequence[str], files: Sequence[str], labels: Sequence[str], confidences: str
+    ids: Sequence[str], files: Sequence[str], labels: Sequence[str], confidences: Sequence[str]
 ) -> list[LabelledImage]:
     """The images that have a label, without those that were skipped, which are printed.
 
-    files, labels: as in `LabelledImage`; confidences: the folder of the confidence PNGs, which older results lack.
+    files, labels, confidences: as in `LabelledImage`.
     """
     found = []
-    for image, file, label in zip(ids, files, labels, strict=True):
+    for image, file, label, confidence in zip(ids, files, labels, confidences, strict=True):
         if why := why_skipped(label):
             print(f"left out {image} ({why})")
             continue
-        confidence = Path(confidences, f"{image}.png")
-        known = confidence.is_file() and not why_skipped(confidence)
-        found.append(LabelledImage(image, file, Path(label), confidence if known else None))
+        found.append(LabelledImage(image, file, Path(label), Path(confidence)))
     return found

@@ -13,8 +13,9 @@ from wsgcn.workflow.settings import numbers_from_text, problems_of
 from wsgcn.workflow.sharing import fingerprint, folders, value_of
 
 COMMON = (
-    "dataset experiment experiments sweeps choose choose_by chosen against segmentation_for device device_batch "
-    "export exchange crf_backend batch_size on_error on_flat_affinity training_threads checkpoint_seconds review report"
+    "dataset experiment experiments sweeps choose choose_by chosen against segmentation_for predict device "
+    "device_batch export exchange crf_backend batch_size on_error on_flat_affinity training_threads "
+    "checkpoint_seconds review report"
 ).split()  # what no experiment changes
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -21,6 +21,7 @@ from wsgcn.workflow.experiments import candidates, read_experiments, segmented_e
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
+from wsgcn.workflow.prediction_folder import PredictionFolder
 from wsgcn.workflow.rows import load
 from wsgcn.workflow.settings import expand_home
 from wsgcn.workflow.sharing import backbone_of, value_of
@@ -76,6 +77,10 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     except DatasetError as error:
         problems, data = problems + error.problems, error.data
     problems += _weight_problems(config, experiments) + _crf_problems(config)
+    named = config.get("predict") and not any(problem.startswith("config: predict:") for problem in problems)
+    folder = PredictionFolder(config["predict"], str(own)) if named else None
+    wrong_folder = folder.problems() if folder else []
+    problems += wrong_folder
     if data:
         if not drawn:
             data, missing, doubled = find_images(data, section["root"])
@@ -96,6 +101,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
             opened = open_images(data.without(missing), own, threads, skips)
             wrong, _ = open_corrections(data, corrections, own, threads)
             problems, remarks = problems + opened.problems + wrong, (*data.remarks, *opened.remarks)
+        if folder and not wrong_folder:
+            problems += folder.open(threads, skips)[0]
         networks = _networks(config, experiments)  # of the hub's, which are slow to download, the names alone
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
@@ -159,7 +166,11 @@ def _class_problems(data: Dataset, experiments: Collection[Mapping]) -> list[str
     ]
     keys = [(CAM_SOURCES[cam_source_of(settings)].by_class, settings) for settings in experiments]
     named = dict.fromkeys((key, name) for key, settings in keys if key for name in value_of(settings, key))
-    return long + [f"{key}: {unknown_class(name, data.classes)}" for key, name in named if name not in data.classes]
+    wrong = [(key, name) for key, name in named if name not in data.classes]
+    return long + [
+        f"{key}: {unknown_class(name, data.classes) if isinstance(name, str) else f'put {name} in quotation marks'}"
+        for key, name in wrong
+    ]
 
 
 def _cam_problems(experiments: Collection[Mapping], data: Dataset) -> list[str]:

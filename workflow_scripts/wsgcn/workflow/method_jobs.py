@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wsgcn.files import read_arrays, read_image, read_label, write_arrays, write_label
+from wsgcn.files import read_arrays, read_image, read_label, write_arrays, write_grey, write_label
 from wsgcn.workflow.jobs import at_full_size, each_group, each_image, logged
 from wsgcn.workflow.rows import INPUTS, load
 
@@ -165,5 +165,23 @@ def predict_images(job, function: str) -> None:
         def work(k: int) -> None:
             for name, label in predict_labels(segment, read_image(job.input.images[k]), settings).items():
                 write_label(job.output[name][k], at_full_size(label, p, k))
+
+        each_image(job, work)
+
+
+def predict_folder(job, function: str) -> None:
+    """Write label and confidence of images that belong to no list of the data set."""
+    from wsgcn.sections import from_section
+    from wsgcn.segmentation.prediction import PredictionSettings, predict_with_confidence
+
+    with logged(job.log[0]):
+        p = job.params
+        segment = load(function)(p, job.input.model, _device(job))
+        settings = from_section(PredictionSettings, p.settings)
+
+        def work(k: int) -> None:
+            label, confidence = predict_with_confidence(segment, read_image(job.input.images[k]), settings)
+            write_grey(job.output.confidence[k], at_full_size(confidence, p, k))
+            write_label(job.output.labels[k], at_full_size(label, p, k))
 
         each_image(job, work)

@@ -141,11 +141,14 @@ class Plan(Layout):
                 if self.states(name := correction_rule(folder, image)):
                     yield Job(self, name, "pseudo", folder, experiment, f"correct/{folder}{image}", [image])
 
-    def data_jobs(self, rule: str, images: Collection[str]) -> Iterator[Job]:
-        """A job for each batch of images of the data set, which no experiment changes."""
+    def data_jobs(self, rule: str, images: Collection[str], folder: str = "") -> Iterator[Job]:
+        """A job for each batch of images, of the base, whatever the other experiments.
+
+        folder: of its log, its benchmark and its seconds, below those of the rule.
+        """
         for batch, ids in self.batches_of(images).items():
             if self.states(name := f"{rule}_{batch}"):
-                yield Job(self, name, "", "", next(iter(self.experiments)), f"{rule}/{batch}", ids)
+                yield Job(self, name, "", folder, next(iter(self.experiments)), f"{rule}/{folder}{batch}", ids)
 
     def training_jobs(self, stage: str) -> Iterator[Job]:
         """A job for each folder of a training."""

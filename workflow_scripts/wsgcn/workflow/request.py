@@ -13,7 +13,7 @@ from wsgcn.workflow.stages import EXPORTERS
 PROGRAMS = ("snakemake", "__main__.py")
 """What a command line of Snakemake begins with; any other program that reads the Snakefile gets every rule."""
 
-BASE_TARGETS = ("all", "labels", "review", "store", "views", "export", "import_corrections")
+BASE_TARGETS = ("all", "labels", "review", "store", "views", "predict", "onnx", "export", "import_corrections")
 """Rules that need the base experiment alone."""
 
 FIXED_RULES = (
@@ -29,7 +29,7 @@ FIXED_RULES = (
 )
 """Rules whose names no experiment may have, stated or not."""
 
-UNLOGGED = ("labels", "export", "import_corrections")
+UNLOGGED = ("labels", "predict", "onnx", "export", "import_corrections")
 """Rules that need nothing which is logged to MLflow."""
 
 RULE_OPTIONS = ("targets", "forcerun", "until", "omit_from", "prioritize")

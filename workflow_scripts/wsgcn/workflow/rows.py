@@ -159,13 +159,15 @@ class SegmentationNetwork:
     """A segmentation network: `training` on pseudo labels, and predictions.
 
     `open(params, model, device)` returns a function (image, scales, flip) -> probabilities [C + 1, H, W]. params: of
-    the jobs that predict, beside `segmentation.prediction`.
+    the jobs that predict, beside `segmentation.prediction`. network: `network(params, model)` returns the network that
+    is exported to ONNX, from colours in 0..255 [B, 3, H, W] to logits [B, C + 1, h, w]; "" where there is none.
     """
 
     title: str
     training: Training
     open: str
     params: Params = field(default_factory=dict)
+    network: str = ""
 
 
 @dataclass(frozen=True)

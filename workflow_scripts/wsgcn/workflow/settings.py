@@ -28,7 +28,7 @@ PROBLEMS = {  # by the schema's keyword; jsonschema words the others
 }
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 YAML_WORDS = yaml.SafeLoader.bool_values | {"null": None}
-PATH_KEYS = ("root", "folder", "weights", "returned")
+PATH_KEYS = ("root", "folder", "weights", "predict", "returned")
 MAX_NUMBER = sys.float_info.max
 MAX_DIGITS = 400  # MAX_NUMBER has 309
 

@@ -172,6 +172,7 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
         ),
         "wsgcn.segmentation.deeplab:open_deeplab",
         {"backbone": "segmentation.training.backbone"},
+        network="wsgcn.segmentation.deeplab:network_on_colours",
     ),
 }
 
