@@ -176,7 +176,7 @@ def predict_folder(job, function: str) -> None:
 
     with logged(job.log[0]):
         p = job.params
-        segment = load(function)(p, job.input.model, _device(job))
+        segment = load(function)(p, job.input.model, job_device(job))
         settings = from_section(PredictionSettings, p.settings)
 
         def work(k: int) -> None:
