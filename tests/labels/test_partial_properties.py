@@ -1,5 +1,7 @@
 """Properties of partial labels, for any CAMs, probabilities and thresholds."""
 
+from dataclasses import replace
+
 import numpy as np
 import strategies  # noqa: F401
 from hypothesis import given, settings
@@ -28,6 +30,7 @@ RULES = st.builds(
     cam_floor=st.sampled_from([0, 0.1, 0.5]),
     background_score=st.sampled_from([0.3, 0.8]),
     crf_score=st.sampled_from([0.3, 0.8]),
+    every_class=st.booleans(),
     crf=st.none(),  # the CRFs' probabilities are drawn
 )
 
@@ -37,7 +40,7 @@ RULES = st.builds(
 def test_partial_labels_match_naive_loop(drawn, rules):
     cams, low, high = drawn
     classes = [3, 7, 9][: len(cams)]
-    label = select_confident(cams, low, high, classes, rules)
+    label = select_confident(cams, low, high, classes, replace(rules, every_class=False))
     for y, x in np.ndindex(label.shape):
         cam, probabilities = cams[:, y, x], high[:, y, x]
         k = cam.argmax()
@@ -52,6 +55,17 @@ def test_partial_labels_match_naive_loop(drawn, rules):
             if low[:, y, x].argmax() == k + 1 and low[k + 1, y, x] >= rules.crf_score:
                 expected = classes[k]
         assert label[y, x] == expected
+
+
+@given(maps(), RULES)
+def test_every_class_only_adds_classes_that_have_no_node(drawn, rules):
+    cams, low, high = drawn
+    classes = [3, 7, 9][: len(cams)]
+    strict = select_confident(cams, low, high, classes, replace(rules, every_class=False))
+    label = select_confident(cams, low, high, classes, replace(rules, every_class=True))
+    changed = set(label[label != strict].tolist())
+    assert changed <= set(classes) - set(strict.ravel().tolist())
+    assert all((strict == c).sum() <= (label == c).sum() for c in classes)
 
 
 @given(maps(), RULES)
