@@ -3,6 +3,8 @@
 Run alone: `.venv/bin/python -m pytest tests/tracking/test_models.py`.
 """
 
+import os
+
 import mlflow
 import pytest
 
@@ -28,9 +30,9 @@ def register(store, request):
 
 def test_a_version_is_of_the_run_that_made_it(client, start, register):
     run = start("a", "segmentation")
-    before = mlflow.get_tracking_uri()
+    before = mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     assert register(run, fingerprint="1") == "1"
-    assert mlflow.get_tracking_uri() == before
+    assert (mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")) == before
     version = client.get_model_version_by_alias(register.name, "current")
     assert (str(version.version), version.run_id) == ("1", run)
     assert version.tags == {"run": run, "fingerprint": "1"}

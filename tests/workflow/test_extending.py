@@ -19,7 +19,7 @@ from wsgcn.data import demo_scenes
 from wsgcn.files import read_label
 
 RECIPES = recipes()
-TABLES = {"REFINERS", "CAM_SOURCES", "AFFINITIES", "READERS", "SEGMENTATION_NETWORKS"}
+TABLES = {"REFINERS", "CAM_SOURCES", "AFFINITIES", "READERS", "SEGMENTATION_NETWORKS", "EXPORTERS"}
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -106,10 +106,9 @@ def test_a_broken_image_and_no_folder_are_said_before_the_first_job(project, pho
 def store(project, monkeypatch):
     uri = f"sqlite:///{project}/results/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     yield uri
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)  # in this process and in those that it starts
 
 
 def test_the_network_is_registered_with_the_run_that_made_it(results, store):

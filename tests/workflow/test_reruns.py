@@ -144,7 +144,7 @@ def test_another_device_reruns_nothing(project):
 def test_another_tracking_store_gets_runs_of_its_own(project, tmp_path):
     rules = planned(project, uri=f"sqlite:///{tmp_path}/other.db")
     runs = {f"track_{s}" for s in ("classifier", "cam", "boundary", "partial", "refine", "pseudo", "segmentation")}
-    assert stages(rules) == runs | {"store", "views", "experiment", "report", "summary", "all"}
+    assert stages(rules) == runs | {"store", "views", "experiment", "register_model", "report", "summary", "all"}
 
 
 def test_a_rerun_leaves_one_current_run_a_stage(project, tmp_path):

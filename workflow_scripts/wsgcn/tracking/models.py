@@ -57,13 +57,16 @@ def register_model(
 
 @contextmanager
 def _default_store(uri: str) -> Iterator[None]:
-    """Have MLflow look up a logged model there: the registry of an sqlite store asks a client of no address."""
-    before = mlflow.get_tracking_uri()
+    """Have MLflow look up a logged model there: the registry of an sqlite store asks a client of no address.
+
+    What was not set before is not set afterwards: processes started later would inherit it.
+    """
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:
