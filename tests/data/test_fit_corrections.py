@@ -1,6 +1,6 @@
 """Corrections at other sizes, against loops over pixels.
 
-Run alone: `.venv/bin/python -m pytest tests/data/test_corrections.py`.
+Run alone: `.venv/bin/python -m pytest tests/data/test_fit_corrections.py`.
 """
 
 from collections import Counter

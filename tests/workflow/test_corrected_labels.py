@@ -1,6 +1,6 @@
 """Corrections: found and checked, the jobs they touch, the labels they make.
 
-Run alone: `.venv/bin/python -m pytest tests/workflow/test_corrections.py`.
+Run alone: `.venv/bin/python -m pytest tests/workflow/test_corrected_labels.py`.
 """
 
 import shutil
