@@ -282,6 +282,7 @@ def test_one_corrected_image_reruns_its_own_label_and_what_reads_it(project, tmp
         *(f"evaluate_segmentation_{kind}_{BASE}" for kind in ("single", "multi", "multi_crf")),
         f"track_pseudo_{BASE}",
         f"track_segmentation_{BASE}",
+        f"register_model_{BASE}",
         f"report_{BASE}",
         f"summary_{BASE}",
         "all",
