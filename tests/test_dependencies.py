@@ -90,3 +90,13 @@ def test_pythons_are_named_alike_everywhere():
 def test_a_lock_names_no_index(name):
     """Hashes say what is installed, so a mirror serves as well."""
     assert "://" not in (ROOT / "envs" / name).read_text()
+
+
+def test_the_package_holds_every_file_of_the_library():
+    """What is no Python file must be listed to be installed."""
+    library = ROOT / "workflow_scripts/wsgcn"
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["wsgcn"]
+    files = [
+        path for path in library.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc")
+    ]
+    assert {path.relative_to(library).as_posix() for path in files} == set(listed)
