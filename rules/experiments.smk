@@ -1,6 +1,7 @@
 # The end of an experiment: its report, its completed MLflow run, its table. All of them side by side. Each by its name.
 
 GALLERY = evenly_spaced(DATA.label, config["report"]["images"])
+PLACES = {BASE: further_places(PLAN, BASE, config["dataset"]["name"])}
 
 for job in PLAN.experiment_jobs("report"):
 
@@ -39,6 +40,7 @@ for job in PLAN.experiment_jobs("report"):
             refinement=job.settings["refinement"],
             settings=relevant_settings(job.settings),
             ui_command=UI_COMMAND,
+            places=PLACES.get(job.experiment, {}),
         message:
             f"writing the report of {job.experiment}"
         script:
@@ -75,7 +77,7 @@ for job in PLAN.experiment_jobs("summary"):
                 "report": f"{RESULTS}/report/{job.experiment}.html",
                 "MLflow": UI_COMMAND,
             }
-            | (further_places(PLAN, BASE, config["dataset"]["name"]) if job.experiment == BASE else {}),
+            | PLACES.get(job.experiment, {}),
             ui_address=UI_ADDRESS,
             training_labels=PLAN.files(job.experiment, f"{job.settings['affinity']}_label", DATA.train),
             missing=MISSING,

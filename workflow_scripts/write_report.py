@@ -17,6 +17,6 @@ with logged(snakemake.log[0]):
     files = StageFiles(inputs.images, inputs.cams, inputs.boundaries, inputs.partials, inputs.refined, inputs.pseudo)
     gallery = make_gallery(files, truth, params.labels, evaluations, REFINERS[params.refinement].title)
     labels_folder = str(Path(inputs.pseudo[0]).parent)
-    header = ReportHeader(f"{params.experiment} on {params.dataset}", labels_folder, params.ui_command)
+    header = ReportHeader(f"{params.experiment} on {params.dataset}", labels_folder, params.ui_command, params.places)
     settings, chosen = flatten(params.settings), params.get("chosen", {})
     write_report(snakemake.output[0], header, evaluations, gallery, params.classes, settings, chosen)

@@ -34,7 +34,8 @@ TABLE = [
     row("CRF label", miou=0.5),
 ]
 
-HEADER = ReportHeader("Cats and dogs", "results/labels", "mlflow ui --port 5000")
+PLACES = {"review": "snakemake review: review.html"}
+HEADER = ReportHeader("Cats and dogs", "results/labels", "mlflow ui --port 5000", PLACES)
 
 
 class Page(HTMLParser):
@@ -124,7 +125,7 @@ def test_page_without_evaluations_and_gallery(write):
 def test_every_text_is_escaped(write):
     evil = """<script>alert("1")</script>'"&"""
     page = write(
-        header=ReportHeader(evil, evil, evil),
+        header=ReportHeader(evil, evil, evil, {evil: evil}),
         evaluations=[row(evil, evil, 0.5, protocol=evil, iou={evil: 0.5}, skipped={evil: evil})],
         gallery=[GalleryItem(evil, [evil, "x" + evil], None, Image.new("RGB", (8, 8)))],
         classes=[evil],
@@ -134,7 +135,7 @@ def test_every_text_is_escaped(write):
     assert "<script" not in page.source
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert image["alt"].endswith(evil) and set(image) == {"alt", "src", "width", "height"}
-    assert page.text.count(evil) >= 14
+    assert page.text.count(evil) >= 15
 
 
 def test_pictures_are_embedded_and_nothing_is_loaded(write):
@@ -154,6 +155,7 @@ def test_settings_are_collapsed_and_the_header_is_shown(write):
     assert ["gcn.epochs", "250"] in page.tables[-1]
     assert [attributes for tag, attributes in page.tags if tag == "details"] == [{}]
     assert "mlflow ui --port 5000" in page.text and "results/labels" in page.text
+    assert "Review: snakemake review: review.html" in page.text
 
 
 def test_swatches_have_the_colours_of_the_labels(write):
@@ -173,7 +175,7 @@ def test_skipped_images_are_listed(write):
 
 def test_page_is_found_with_only_the_scripts_on_the_path(tmp_path):
     """As in a script that Snakemake runs, from another working directory."""
-    header = "ReportHeader('a title', '', '')"
+    header = "ReportHeader('a title', '', '', {})"
     code = f"from wsgcn.reporting.report import *\nwrite_report('page.html', {header}, [], [], [], {{}}, {{}})"
     environment = os.environ | {"PYTHONPATH": str(Path(wsgcn.__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)

@@ -19,11 +19,13 @@ from wsgcn.reporting.tables import DASH, TEXT_COLUMNS, format_number, is_known, 
 
 @dataclass(frozen=True)
 class ReportHeader:
-    """The page's first lines: its title, where the labels are, the command that opens MLflow's interface."""
+    """The page's first lines: its title, where the labels are, the command that opens MLflow's interface, and what else
+    there is of the experiment, {what: how to get it and where it is}."""
 
     title: str
     labels_folder: str
     ui_command: str
+    places: Mapping[str, str]
 
 
 def write_report(

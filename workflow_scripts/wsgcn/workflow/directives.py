@@ -268,7 +268,7 @@ def onnx_params(job: Job) -> dict[str, object]:
 
 
 def further_places(plan: Plan, experiment: str, name: str) -> dict[str, str]:
-    """What else there is of the base, {what: the target that writes it, and where}, for the end of its summary.
+    """What else there is of the base, {what: the target that writes it, and where}, for its report and summary.
 
     experiment: the base; name: of the data set, which its registered model bears.
     """
