@@ -79,10 +79,15 @@ def draw_voc(root: Path) -> None:
         (lists / f"{name}.txt").write_text("\n".join(ids) + "\n")
 
 
-def make_project(folder: Path) -> None:
-    """A clone in which all experiments have run once on the tree."""
+def set_up_project(folder: Path, **settings) -> None:
+    """A clone with the tree, in which nothing has run yet."""
     copy_workflow(folder)
     draw_voc(folder / "data")
     dataset = {"name": "tiny", "kind": "voc", "root": "data", "classes": list(NAMES.values()), "label": "label"}
-    write_config(folder, {"dataset": dataset, "experiments": EXPERIMENTS, "sweeps": SWEEPS, "against": AGAINST})
+    write_config(folder, {"dataset": dataset} | settings)
+
+
+def make_project(folder: Path) -> None:
+    """A clone in which all experiments have run once on the tree."""
+    set_up_project(folder, experiments=EXPERIMENTS, sweeps=SWEEPS, against=AGAINST)
     snakemake(folder, "all", "ablations")

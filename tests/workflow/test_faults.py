@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from tiny_project import ROOT, copy_workflow, snakemake, write_config
+from tiny_voc import set_up_project
 
 KILLS = int(os.environ.get("WSGCN_KILLS", "0"))
 DEMO = {"name": "tiny", "demo_train": 10, "demo_val": 3, "demo_size": 80}
@@ -79,16 +80,18 @@ def undisturbed(tmp_path_factory) -> tuple[dict[str, str], float]:
     return fingerprints(project), time.monotonic() - started
 
 
-def test_a_run_that_is_killed_ends_with_the_same_files(undisturbed, tmp_path):
-    """Killed thrice, each time later in what is left, with other batches and a single core; ended by eight."""
-    expected, seconds = undisturbed
-    project, rng = clone(tmp_path, batch_size=3), random.Random(0)
-    moments = [rng.uniform(5, seconds / 2) for _ in range(3)]
-    assert all([killed_after(project, moment, "--cores", "1") for moment in moments])
-    snakemake(project, "--cores", "8")
-    assert fingerprints(project) == expected
-    check_store(project)
-    assert not list((project / "results").rglob(".[0-9]*-*")) and not list((project / "results").rglob("*.checkpoint"))
+def test_a_run_that_is_killed_ends_with_the_same_files(project, tmp_path):
+    """Killed thrice, with other batches and a single core; ended by eight. Nobody disturbed `project`."""
+    set_up_project(tmp_path, batch_size=3, checkpoint_seconds=0)
+    rng, expected = random.Random(0), fingerprints(project)
+    assert all([killed_after(tmp_path, rng.uniform(5, 35), "--cores", "1") for _ in range(3)])
+    snakemake(tmp_path, "--cores", "8")
+    made = fingerprints(tmp_path)
+    assert made == {file: expected[file] for file in made}
+    assert {"tiny/segmentation/wsgcn-i/model.pt", "tiny/evaluation/wsgcn-i/refined_crf.json"} < made.keys()
+    check_store(tmp_path)
+    assert not list((tmp_path / "results").rglob(".[0-9]*-*"))
+    assert not list((tmp_path / "results").rglob("*.checkpoint"))
 
 
 @pytest.mark.parametrize("k", range(KILLS))
