@@ -16,7 +16,7 @@ from wsgcn.evaluation.review import (
     MIN_AREA_SHARE,
     MIN_OTHERS,
     MIN_SPREAD,
-    RANKED,
+    RANKED_SCORES,
     SCORES,
     MeasuredLabels,
     ReviewSettings,
@@ -160,7 +160,8 @@ def test_scores_of_all_images(rng):
         assert scores["agreement"][k] == pytest.approx(statistics.fmean(pairs))
         assert scores["tag_coverage"][k] == tag_coverage(own["areas"], 0.01)
         assert scores["area"][k] == pytest.approx(1 / (1 + max(tag_deviations(labels)[k])))
-        assert scores["mean_rank"][k] == pytest.approx(slow_mean_rank([scores[name].tolist() for name in RANKED], k))
+        ranked = [scores[name].tolist() for name in RANKED_SCORES]
+        assert scores["mean_rank"][k] == pytest.approx(slow_mean_rank(ranked, k))
 
 
 def test_without_a_walk_the_crf_alone_agrees(rng):

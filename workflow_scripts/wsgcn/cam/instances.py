@@ -20,7 +20,7 @@ from wsgcn.cam.head import average_precisions
 NUM_ROUNDS = 8
 """Rounds of choosing locations."""
 
-DAMPING = 0.5
+DAMPING_SHARE = 0.5
 """Share of the new locations in the mean that a round goes on with: without the old ones rounds may alternate."""
 
 BIAS_L2 = 1e-6
@@ -99,7 +99,7 @@ def fit_locations(
     weights, chosen, rows = _start(features, tags, problems, l2, mean, spread), None, []
     for _ in range(NUM_ROUNDS):
         found = _highest(features, weights, problems, mean, spread)
-        chosen = found if chosen is None else (1 - DAMPING) * chosen + DAMPING * found
+        chosen = found if chosen is None else (1 - DAMPING_SHARE) * chosen + DAMPING_SHARE * found
         before = weights
         solved = [
             solve_weighted(x[own.images].astype(np.float64), tags[own.images, own.index], l2, w)

@@ -32,7 +32,7 @@ AUTO = "auto"
 DEFAULT_RULE = "mean_rank"
 """What chooses where no truth does."""
 
-RANKED = ("crf_agreement", "consistency")
+RANKED_RULES = ("crf_agreement", "consistency")
 """The rules whose ranks `mean_rank` averages."""
 
 FEW_MASKS = (5, 10, 20)
@@ -121,7 +121,7 @@ def rule_scores(candidates: Sequence[Candidate]) -> dict[str, list[float]]:
         scores = [candidate.scores.get(rule, {}) for candidate in candidates]
         if common := sorted(set.intersection(*map(set, scores))):
             found[rule] = [float(np.mean([own[image] for image in common])) for own in scores]
-    if ranked := [found[rule] for rule in RANKED if rule in found]:
+    if ranked := [found[rule] for rule in RANKED_RULES if rule in found]:
         found[DEFAULT_RULE] = mean_rank(ranked)
     return found
 

@@ -24,7 +24,7 @@ SCORES = {
 }
 """What each score is."""
 
-RANKED = ("class_confidence", "agreement", "area")
+RANKED_SCORES = ("class_confidence", "agreement", "area")
 """The scores whose ranks `mean_rank` averages."""
 
 NUM_LEVELS = 256
@@ -36,7 +36,7 @@ MIN_AREA_SHARE = 1e-4
 MIN_SPREAD = 0.1
 """The least spread of log areas that an area is compared with: a tenth of the area."""
 
-PAIRS = ("crf", "walk", "refined_walk")
+LABEL_PAIRS = ("crf", "walk", "refined_walk")
 """What is compared: the labels before and after the CRF; the random walk's with the latter, and with the former."""
 
 MIN_OTHERS = 5
@@ -111,7 +111,8 @@ def measure_label(
     label; all uint8 [H, W]; tags: the image's classes, indices from 1. Returns arrays by name: `histogram` int64 [256]
     of the confidence, `areas` float64 [K], the share of the label that each tag covers, `class_confidences` float64
     [K + 1], in 0..1, the mean confidence of the pixels of the background and of each tag, 0 where there are none, and
-    scalars for each of `PAIRS`: `<pair>_agreement`, see `label_agreement`, `<pair>_difference`, see `differing_share`.
+    scalars for each of `LABEL_PAIRS`: `<pair>_agreement`, see `label_agreement`, `<pair>_difference`, see
+    `differing_share`.
     """
     pairs = {"crf": (refined, label)}
     if walked is not None:
@@ -176,7 +177,8 @@ def review_scores(labels: MeasuredLabels, settings: ReviewSettings) -> dict[str,
     counts as 0. `area` is 1 / (1 + the largest of the deviations of its tags); the others are as their functions say.
     """
     histograms = [own["histogram"] for own in labels.measures]
-    agreements = {pair: labels.column(f"{pair}_agreement") for pair in PAIRS[: len(PAIRS) if labels.walks else 1]}
+    pairs = LABEL_PAIRS if labels.walks else LABEL_PAIRS[:1]
+    agreements = {pair: labels.column(f"{pair}_agreement") for pair in pairs}
     found = {
         "softmin": np.array([soft_minimum(own, settings.temperature) for own in histograms]),
         "confidence": np.array([mean_confidence(own) for own in histograms]),
@@ -187,5 +189,5 @@ def review_scores(labels: MeasuredLabels, settings: ReviewSettings) -> dict[str,
         "tag_coverage": np.array([tag_coverage(own["areas"], settings.min_area) for own in labels.measures]),
         "area": np.array([1 / (1 + own.max()) for own in tag_deviations(labels)]),
     }
-    ranked = [found[name].tolist() for name in RANKED]
+    ranked = [found[name].tolist() for name in RANKED_SCORES]
     return found | {"mean_rank": np.array(mean_rank(ranked) if labels.ids else [])}
