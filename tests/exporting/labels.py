@@ -22,6 +22,14 @@ SETTINGS = {
 }
 
 
+def small_labels() -> dict[str, np.ndarray]:
+    """Three labels of 8×12 pixels, by image id: a rectangle of each class."""
+    found = {name: np.zeros((8, 12), np.uint8) for name in "abc"}
+    for k, label in enumerate(found.values(), start=1):
+        label[2:6, 2:8] = k
+    return found
+
+
 def hard_labels() -> dict[str, np.ndarray]:
     """Twenty-two labels of up to three classes, by image id."""
     rng = np.random.default_rng(0)
