@@ -14,7 +14,7 @@ from plans import dataset, images, plan
 from wsgcn.evaluation.choice import AUTO, Candidate, Decision, summarise
 from wsgcn.workflow.choice import overlay_text, reasons
 from wsgcn.workflow.directives import judged_inputs, judged_params
-from wsgcn.workflow.experiments import candidates, describe, merge, read_experiments
+from wsgcn.workflow.experiments import candidates, describe, idle_choices, merge, read_experiments
 from wsgcn.workflow.inputs import _choice_problems
 from wsgcn.workflow.settings import problems_of
 
@@ -49,18 +49,26 @@ def test_a_value_that_is_swept_too_is_one_experiment():
         ({"batch_size": [1]}, "experiment batch_size-1: batch_size cannot differ between experiments"),
         ({"refine.lr": 3}, "choose.refine.lr: 3 is not a list"),
         ({"refine.lr": [7, 7]}, "two experiments are named lr-7"),
-        (
-            {"background_score": [0.2]},
-            f"choose.background_score: no label of {BASE} depends on it, so there is nothing to choose",
-        ),
-        (
-            {"psa.labels.alpha_low": [7, 8]},
-            f"choose.psa.labels.alpha_low: no label of {BASE} depends on it, so there is nothing to choose",
-        ),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(choose, line):
     assert complaints(choose=choose) == [f"config: {line}"]
+
+
+@pytest.mark.parametrize(
+    ("choose", "idle"),
+    [
+        ({"background_score": [0.2]}, True),
+        ({"psa.labels.alpha_low": [7, 8]}, True),
+        ({"refine.lr": [7, 8]}, False),
+        ({"mil.l2": [0.1]}, True),
+    ],
+)
+def test_a_setting_on_which_no_label_depends_is_refused(choose, idle):
+    config = config_with(choose=choose)
+    [key] = choose
+    line = f"config: choose.{key}: no label of {BASE} depends on it, so there is nothing to choose"
+    assert idle_choices(config, read_experiments(config, SCHEMA)) == [line] * idle
 
 
 def test_an_unknown_rule_is_refused():

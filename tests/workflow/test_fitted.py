@@ -287,6 +287,18 @@ def test_values_are_chosen_where_inputs_are_read(photos, tmp_path):
     assert "about 100 pixels" in read_inputs(photos, SCHEMA, tmp_path / "results").reasons[base]["mil.scale"]
 
 
+def test_what_images_decide_is_known_where_choices_and_classes_are_checked(photos, tmp_path):
+    """Half of these images show nothing, so that `cam_source` is `mil`: its settings are read, the head's are not."""
+    photos |= {"choose": {"mil.l2": [0.1]}}
+    assert list(read_inputs(photos, SCHEMA, tmp_path / "results").experiments) == [photos["experiment"], "l2-0.1"]
+    photos |= {"choose": {"classifier.folds": [4]}, "mil": photos["mil"] | {"top_of": {"crak": 0.1}}}
+    with pytest.raises(ValueError, match="mil.top_of: unknown class crak; did you mean crack"):
+        read_inputs(photos, SCHEMA, tmp_path / "results")
+    photos["mil"]["top_of"] = {}
+    with pytest.raises(ValueError, match="choose.classifier.folds: no label of .* depends on it"):
+        read_inputs(photos, SCHEMA, tmp_path / "results")
+
+
 def test_problems_of_data_and_settings_are_reported_as_without_auto(photos, tmp_path):
     (tmp_path / "photos/b.png").unlink()
     photos["refine"] = photos["refine"] | {"lr": 0}

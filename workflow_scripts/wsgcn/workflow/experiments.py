@@ -93,21 +93,21 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     if problems:
         raise ValueError("\n".join(f"config: {line}" for line in problems))
     merged = {name: merge(config, changes) for name, changes in entries}
-    experiments = {
+    return {
         name: {key: value for key, value in settings.items() if key not in COMMON} for name, settings in merged.items()
     }
-    if problems := _idle_choices(config, experiments):
-        raise ValueError("\n".join(f"config: {line}" for line in problems))
-    return experiments
 
 
-def _idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
-    """A sentence for each setting of `choose` of which some value changes no label, so that nothing could choose it."""
+def idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence for each setting of `choose` of which some value changes no label, so that nothing could choose it.
+
+    experiments: the settings of each, with a value in place of each `auto`.
+    """
     if not config["choose"]:
         return []
     base, labels = config["experiment"], folders(experiments)["pseudo"]
     return [
-        f"choose.{key}: no label of {base} depends on it, so there is nothing to choose"
+        f"config: choose.{key}: no label of {base} depends on it, so there is nothing to choose"
         for key, values in candidates(config).items()
         if any(name != base and labels[name] == labels[base] for name in values)
     ]

@@ -17,7 +17,7 @@ from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.corrections import find_corrections, open_corrections
 from wsgcn.workflow.exchange import class_problems, corrections_folder
-from wsgcn.workflow.experiments import candidates, read_experiments, segmented_experiments
+from wsgcn.workflow.experiments import candidates, idle_choices, read_experiments, segmented_experiments
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
@@ -90,9 +90,12 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         corrections, lost = find_corrections(data, corrections_folder(section, str(own)))
         problems += lost
         corrections = {image: path for image, path in corrections.items() if image not in missing}
+        if not problems and any(map(leaves_open, unfitted.values())):
+            experiments, reasons = fit_experiments(unfitted, _data_facts(data.without(missing), section, own))
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
         if not problems:
             problems += class_problems(config["export"], data.classes)
+            problems += idle_choices(config, experiments)
             problems += _choice_problems(config, experiments, data.without(missing))
             problems += _review_problems(config, experiments)
     if problems or data is None:
@@ -107,10 +110,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         at_hand = [(w, b | {"weights": "random"} if b["weights"] == "hub" else b, s) for w, b, s in networks]
         problems += check_networks(at_hand, own / "data/networks.json")
         raise ValueError(format_problems(list(dict.fromkeys(problems)), remarks))
-    data = data.without(missing)
-    if any(map(leaves_open, unfitted.values())):
-        experiments, reasons = fit_experiments(unfitted, _data_facts(data, section, own))
-    return Inputs(experiments, data, missing, reasons, corrections)
+    return Inputs(experiments, data.without(missing), missing, reasons, corrections)
 
 
 def _data_facts(data: Dataset, section: Mapping, own: Path) -> DataFacts:
