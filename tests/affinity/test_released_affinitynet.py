@@ -15,11 +15,9 @@ from wsgcn.affinity.score_labels import label_of_two, pooled_label, read_pooled_
 from wsgcn.affinity.score_samples import score_crops
 from wsgcn.affinity.training_labels import label_for_affinitynet
 from wsgcn.data.augment import jitter_colours
-from wsgcn.files import read_arrays, write_arrays, write_label
+from wsgcn.files import write_arrays, write_label
 from wsgcn.networks.backbone import build_backbone, freeze_norm_weights
 from wsgcn.networks.samples import Corrections, labelled_crops
-from wsgcn.workflow.flow import stages_of
-from wsgcn.workflow.method_jobs import label_images
 
 CRF = {
     "iterations": 10, "gaussian_sxy": 3, "gaussian_compat": 3, "bilateral_sxy": 80, "bilateral_srgb": 13,
@@ -112,28 +110,6 @@ def test_corrections_override_scores_on_the_grid(files, tmp_path):
         same, before = plain(0, np.random.default_rng(seed))
         np.testing.assert_array_equal(pixels, same)
         assert (label[before != 255] == 9).all() and (weight[label == 9] == 3).all() and (weight[label != 9] == 1).all()
-
-
-def test_a_job_writes_scores_of_each_image_also_without_a_class(tmp_path, monkeypatch):
-    from test_method_jobs import batch_job, write_cam
-
-    monkeypatch.chdir(tmp_path)
-    cams = [write_cam(tmp_path / f"cam-{n}.npz", key) for n, key in zip("abc", (1, None, 2), strict=True)]
-    job = batch_job(tmp_path, {"cams": cams}, "labels", ".npz", settings=SCORES)
-    label_images(job, "wsgcn.affinity.training_labels:label_for_affinitynet")
-    assert read_arrays(tmp_path / "labels-a.npz")["scores"].shape == (2, 2, 9, 14)
-    assert (read_training_label(str(tmp_path / "labels-b.npz")) == np.zeros((9, 14))).all()
-
-
-def test_the_files_of_labels_are_of_the_kind_that_the_setting_says():
-    from configs import SETTINGS
-
-    from wsgcn.workflow.experiments import merge
-
-    psa = merge(SETTINGS, {"affinity": "psa"})
-    scores = merge(psa, {"psa": {"labels": {"on_grid": "mean_scores"}}})
-    assert stages_of(psa)["psa_label"].file.endswith("{image}.png")
-    assert stages_of(scores)["psa_label"].file.endswith("{image}.npz")
 
 
 # Colours

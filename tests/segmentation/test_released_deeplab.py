@@ -21,7 +21,6 @@ from wsgcn.segmentation.deeplab import (
     predict,
     train_deeplab,
 )
-from wsgcn.workflow.directives import predict_params, served_params
 
 
 class Convolution(nn.Module):
@@ -169,22 +168,3 @@ def test_the_maximum_is_averaged_over_the_flip(network, picture, cpu):
     plain, mirrored = (predict(network, one, [1, 0.5], False, cpu, "max_logits") for one in (picture, mirror))
     found = predict(network, picture, [1, 0.5], True, cpu, "max_logits")
     np.testing.assert_allclose(found, (plain + mirrored[..., ::-1]) / 2, atol=1e-6)
-
-
-def test_jobs_and_served_models_are_told_of_the_maximum():
-    from configs import BASE, SETTINGS
-    from test_sharing import DATA
-
-    from wsgcn.workflow.experiments import merge
-    from wsgcn.workflow.plan import Plan
-
-    for combine in ("mean", "max_logits"):
-        settings = merge(SETTINGS, {"segmentation": {"prediction": {"combine": combine}}})
-        plan = Plan({BASE: settings}, DATA, "results", batch_size=1)
-        job = next(plan.batch_jobs("predict"))
-        told = {} if combine == "mean" else {"combine": combine}
-        params = predict_params(job)
-        served = served_params(job, "tiny", 64, None)["settings"]
-        assert {k: v for k, v in params.items() if k == "combine"} == told
-        assert {k: v for k, v in served["params"].items() if k == "combine"} == told
-        assert params["settings"].keys() == served["prediction"].keys() == {"scales", "flip", "crf"}
