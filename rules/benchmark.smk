@@ -23,8 +23,7 @@ rule benchmark_core:
         classes=PLAN.tags(BENCHED),
         nodes=94 * 125,  # the grid of an image of 375×500
         sizes=[1000, 3000, 6000, 12000, 25000, 50000],
-        graph=config["graph"],
-        settings=config["refine"],
+        **select_params(config, {"graph": "graph", "settings": "refine"}),
     message:
         "timing the GCN core (some ten minutes; progress: {log})"
     script:
@@ -49,8 +48,7 @@ rule benchmark_kinds:
         classes=PLAN.tags(BENCHED),
         nodes=94 * 125,
         sizes=[3000, 94 * 125, 47000],
-        graph=config["graph"],
-        settings=config["refine"],
+        **select_params(config, {"graph": "graph", "settings": "refine"}),
     message:
         "timing the GCN core on kinds of boundary (some ten minutes; progress: {log})"
     script:
@@ -72,7 +70,7 @@ rule bench:
         ENVIRONMENT
     params:
         uri=TRACKING_URI,
-        settings={"graph": {k: v for k, v in config["graph"].items() if k != "steps"}, "refine": config["refine"]},
+        settings={"graph": {k: v for k, v in config["graph"].items() if k != "steps"}, "refine": told_settings(config, "refine")},
         description=f"the GCN core beside the dense algorithm, on images of {config['dataset']['name']}",
     message:
         "logging the benchmark to MLflow"

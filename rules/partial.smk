@@ -21,7 +21,7 @@ for job in PLAN.batch_jobs("partial"):
             **CRF,
         params:
             ids=job.ids,
-            settings=job.settings["partial"],
+            **select_params(job.settings, PARTIAL),
         message:
             f"partial labels of {job.images}"
         script:

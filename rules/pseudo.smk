@@ -23,7 +23,7 @@ for job in PLAN.batch_jobs("pseudo"):
         params:
             **PLAN.full_sizes(job.ids),
             ids=job.ids,
-            settings=job.settings["pseudo"]["crf"],
+            **select_params(job.settings, PSEUDO),
         message:
             f"pseudo labels of {job.images}"
         script:

@@ -24,11 +24,12 @@ from wsgcn.sections import from_section
 from wsgcn.segmentation.deeplab import build_deeplab, predict
 from wsgcn.segmentation.prediction import PredictionSettings
 
+SCALES = CONFIG["segmentation"]["prediction"]
 PARTIAL = from_section(PartialSettings, CONFIG["partial"])
 GRAPH = from_section(GraphSettings, CONFIG["graph"])
 GCN = from_section(GcnSettings, CONFIG["refine"])
 PSEUDO_CRF = from_section(CrfSettings, CONFIG["pseudo"]["crf"])
-PREDICTION = from_section(PredictionSettings, CONFIG["segmentation"]["prediction"])
+PREDICTION = from_section(PredictionSettings, {key: SCALES[key] for key in ("scales", "flip", "crf")})
 CLASSES = (1, 3)
 GRAPHS = [{}, {"steps": 1}, {"steps": 0}, {"normalisation": "row"}, {"normalisation": "row", "steps": 1}]
 SIZES = [(1, 1), (1, 7), (3, 2), (4, 90)]

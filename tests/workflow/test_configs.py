@@ -7,6 +7,7 @@ from configs import ROOT
 from tiny_project import merge
 
 from wsgcn.text import flatten
+from wsgcn.workflow.sharing import LATER_DEFAULTS
 
 
 def read(path):
@@ -17,6 +18,11 @@ def test_the_conda_environment_has_the_same_pins():
     requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
     environment = yaml.safe_load((ROOT / "envs/wsgcn.yaml").read_text())
     assert environment["dependencies"][-1]["pip"] == [line for line in requirements if line and line[0] != "#"]
+
+
+def test_voc2012_has_the_released_value_of_each_setting_that_computes_what_was_released():
+    config = flatten(merge(read(ROOT / "config.yaml"), read(ROOT / "configs/voc2012.yaml")))
+    assert not [key for key, default in LATER_DEFAULTS.items() if config[key] == default]
 
 
 def test_voc2012_has_the_values_of_the_paper_in_the_comments():

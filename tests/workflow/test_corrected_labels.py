@@ -227,6 +227,20 @@ def test_a_full_mask_is_the_label(job_of, rng, monkeypatch, picture):
     assert not before["counts"].any()
 
 
+def test_what_the_crf_starts_from_is_read(job_of, rng, monkeypatch, picture):
+    """Both for the label before the correction and for the one with it."""
+    scribble = np.full((24, 30), IGNORE, np.uint8)
+    scribble[5, 3:9] = 2
+    job = job_of(scribble, again=False, crf_input="double_softmax")
+    label, _, before = results_of(job, monkeypatch)
+    scores, crf = read_arrays(job.input.refined[0])["scores"], from_section(CrfSettings, CRF)
+    uncorrected, _ = complete_label(picture, scores, [2], crf, crf_input="double_softmax")
+    np.testing.assert_array_equal(before["counts"], confusion(scribble, uncorrected, 9))
+    corrected, _ = complete_label(picture, scores, [2], crf, scribble, "double_softmax")
+    np.testing.assert_array_equal(label, corrected)
+    assert (corrected != complete_label(picture, scores, [2], crf, scribble)[0]).any()
+
+
 def test_scribbles_are_certain_nodes_and_keep_every_pixel(job_of, monkeypatch):
     scribbles = np.full((24, 30), IGNORE, np.uint8)
     scribbles[5, 3:27], scribbles[20, 3:27], scribbles[12, 14] = 2, 0, 7  # 7 is no tag

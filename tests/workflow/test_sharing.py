@@ -27,8 +27,18 @@ from wsgcn.workflow.flow import dependencies, stages_of, trainings_of
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.rows import CamSource, SegmentationNetwork
-from wsgcn.workflow.sharing import LATER_SETTINGS, dataset_settings, folders, relevant_settings, select
-from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, SEGMENTATION_NETWORKS
+from wsgcn.workflow.sharing import (
+    LATER_DEFAULTS,
+    LATER_SETTINGS,
+    dataset_settings,
+    folders,
+    relevant_settings,
+    select,
+    select_params,
+    told_settings,
+    value_of,
+)
+from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, PARTIAL, PSEUDO, SEGMENTATION_NETWORKS
 
 by_kind = pytest.mark.parametrize(
     "settings", KINDS, ids=lambda kind: "-".join([kind["affinity"], kind["refinement"], kind["cam"]["folder"]])
@@ -69,6 +79,22 @@ def test_later_settings_of_the_data_set_at_their_default_are_no_parameter():
     assert dataset_settings(changed) == changed
 
 
+@pytest.mark.parametrize("key", LATER_DEFAULTS)
+def test_a_later_setting_is_told_just_where_it_is_not_its_default(key):
+    section, _, name = key.rpartition(".")
+    assert value_of(SETTINGS, key) == LATER_DEFAULTS[key]
+    changed = merge(SETTINGS, one_changed(key))
+    for settings, told in ((SETTINGS, False), (changed, True)):
+        params = select_params(settings, {"own": key, "several": (key, "seed")})
+        assert ("own" in params) == (name in params["several"]) == told and "seed" in params["several"]
+        if section:
+            assert (name in told_settings(settings, section)) == told
+            assert told_settings(settings, section).keys() <= value_of(settings, section).keys()
+    affinity = "psa" if key.startswith("psa") else "irnet"
+    base, other = (relevant_settings(own | {"affinity": affinity}) for own in (SETTINGS, changed))
+    assert other.keys() - base.keys() == {key}
+
+
 IMAGE = Image("a", "a.jpg", (1,), None)
 DATA = Dataset(("cat",), {"a": IMAGE}, {"a": IMAGE}, {"a": IMAGE}, (0, 1), ("cat",))
 
@@ -88,8 +114,8 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
         f"{affinity}_affinity": lambda job: infer_params(job, affinity),
         "refined": refiner_params,
         "predict": predict_params,
-        "partial": lambda job: {"settings": job.settings["partial"]},
-        "pseudo": lambda job: {"settings": job.settings["pseudo"]["crf"]},
+        "partial": lambda job: select_params(job.settings, PARTIAL),
+        "pseudo": lambda job: select_params(job.settings, PSEUDO),
     }[stage](job)
     return found | keys_in(given)
 
@@ -157,9 +183,9 @@ def test_a_stage_depends_on_just_what_its_rules_and_those_before_it_read(setting
 
 
 def test_the_rules_of_labels_read_what_the_test_above_says():
-    for stage, key in {"partial": '["partial"]', "pseudo": '["pseudo"]["crf"]'}.items():
+    for stage, params in {"partial": "PARTIAL", "pseudo": "PSEUDO"}.items():
         text = (ROOT / f"rules/{stage}.smk").read_text()
-        assert re.findall(r"settings((?:\[\"\w+\"\])+)", text) == [key]
+        assert re.findall(r"job\.settings, (\w+)", text) == [params] and "settings[" not in text
 
 
 @by_kind
@@ -249,7 +275,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         or (key == "cam_source" and settings["cam_source"] == "mil")
         or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
-        or (key not in (*CHOICES, *WEIGHTS, *idle) and parted(settings, one_changed(key)))
+        or (key not in (*CHOICES, *WEIGHTS, *idle, *LATER_DEFAULTS) and parted(settings, one_changed(key)))
     }
     assert list(found) == [key for key in flatten(SETTINGS) if key in found]
 

@@ -17,11 +17,21 @@ from wsgcn.affinity.contract import AffinityOutput
 from wsgcn.affinity.learning import measured_images
 from wsgcn.affinity.matrices import feature_affinity
 from wsgcn.affinity.pair_loss import measure_gain, pair_costs, pairwise_affinity_loss
+from wsgcn.affinity.score_labels import read_pooled_label, read_training_label
+from wsgcn.affinity.score_samples import score_crops
 from wsgcn.data.augment import resize_label
 from wsgcn.files import read_image, read_label
-from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.backbone import (
+    Backbone,
+    BackboneSettings,
+    build_backbone,
+    freeze_batch_norm,
+    freeze_norm_weights,
+    freeze_stages,
+    normalise,
+)
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
-from wsgcn.networks.samples import corrections_of, labelled_crops
+from wsgcn.networks.samples import Corrections, Sampler, corrections_of, labelled_crops
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
@@ -37,7 +47,9 @@ NUM_CHANNELS = (64, 128, 256)
 class AffinityNetTrainingSettings:
     """The `psa.training` section: crop [pixels], scale: range of the random scaling.
 
-    radius: of the pairs, in points of the features' grid, as in the released code.
+    radius: of the pairs, in points of the features' grid, as in the released code; colour_jitter: strengths of
+    `augment.jitter_colours`; freeze_stages: number of the backbone's first stages whose weights are left as they are;
+    freeze_norm: whether scales and shifts of its batch norms are.
     """
 
     epochs: float
@@ -49,6 +61,9 @@ class AffinityNetTrainingSettings:
     lr_head: float
     weight_decay: float
     radius: int
+    colour_jitter: tuple[float, ...] = (0, 0, 0, 0)
+    freeze_stages: int = 0
+    freeze_norm: bool = False
 
 
 def feature_size(height: int, width: int) -> tuple[int, int]:
@@ -59,8 +74,8 @@ def feature_size(height: int, width: int) -> tuple[int, int]:
 class AffinityNet(nn.Module):
     """The last three stages of a backbone -> 64, 128, 256 channels -> 448 features at stride 8 [P, section 3.2].
 
-    Each stage: 1×1 convolution, ELU, bilinear to one grid; together: 1×1 convolution, ELU. The whole network is
-    trained, with the batch norms' ImageNet statistics kept.
+    Each stage: 1×1 convolution, ELU, bilinear to one grid; together: 1×1 convolution, ELU. The batch norms' ImageNet
+    statistics are kept in training.
     """
 
     def __init__(self, backbone: Backbone):
@@ -101,16 +116,19 @@ def build_affinitynet(backbone: BackboneSettings, device: torch.device) -> Affin
 def train_affinitynet(
     images: Sequence[str], targets: Sequence[str], params: Mapping, context: FitContext
 ) -> tuple[AffinityNet, pd.DataFrame]:
-    """Train on images and their labels of `label_for_affinitynet` (paths) [P, section 3.2].
+    """Train on images and their labels of `label_for_affinitynet` (paths, of PNGs or of scores) [P, section 3.2].
 
-    params: backbone, settings (`AffinityNetTrainingSettings`), what `corrections_of` reads. Returns the
-    model and its losses by step, with `learnt` in their `attrs` (`affinity.learning`).
+    The released code also doubles the rate of biases and lets them not decay, but neither its ResNet-38 nor this
+    network's own layers have any. params: backbone, settings (`AffinityNetTrainingSettings`), what `corrections_of`
+    reads. Returns the model and its losses by step, with `learnt` in their `attrs` (`affinity.learning`).
     """
     settings = from_section(AffinityNetTrainingSettings, params["settings"])
     torch.manual_seed(context.seed)
     model = build_affinitynet(from_section(BackboneSettings, params["backbone"]), context.device).train()
+    freeze_stages(model.backbone, settings.freeze_stages)
+    if settings.freeze_norm:
+        freeze_norm_weights(model)
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
-    size = feature_size(settings.crop, settings.crop)
 
     def loss(crops: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
@@ -121,28 +139,46 @@ def train_affinitynet(
     history = fit(
         model,
         [
-            {"params": list(model.backbone.parameters()), "lr": settings.lr_backbone},
+            {"params": [p for p in model.backbone.parameters() if p.requires_grad], "lr": settings.lr_backbone},
             {"params": heads, "lr": settings.lr_head},
         ],
         loss,
         len(images),
-        labelled_crops(images, targets, settings.crop, settings.scale, mean, size, corrections_of(params)),
+        _samples(images, targets, settings, mean, corrections_of(params)),
         context,
         batch=settings.batch,
         iterations=num_steps(len(images), settings.epochs, settings.batch, settings.min_steps),
         weight_decay=settings.weight_decay,
     )
     model.eval()
-    measured = measured_images(targets)
+    measured = measured_images(targets, read_training_label)
     costs = (_costs(model, images[k], targets[k], settings.radius, context.device) for k in measured)
     history.attrs["learnt"] = {"section": "psa.training", "gain": measure_gain(costs)}
     return model, history
 
 
+def _samples(
+    images: Sequence[str],
+    targets: Sequence[str],
+    settings: AffinityNetTrainingSettings,
+    mean: np.ndarray,
+    corrections: Corrections | None,
+) -> Sampler:
+    """The sampler of the kind of labels that the files are of, PNGs or scores."""
+    crop, scale, jitter = settings.crop, settings.scale, settings.colour_jitter
+    if targets[0].endswith(".npz"):
+        return score_crops(images, targets, crop, scale, mean, STRIDE_PIXELS, corrections, jitter)
+    return labelled_crops(images, targets, crop, scale, mean, feature_size(crop, crop), corrections, jitter)
+
+
 def _costs(model: AffinityNet, image: str, label: str, radius: int, device: torch.device) -> tuple[list, list]:
     """The `pair_costs` of what the network says of an image (a path), by its label (a path)."""
     features = torch.from_numpy(affinity_features(model, read_image(image), device))[None]
-    points = torch.from_numpy(resize_label(read_label(label), *features.shape[2:]))[None]
+    if label.endswith(".npz"):
+        on_grid = read_pooled_label(label, STRIDE_PIXELS)
+    else:
+        on_grid = resize_label(read_label(label), *features.shape[2:])
+    points = torch.from_numpy(on_grid)[None]
     return pair_costs(lambda dy, dx: feature_affinity(features, dy, dx), points, radius)
 
 

@@ -1,8 +1,8 @@
 """What every affinity network takes and gives.
 
-Each has three functions: `label(image, cams, keys, settings)` makes what it is trained on, uint8 [H, W], from an
-image's CAMs; `train` is a `networks.training.Train`; `open_<network>(params, model, device)` opens the weights at the
-path `model` for inference.
+Each has three functions: `label(image, cams, keys, settings)` makes what it is trained on, uint8 [H, W] or arrays by
+name, from an image's CAMs; `train` is a `networks.training.Train`; `open_<network>(params, model, device)` opens the
+weights at the path `model` for inference.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,9 @@ before it is used. Needs no torch: the summary reads it too.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from wsgcn.files import IGNORE, read_label
 
@@ -16,12 +18,12 @@ MAX_IMAGES = 16
 """So many images of those that were trained on are measured at most."""
 
 
-def measured_images(labels: Sequence[str]) -> list[int]:
+def measured_images(labels: Sequence[str], read: Callable[[str], np.ndarray] = read_label) -> list[int]:
     """The indices of at most `MAX_IMAGES` of the labels (paths) that show a class, evenly spaced; of all if none does.
 
-    Most images may show nothing, and have no pairs that differ.
+    Most images may show nothing, and have no pairs that differ. read: from a path to the label, uint8 [H, W].
     """
-    showing = [k for k, path in enumerate(labels) if (read_label(path) % IGNORE).any()]
+    showing = [k for k, path in enumerate(labels) if (read(path) % IGNORE).any()]
     indices = showing or list(range(len(labels)))
     return indices[:: -(-len(indices) // MAX_IMAGES)]
 

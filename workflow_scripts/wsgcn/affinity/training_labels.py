@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wsgcn.affinity.score_labels import label_of_two
 from wsgcn.files import IGNORE
 from wsgcn.labels.crf import CrfSettings, dense_crf, dense_crf_labels
 from wsgcn.labels.scores import label_from_cams, scores_with_background
@@ -26,11 +27,16 @@ class IrnetLabelSettings:
 
 @dataclass(frozen=True)
 class PsaLabelSettings:
-    """The `psa.labels` section: powers of the background scores for foreground (low) and for background (high)."""
+    """The `psa.labels` section: powers of the background scores for foreground (low) and for background (high).
+
+    on_grid: how a point of the features' grid gets its label in training, from the `nearest_pixel` of a label, or by
+    `mean_scores`, for which the scores of both CRFs are kept.
+    """
 
     alpha_low: float
     alpha_high: float
     crf: CrfSettings
+    on_grid: str = "nearest_pixel"
 
 
 def label_for_irnet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
@@ -53,18 +59,24 @@ def label_for_irnet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], se
     return label.astype(np.uint8)
 
 
-def label_for_affinitynet(image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping) -> np.ndarray:
+def label_for_affinitynet(
+    image: np.ndarray, cams: np.ndarray, keys: Sequence[int], settings: Mapping
+) -> np.ndarray | dict[str, np.ndarray]:
     """The certain foreground and the certain background, uint8 [H, W], 255 between the two [P, section 3.2].
 
     image: uint8 RGB [H, W, 3]; cams: float [K, H, W] of the classes `keys` (indices from 1); settings: the fields of
     `PsaLabelSettings`. Two dense CRFs on the CAMs and the background (1 - max cam)^alpha: the one with much background
-    (alpha_low) gives the foreground, the one with little (alpha_high) the background.
+    (alpha_low) gives the foreground, the one with little (alpha_high) the background. With `on_grid: mean_scores` these
+    two CRFs' probabilities, as `score_labels` reads them, also of an image without a class.
     """
     section = from_section(PsaLabelSettings, settings)
-    low, high = (
-        dense_crf(image, scores_with_background(cams, alpha), section.crf).argmax(0)
-        for alpha in (section.alpha_low, section.alpha_high)
-    )
-    label = np.array([IGNORE, *keys], np.uint8)[low]
-    label[high == 0] = 0
-    return label
+    if not len(keys):
+        low = high = np.ones((1, *image.shape[:2]), np.float32)
+    else:
+        low, high = (
+            dense_crf(image, scores_with_background(cams, alpha), section.crf)
+            for alpha in (section.alpha_low, section.alpha_high)
+        )
+    if section.on_grid == "mean_scores":
+        return {"keys": np.array(keys, np.uint8), "scores": np.stack([low, high]).astype(np.float16)}
+    return label_of_two(low, high, keys)

@@ -29,6 +29,7 @@ def iou(counts: np.ndarray) -> np.ndarray:
     """Intersection over union of each class, float [C + 1], from `confusion`; nan for classes not in the truth.
 
     Unlabelled pixels of the prediction do not count: for partial labels this is the IoU over the labelled pixels.
+    WSGCN's released metric has 0, not nan, for a class that is predicted and never true; DeepLab's has nan.
     """
     labelled = counts[:, :-1].astype(np.float64)
     hits = np.diag(labelled)

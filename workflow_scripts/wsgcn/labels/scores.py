@@ -24,6 +24,22 @@ def upsample(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     return scores
 
 
+SMALLEST_LOG = float(np.log(np.finfo(np.float16).smallest_subnormal))
+"""In place of the logarithm of scores that float16 rounds to 0."""
+
+
+def softmax_of_upsampled_logs(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The softmax of exp(log scores at full size), float32 [L, height, width], as WSGCN's released code has it.
+
+    scores: probabilities [L, h, w]. That code upsamples the GCN's log p, applies exp, and passes these values in 0..1
+    through a softmax before the last CRF, so that no label has more than e times another's probability.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.maximum(np.log(np.asarray(scores, np.float32)), SMALLEST_LOG)
+    exponentials = np.exp(np.exp(upsample(logs, height, width)))
+    return exponentials / exponentials.sum(0)
+
+
 def label_of(scores: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     """Argmax of [K + 1, H, W] (background first) as uint8 indices of `classes`."""
     return np.array([0, *classes], np.uint8)[scores.argmax(0)]

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import timm
 import torch
@@ -127,6 +127,28 @@ def freeze_batch_norm(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+
+
+def freeze_norm_weights(model: nn.Module) -> None:
+    """Leave scales and shifts of all batch norms as they are, in addition to their statistics (`freeze_batch_norm`)."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.requires_grad_(False)
+
+
+def freeze_stages(backbone: Backbone, count: int) -> None:
+    """Leave the weights of the first `count` of a backbone's stages as they are.
+
+    A stage ends with the module that timm names for its features; all that comes before it belongs to it.
+    """
+    if not count:
+        return
+    last, modules = backbone.feature_info[count - 1]["module"], dict(cast(nn.Module, backbone).named_modules())
+    names = list(modules)
+    end = max(k for k, name in enumerate(names) if name == last or name.startswith(f"{last}."))
+    for name in names[: end + 1]:
+        for parameter in modules[name].parameters(recurse=False):
+            parameter.requires_grad_(False)
 
 
 def normalise(images: torch.Tensor, backbone: Backbone) -> torch.Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Dataset
 
-from wsgcn.data.augment import flip_and_crop, rescale, resize_label
+from wsgcn.data.augment import flip_and_crop, jitter_colours, rescale, resize_label
 from wsgcn.data.corrections import apply_correction, fit_correction
 from wsgcn.files import IGNORE, read_image, read_label
 
@@ -53,18 +53,19 @@ def labelled_crops(
     mean: np.ndarray,
     size: tuple[int, int] | None = None,
     corrections: Corrections | None = None,
+    jitter: Sequence[float] = (),
 ) -> Sampler:
     """A sampler of images and their labels (paths), scaled, mirrored and cropped at random.
 
     crop: side [pixels]; scale: range of the random scaling; mean: float [3], 0..255, the colour of the padding; size:
-    of the label's grid over the crop, None for the crop's own. A sample is uint8 [crop, crop, 3] and uint8
-    [crop, crop] or of `size`. With corrections, these override the label, and a third array, float32 of the label's
-    size, holds the weight of each pixel: theirs where the label is corrected, else 1.
+    of the label's grid over the crop, None for the crop's own; jitter: as in `jitter_colours`. A sample is uint8 [crop,
+    crop, 3] and uint8 [crop, crop] or of `size`. With corrections, these override the label, and a third array, float32
+    of the label's size, holds the weight of each pixel: theirs where the label is corrected, else 1.
     """
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        scaled = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*scale))
-        pixels, label = flip_and_crop(*scaled, crop, mean, rng)
+        image, label = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*scale))
+        pixels, label = flip_and_crop(jitter_colours(image, jitter, rng), label, crop, mean, rng)
         return pixels, resize_label(label, *(size or label.shape))
 
     def corrected_sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,7 +73,7 @@ def labelled_crops(
         image, label = rescale(read_image(images[index]), read_label(labels[index]), rng.uniform(*scale))
         file = corrections.files[index]
         own = fit_correction(read_label(file), *label.shape) if file else np.full_like(label, IGNORE)
-        pixels, both = flip_and_crop(image, np.dstack([label, own]), crop, mean, rng)
+        pixels, both = flip_and_crop(jitter_colours(image, jitter, rng), np.dstack([label, own]), crop, mean, rng)
         label, own = (np.ascontiguousarray(layer) for layer in both.transpose(2, 0, 1))
         label, own = resize_label(label, *(size or label.shape)), fit_correction(own, *(size or own.shape))
         weight = np.where(own != IGNORE, corrections.weight, 1).astype(np.float32)

@@ -22,7 +22,8 @@ class GcnSettings(LossSettings):
     """The `refine` section of the config.
 
     epochs, lr, weight_decay: of Adam; dropout: share of the hidden units that is dropped; hidden: number of these per
-    node.
+    node; initial_weights: as in `network.initial_parameters`; outputs: `own`, an image's network has those of its
+    classes and background, or `all`, those of all the data set's classes.
     """
 
     epochs: int
@@ -30,6 +31,8 @@ class GcnSettings(LossSettings):
     weight_decay: float
     dropout: float
     hidden: int
+    initial_weights: str = "glorot"
+    outputs: str = "own"
 
 
 def image_seed(seed: int, image: str) -> int:
@@ -86,8 +89,8 @@ def train(
 
     The images must agree in the number of features, in that of classes, and in the types of their graphs' terms and
     their dtype, in which everything is computed. Returns, per image, Z [K + 1, h, w], background first, and the losses,
-    float32 [epochs, 5] as `LOSSES`. Z covers the image's own classes only, where the released code's covers all: its
-    entropy is at most ln(K + 1). Raises FloatingPointError where Z is not finite.
+    float32 [epochs, 5] as `LOSSES`. Z covers `ImageInput.classes`: its entropy is at most ln(K + 1). Raises
+    FloatingPointError where Z is not finite.
     """
     propagation = Propagation([image.graph for image in images], device)
     inputs = pad_and_stack([image.propagated for image in images], device)  # ÂV: [B, D, N]
@@ -104,7 +107,7 @@ def train(
     )
     sizes = (inputs.shape[1], settings.hidden, len(images[0].classes) + 1)
     rngs = [random_generator(image.seed) for image in images]
-    flat = pad_and_stack([initial_parameters(rng, *sizes) for rng in rngs], device).double()
+    flat = pad_and_stack([initial_parameters(rng, *sizes, settings.initial_weights) for rng in rngs], device).double()
     optimizer = Adam(flat, settings.lr, settings.weight_decay)
     history = torch.empty(settings.epochs, len(images), len(LOSSES))
     dropout = settings.dropout

@@ -18,12 +18,21 @@ def random_generator(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def initial_parameters(rng: np.random.Generator, inputs: int, hidden: int, outputs: int) -> np.ndarray:
-    """W0 [hidden, inputs], b0, W1 [outputs, hidden], b1 as one float32 vector: Glorot's weights, zero biases."""
+def initial_parameters(
+    rng: np.random.Generator, inputs: int, hidden: int, outputs: int, kind: str = "glorot"
+) -> np.ndarray:
+    """W0 [hidden, inputs], b0, W1 [outputs, hidden], b1 as one float32 vector.
+
+    kind: `glorot`, his uniform weights and zero biases, or `uniform`, weights and biases uniform within
+    1/sqrt(outputs of the layer), as in the released codes of Kipf & Welling and of WSGCN.
+    """
     parts = []
     for rows, columns in ((hidden, inputs), (outputs, hidden)):
-        bound = (6 / (rows + columns)) ** 0.5
-        parts += [rng.uniform(-bound, bound, rows * columns), np.zeros(rows)]
+        if kind == "uniform":
+            parts.append(rng.uniform(-(rows**-0.5), rows**-0.5, rows * columns + rows))
+        else:
+            bound = (6 / (rows + columns)) ** 0.5
+            parts += [rng.uniform(-bound, bound, rows * columns), np.zeros(rows)]
     return np.concatenate(parts).astype(np.float32)
 
 

@@ -73,7 +73,7 @@ def train_dense(
     v = torch.from_numpy(features.reshape(len(features), -1).T.copy()).to(dtype)  # [N, D]
     target, hidden = torch.from_numpy(image.target), settings.hidden
     rng = random_generator(image.seed)
-    initial = torch.from_numpy(initial_parameters(rng, v.shape[1], hidden, rows)).to(dtype)
+    initial = torch.from_numpy(initial_parameters(rng, v.shape[1], hidden, rows, settings.initial_weights)).to(dtype)
     w0, b0, w1, b1 = initial.split([hidden * v.shape[1], hidden, rows * hidden, rows])
     parameters = [w0.view(hidden, -1).T, b0, w1.view(rows, hidden).T, b1]
     w0, b0, w1, b1 = parameters = [p.clone().requires_grad_() for p in parameters]

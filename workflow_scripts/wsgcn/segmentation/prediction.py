@@ -17,7 +17,7 @@ Segmenter = Callable[[np.ndarray, Sequence[float], bool], np.ndarray]
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """The `segmentation.prediction` section: the scales that are averaged, whether over the mirror image too."""
+    """Of the `segmentation.prediction` section: the scales that are combined, whether over the mirror image too."""
 
     scales: tuple[float, ...]
     flip: bool

@@ -37,7 +37,7 @@ def correct_labels(job, function: str) -> None:
     """
     with logged(job.log[0]):
         p, inputs, outputs = job.params, job.input, job.output
-        crf = from_section(CrfSettings, p.crf)
+        crf, crf_input = from_section(CrfSettings, p.crf), p.get("crf_input", "probabilities")
 
         def work(k: int) -> None:
             image = read_image(inputs.images[k])
@@ -48,12 +48,12 @@ def correct_labels(job, function: str) -> None:
             counts = np.zeros((p.num_classes + 1, p.num_classes + 2), np.int64)
             if not known.all() or not why_skipped(inputs.refined[k]):
                 refined = read_arrays(inputs.refined[k])
-                before, _ = complete_label(image, refined["scores"], refined["keys"].tolist(), crf)
+                before, _ = complete_label(image, refined["scores"], refined["keys"].tolist(), crf, crf_input=crf_input)
                 counts = confusion(correction, at_full_size(before, p, k), p.num_classes)
             if not known.all():
                 scores = _refine_again(job, k, function, correction) if "labels" in inputs.keys() else refined  # noqa: SIM118
                 certain = fit_correction(correction, *image.shape[:2])
-                found = complete_label(image, scores["scores"], list(scores["keys"]), crf, certain)
+                found = complete_label(image, scores["scores"], list(scores["keys"]), crf, certain, crf_input)
                 label, confidence = (at_full_size(own, p, k) for own in found)
             write_label(outputs.labels[k], apply_correction(label, correction))
             write_grey(outputs.confidences[k], np.where(known, 255, confidence).astype(np.uint8))

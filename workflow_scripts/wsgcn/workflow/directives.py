@@ -11,6 +11,8 @@ from wsgcn.workflow.stages import (
     AFFINITIES,
     CAM_SOURCES,
     FIRST_METHODS,
+    PREDICTION,
+    PSEUDO,
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
@@ -27,6 +29,7 @@ def facts(job: Job, names: Iterable[str]) -> dict[str, object]:
         "classes": lambda: {"classes": len(classes)},
         "groups": lambda: {"groups": plan.groups(job.ids)},
         "names": lambda: {"names": classes},
+        "num_classes": lambda: {"num_classes": len(classes)},
         "numbering": lambda: {"numbering": list(plan.data.numbering)},
         "full_sizes": lambda: plan.full_sizes(job.ids),
     }
@@ -165,7 +168,7 @@ def refiner_params(job: Job) -> dict[str, object]:
     row = refiner_row(job.settings)
     classes = {} if "cam" in row.reads else {"classes": job.plan.tags(job.ids)}
     own = select_params(job.settings, row.params) | _method(job.settings["refinement"])
-    return {"ids": job.ids} | classes | own
+    return {"ids": job.ids} | classes | facts(job, row.facts(job.settings)) | own
 
 
 # Corrections
@@ -180,8 +183,8 @@ def correction_inputs(job: Job) -> dict[str, list[str]]:
 
 def correction_params(job: Job) -> dict[str, object]:
     """Those of the refiner and of the pseudo label."""
-    crf = {"crf": job.settings["pseudo"]["crf"], "num_classes": len(job.plan.data.classes)}
-    return job.plan.full_sizes(job.ids) | refiner_params(job) | crf
+    pseudo = select_params(job.settings, {"crf": PSEUDO["settings"], "crf_input": PSEUDO["crf_input"]})
+    return job.plan.full_sizes(job.ids) | refiner_params(job) | pseudo | facts(job, ("num_classes",))
 
 
 # Choice of settings
@@ -234,7 +237,7 @@ def segmentation_row(settings: Mapping) -> SegmentationNetwork:
 def predict_params(job: Job) -> dict[str, object]:
     """Of a job that segments images."""
     row = segmentation_row(job.settings)
-    params = {**row.params, "settings": "segmentation.prediction"}
+    params = {**row.params, "settings": PREDICTION}
     own = select_params(job.settings, params) | _method(job.settings["segmentation_network"])
     return facts(job, ("full_sizes", "ids", "classes")) | own
 
@@ -250,7 +253,7 @@ def served_params(job: Job, name: str, longest: int, black_white: tuple[int, int
         "classes": classes,
         "network": row.open,
         "params": {"classes": len(classes)} | select_params(job.settings, row.params),
-        "prediction": job.settings["segmentation"]["prediction"],
+        **select_params(job.settings, {"prediction": PREDICTION}),
         "longest_side": longest,
         "black_white": list(black_white) if black_white else None,
     }

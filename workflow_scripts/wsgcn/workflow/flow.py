@@ -11,6 +11,8 @@ from wsgcn.workflow.stages import (
     AFFINITIES,
     CAM_SOURCES,
     FIRST_METHODS,
+    PARTIAL,
+    PSEUDO,
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
@@ -64,7 +66,10 @@ def _affinity_stages(name: str, settings: Mapping) -> dict[str, Stage]:
     network = AFFINITIES[name].network
     return {
         f"{name}_label": Stage(
-            f"{name}/{{folder}}labels/{{image}}.png", (f"{name}.labels",), after=("cam",), images="train"
+            f"{name}/{{folder}}labels/{{image}}.{AFFINITIES[name].label_suffix(settings)}",
+            (f"{name}.labels",),
+            after=("cam",),
+            images="train",
         ),
         network: Stage(
             f"{name}/{{folder}}{network}.pt",
@@ -82,11 +87,11 @@ def stages_of(settings: Mapping) -> dict[str, Stage]:
     stages = _cam_stages(cam_source_of(settings)) | (_affinity_stages(affinity, settings) if affinity else {})
     read = [f"{affinity}_affinity" if stage == "affinity" else stage for stage in refiner.reads]
     if "partial" in read:
-        stages["partial"] = Stage("partial/{folder}{image}.png", ("partial",), ("cam",), "label")
+        stages["partial"] = Stage("partial/{folder}{image}.png", keys_of(PARTIAL), ("cam",), "label")
     chosen = ("affinity", "refinement") if affinity else ("refinement",)
     own, before = (*chosen, *keys_of(refiner.params)), tuple(stage for stage in read if stage != "image")
     stages["refined"] = Stage("refined/{folder}{image}.npz", own, before, "label", named=True)
-    stages["pseudo"] = Stage("pseudo/{folder}{image}.png", ("pseudo",), ("refined",), "label", named=True)
+    stages["pseudo"] = Stage("pseudo/{folder}{image}.png", keys_of(PSEUDO), ("refined",), "label", named=True)
     return stages | _segmentation_stages(settings["segmentation_network"], settings)
 
 

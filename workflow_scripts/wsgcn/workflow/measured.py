@@ -9,6 +9,8 @@ from wsgcn.workflow.stages import (
     AFFINITIES,
     CAM_SOURCES,
     FIRST_METHODS,
+    PARTIAL,
+    PSEUDO,
     REFINERS,
     SEGMENTATION_NETWORKS,
     affinity_of,
@@ -122,9 +124,9 @@ TRACKED = {
         )
         for name, row in AFFINITIES.items()
     },
-    "partial": Tracked("partial", lambda _: ("partial",), ("partial",)),
+    "partial": Tracked("partial", lambda _: keys_of(PARTIAL), ("partial",)),
     "refine": Tracked("refined", _refiner_settings, ("refined",)),
-    "pseudo": Tracked("pseudo", lambda _: ("pseudo",), ("refined_crf",)),
+    "pseudo": Tracked("pseudo", lambda _: keys_of(PSEUDO), ("refined_crf",)),
     "segmentation": Tracked(
         "predict",
         _segmentation_settings,

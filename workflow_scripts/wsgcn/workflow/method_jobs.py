@@ -7,6 +7,7 @@ channel, its labels and scores are all background, and nothing is computed for t
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,15 @@ def label_images(job, function: str) -> None:
 
         def work(k: int) -> None:
             cam, image = read_arrays(job.input.cams[k]), read_image(job.input.images[k])
-            found = np.zeros(image.shape[:2], np.uint8)
-            if len(cam["keys"]):
+            path = job.output.labels[k]
+            found: Any = np.zeros(image.shape[:2], np.uint8)
+            has_arrays = Path(path).suffix == ".npz"  # of the network's own, so that it makes those of no class too
+            if len(cam["keys"]) or has_arrays:
                 found = label(image, cam["high_res"].astype(np.float32), cam["keys"], job.params.settings)
-            write_label(job.output.labels[k], found)
+            if has_arrays:
+                write_arrays(path, **found)
+            else:
+                write_label(path, found)
 
         each_image(job, work)
 

@@ -112,7 +112,9 @@ class Affinity:
     returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
     are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
     whether its files hold a boundary map; corrections: whether `train` weighs corrections; backbone: the section of its
-    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect.
+    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect; label_suffix:
+    of the files of its labels: `png`, or `npz` for arrays that `label` returns by name, then also of an image without a
+    class.
     """
 
     title: str
@@ -124,6 +126,7 @@ class Affinity:
     corrections: bool = False
     backbone: str = "backbone"
     ignores: tuple[str, ...] = ()
+    label_suffix: Callable[[Mapping], str] = lambda settings: "png"
 
 
 INPUTS = {"cam": "cams", "affinity": "affinities", "partial": "labels", "image": "images"}
@@ -138,8 +141,9 @@ class Refiner:
 
     title: its short name in pictures; reads: what it knows of an image, among `INPUTS`; params: of its jobs; protocol:
     what made a label, in words, with the settings as format fields; device: whether it runs a network; losses: whether
-    its files hold loss curves; background: the background score that its scores compete with, if it is a constant;
-    ignores: settings without effect beside the others.
+    its files hold loss curves; facts: what its jobs know of the data set beside the images' classes; background: the
+    background score that its scores compete with, if it is a constant; ignores: settings without effect beside the
+    others.
     """
 
     title: str
@@ -149,6 +153,7 @@ class Refiner:
     protocol: str
     device: bool = False
     losses: bool = False
+    facts: Callable[[Mapping], tuple[str, ...]] = lambda settings: ()
     background: Callable[[Mapping], float | None] = lambda settings: None
     ignores: Callable[[Mapping], set[str]] = lambda settings: set()
     rule: str = "refine"

@@ -94,6 +94,11 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     ),
 }
 
+
+def _psa_label_suffix(settings: Mapping) -> str:
+    return "npz" if settings["psa"]["labels"]["on_grid"] == "mean_scores" else "png"
+
+
 AFFINITIES = {  # affinity
     "irnet": Affinity(
         "IRNet",
@@ -112,6 +117,7 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.affinitynet:open_affinitynet",
         corrections=True,
         ignores=("graph.features",),
+        label_suffix=_psa_label_suffix,
     ),
 }
 
@@ -126,13 +132,25 @@ def _idle_walk_settings(settings: Mapping) -> set[str]:
     return {"random_walk.alpha" if constant else "random_walk.background_score"}
 
 
+PARTIAL = {"settings": "partial", "grid_image": "grid_image"}
+"""Parameters of the jobs that make partial labels."""
+
+PSEUDO = {"settings": "pseudo.crf", "crf_input": "pseudo.crf_input"}
+"""Parameters of the jobs that make pseudo labels."""
+
+
+def _gcn_facts(settings: Mapping) -> tuple[str, ...]:
+    return ("num_classes",) if settings["refine"]["outputs"] == "all" else ()
+
+
 REFINERS = {  # refinement
     "gcn": Refiner(
         "GCN",
         "wsgcn.refinement.gcn_refiner:refine_with_gcn",
         ("image", "affinity", "partial"),
-        {"graph": "graph", "settings": "refine", "seed": "seed"},
+        {"graph": "graph", "settings": "refine", "seed": "seed", "grid_image": "grid_image"},
         "GCN",
+        facts=_gcn_facts,
         device=True,
         losses=True,
     ),
@@ -171,10 +189,13 @@ SEGMENTATION_NETWORKS = {  # segmentation_network
             stride=8,
         ),
         "wsgcn.segmentation.deeplab:open_deeplab",
-        {"backbone": "segmentation.training.backbone"},
+        {"backbone": "segmentation.training.backbone", "combine": "segmentation.prediction.combine"},
         network="wsgcn.segmentation.deeplab:network_on_colours",
     ),
 }
+
+PREDICTION = tuple(f"segmentation.prediction.{key}" for key in ("scales", "flip", "crf"))
+"""What is read of the prediction apart from the network; the rest are parameters of some network's own."""
 
 EXPORTERS = {  # export
     "coco": Exporter(
