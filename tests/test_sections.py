@@ -31,11 +31,16 @@ def test_fields_nested_sections_and_lists():
         settings.lr = 2
 
 
+def test_a_field_with_a_default_may_be_missing():
+    values = {key: value for key, value in VALUES.items() if key != "weights"}
+    assert from_section(Outer, values) == Outer(1, (0.5, 1.5), Inner(10), None)
+
+
 @pytest.mark.parametrize(
     "values, message",
     [
         (VALUES | {"rate": 1}, "^Outer: keys rate are missing or unknown$"),
-        ({"lr": 1, "crf": {"iterations": 1}}, "^Outer: keys scale, weights are missing or unknown$"),
+        ({"lr": 1, "crf": {"iterations": 1}}, "^Outer: keys scale are missing or unknown$"),
         (VALUES | {"crf": {}}, "^Inner: keys iterations are missing or unknown$"),
     ],
 )

@@ -24,13 +24,50 @@ def select(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
     return {key: value_of(settings, key) for key in keys}
 
 
+LATER_DEFAULTS: dict[str, object] = {
+    "grid_image": "bicubic",
+    "psa.labels.on_grid": "nearest_pixel",
+    "psa.training.colour_jitter": [0, 0, 0, 0],
+    "psa.training.freeze_stages": 0,
+    "psa.training.freeze_norm": False,
+    "partial.selection": "agreement",
+    "refine.initial_weights": "glorot",
+    "refine.outputs": "own",
+    "pseudo.crf_input": "probabilities",
+    "segmentation.training.freeze_norm": False,
+    "segmentation.training.bias_lr_factor": 1,
+    "segmentation.training.bias_decay": True,
+    "segmentation.training.loss_size": "label",
+    "segmentation.prediction.combine": "mean",
+}
+"""Settings that older versions lacked, by dotted key, with the default that computes what those did. At it no job is
+told of them, so that finished results stay valid; what reads them in a job has the same default."""
+
+
+def told_settings(settings: Mapping, key: str) -> Any:
+    """As `value_of`, a section without the `LATER_DEFAULTS` in it."""
+    value = value_of(settings, key)
+    if not isinstance(value, Mapping):
+        return value
+    inner = {name: f"{key}.{name}" for name in value}
+    return {name: told_settings(settings, own) for name, own in inner.items() if not _is_default(settings, own)}
+
+
+def _is_default(settings: Mapping, key: str) -> bool:
+    return key in LATER_DEFAULTS and fingerprint(value_of(settings, key)) == fingerprint(LATER_DEFAULTS[key])
+
+
 def select_params(settings: Mapping, params: Mapping[str, str | tuple[str, ...]]) -> dict[str, object]:
-    """A job's parameters from the settings that `rows.Params` name; several keys make a section of those alone."""
+    """A job's parameters from the settings that `rows.Params` name; several keys make a section of those alone.
+
+    Those of `LATER_DEFAULTS` that have their default are left out.
+    """
     return {
-        name: value_of(settings, keys)
+        name: told_settings(settings, keys)
         if isinstance(keys, str)
-        else {key.rpartition(".")[2]: value_of(settings, key) for key in keys}
+        else {key.rpartition(".")[2]: told_settings(settings, key) for key in keys if not _is_default(settings, key)}
         for name, keys in params.items()
+        if not (isinstance(keys, str) and _is_default(settings, keys))
     }
 
 
@@ -43,9 +80,10 @@ def backbone_of(settings: Mapping, training: Training) -> tuple[str, dict[str, A
 
 
 def active_settings(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
-    """As `select`, one value at a time, without those that no stage reads beside the others."""
+    """As `select`, one value at a time, without those that no stage reads beside the others and `LATER_DEFAULTS`."""
     idle = idle_settings(settings)
-    return {key: value for key, value in flatten(select(settings, keys)).items() if key not in idle}
+    flat = flatten(select(settings, keys))
+    return {key: value for key, value in flat.items() if key not in idle and not _is_default(settings, key)}
 
 
 LATER_SETTINGS = {"negative": "", "others": "left_out", "corrections": "corrections"}
