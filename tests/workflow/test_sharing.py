@@ -27,7 +27,14 @@ from wsgcn.workflow.flow import dependencies, stages_of, trainings_of
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.rows import CamSource, SegmentationNetwork
-from wsgcn.workflow.sharing import LATER_SETTINGS, dataset_settings, folders, relevant_settings, select
+from wsgcn.workflow.sharing import (
+    LATER_DEFAULTS,
+    LATER_SETTINGS,
+    dataset_settings,
+    folders,
+    relevant_settings,
+    select,
+)
 from wsgcn.workflow.stages import AFFINITIES, CAM_SOURCES, SEGMENTATION_NETWORKS
 
 by_kind = pytest.mark.parametrize(
@@ -249,7 +256,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         or (key == "cam_source" and settings["cam_source"] == "mil")
         or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
-        or (key not in (*CHOICES, *WEIGHTS, *idle) and parted(settings, one_changed(key)))
+        or (key not in (*CHOICES, *WEIGHTS, *idle, *LATER_DEFAULTS) and parted(settings, one_changed(key)))
     }
     assert list(found) == [key for key in flatten(SETTINGS) if key in found]
 
