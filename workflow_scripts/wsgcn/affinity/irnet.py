@@ -163,7 +163,7 @@ def train_boundary(
 
 
 def _costs(model: BoundaryNet, image: str, label: str, radius: int, device: torch.device) -> tuple[list, list]:
-    """The `pair_costs` of what the branch says of an image (a path), by its label (a path)."""
+    """The `pair_costs` of what the branch says of an image (a path) as it is, unpadded, by its label (a path)."""
     boundary, _ = boundary_and_features(model, read_image(image), device)
     points = torch.from_numpy(resize_label(read_label(label), *boundary.shape))[None]
     found = torch.from_numpy(boundary)[None]
