@@ -21,7 +21,7 @@ if CANDIDATES and PLAN.states("solve_heads"):
             groups=PLAN.groups(DATA.label),
             tags=PLAN.tags(DATA.label),
             classes=len(CLASSES),
-            backbone=config["backbone"],
+            **select_params(config, {"backbone": "backbone"}),
             settings={key: config["classifier"][key] for key in ("l2", "folds")},
         message:
             "solving the classifiers that judge labels"

@@ -32,7 +32,7 @@ def test_voc2012_has_the_values_of_the_paper_in_the_comments():
         key = re.match(r"( *)(\w+):", line)
         if key:
             sections[len(key[1]) // 2 :] = [key[2]]
-            if paper := re.search(r"papers?: ([\d.]+(?![\d.]|, | to | and )|resnet\d+)", line):
+            if paper := re.search(r"papers?: ([\d.]+(?![\d.]|, | to | and )|resnet\d+[\w.]*)", line):
                 assert str(config[".".join(sections)]) == str(yaml.safe_load(paper[1])), line
                 compared += 1
     assert compared > 30

@@ -214,7 +214,7 @@ BAD = [
     ("z" * 5000, 1, f"unknown key {'z' * 110} …; known are {SECTIONS}"),
     ("device", "a\nb", r"device: a\nb must be one of auto, cpu, cuda"),
     ("refine__lambda_end", 1, "unknown key refine.lambda_end; did you mean lambda_ent?"),
-    ("backbone__zz", 1, "unknown key backbone.zz; known are name, weights"),
+    ("backbone__zz", 1, "unknown key backbone.zz; known are name, weights, dilated"),
     ("irnet__training__epoch", 1, "unknown key irnet.training.epoch; did you mean epochs?"),
     (
         "segmentation__prediction__crf__iteration",

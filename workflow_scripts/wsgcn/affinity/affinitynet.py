@@ -109,7 +109,8 @@ class AffinityNet(nn.Module):
 
 def build_affinitynet(backbone: BackboneSettings, device: torch.device) -> AffinityNet:
     """AffinityNet on the configured backbone, channels last: twice as fast on a CPU."""
-    model = AffinityNet(build_backbone(backbone.name, backbone.weights, output_stride=16))
+    built = build_backbone(backbone.name, backbone.weights, output_stride=16, dilated=backbone.dilated)
+    model = AffinityNet(built)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lists no such pair
 
 

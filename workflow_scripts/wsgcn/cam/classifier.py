@@ -14,17 +14,30 @@ from wsgcn.cam.contract import CamInput, CamSource
 from wsgcn.data.augment import flip_and_crop, rescale
 from wsgcn.files import read_image
 from wsgcn.graph.grid import grid_size
-from wsgcn.networks.backbone import Backbone, BackboneSettings, build_backbone, freeze_batch_norm, normalise
+from wsgcn.networks.backbone import (
+    Backbone,
+    BackboneSettings,
+    build_backbone,
+    freeze_batch_norm,
+    freeze_stages,
+    normalise,
+)
 from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.samples import Sampler
 from wsgcn.networks.schedule import num_steps
 from wsgcn.networks.training import FitContext, fit
 from wsgcn.sections import from_section
 
+OUTPUT_STRIDE = 16
+"""Side of a cell of the final feature map [pixels of the scaled image]."""
+
 
 @dataclass(frozen=True)
 class ClassifierSettings:
-    """The `classifier` section: the training; crop [pixels], long_side: range of the scaled longer side [pixels]."""
+    """Of the `classifier` section: the training; crop [pixels], long_side: range of the scaled longer side [pixels].
+
+    freeze_stages: number of the backbone's first stages whose weights are left as they are.
+    """
 
     epochs: float
     min_steps: int
@@ -34,14 +47,19 @@ class ClassifierSettings:
     lr_backbone: float
     lr_head: float
     weight_decay: float
+    freeze_stages: int = 0
 
 
 @dataclass(frozen=True)
 class CamSettings:
-    """Of the `cam` section: the scales that maps are summed over, and whether over the mirror image too."""
+    """Of the `cam` section: the scales that maps are summed over, and whether over the mirror image too.
+
+    full_size: `stretched` to the image's size, or `cut` as in IRN's released code (`class_activation_maps`).
+    """
 
     scales: tuple[float, ...]
     flip: bool
+    full_size: str = "stretched"
 
 
 class Classifier(nn.Module):
@@ -69,7 +87,8 @@ class Classifier(nn.Module):
 
 def build_classifier(backbone: BackboneSettings, classes: int) -> Classifier:
     """The classifier of C classes on the configured backbone, channels last: twice as fast on a CPU."""
-    model = Classifier(build_backbone(backbone.name, backbone.weights, output_stride=16), classes)
+    built = build_backbone(backbone.name, backbone.weights, output_stride=OUTPUT_STRIDE, dilated=backbone.dilated)
+    model = Classifier(built, classes)
     return model.to(memory_format=torch.channels_last)
 
 
@@ -107,6 +126,7 @@ def train_classifier(
     settings, classes = from_section(ClassifierSettings, params["settings"]), params["classes"]
     torch.manual_seed(context.seed)
     model = build_classifier(from_section(BackboneSettings, params["backbone"]), classes).to(context.device).train()
+    freeze_stages(model.backbone, settings.freeze_stages)
     mean = 255 * np.array(model.backbone.pretrained_cfg["mean"])
 
     def loss(crops: torch.Tensor, expected: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -116,7 +136,7 @@ def train_classifier(
     history = fit(
         model,
         [
-            {"params": list(model.backbone.parameters()), "lr": settings.lr_backbone},
+            {"params": [p for p in model.backbone.parameters() if p.requires_grad], "lr": settings.lr_backbone},
             {"params": list(model.head.parameters()), "lr": settings.lr_head},
         ],
         loss,
@@ -139,14 +159,22 @@ def class_activation_maps(
     image: uint8 RGB [H, W, 3]; classes: indices from 1. Summed over scales and the flip, then divided by the maximum
     of each class (+1e-5). Returns float32 in 0..1 on the graph's grid [K, h, w] and at [K, H, W].
     (The `keys` of IRN's files count classes from 0, ours from 1 as labels do.)
+
+    With `full_size: cut`, the latter are interpolated to the next multiples of 16 of H and W, then cut to H×W, as in
+    IRN's released code. A map's cells reach beyond the image where its side is no multiple of 16.
     """
-    sizes = (grid_size(*image.shape[:2]), image.shape[:2])
+    height, width = image.shape[:2]
+    full_size = (height, width)
+    if settings.full_size == "cut":
+        full_size = (-(-height // OUTPUT_STRIDE) * OUTPUT_STRIDE, -(-width // OUTPUT_STRIDE) * OUTPUT_STRIDE)
+    sizes = (grid_size(height, width), full_size)
     sums: list[Any] = [0, 0]  # then tensors
     for scale in settings.scales:
         batch = scaled_and_flipped(image, scale, settings.flip, model.backbone, device)
         maps = unflip(model.activation(batch, classes), settings.flip)[None]
         for k, size in enumerate(sizes):
             sums[k] = sums[k] + F.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
+    sums[1] = sums[1][:, :height, :width]
     on_grid, full = (maps / (maps.amax((1, 2), keepdim=True) + 1e-5) for maps in sums)
     return on_grid.cpu().numpy(), full.cpu().numpy()
 

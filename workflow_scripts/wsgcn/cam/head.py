@@ -52,7 +52,7 @@ def open_pooled_features(params: Mapping, device: torch.device) -> Callable[[np.
 
 def frozen_backbone(settings: BackboneSettings, device: torch.device) -> Backbone:
     """A backbone with its initial weights, for inference."""
-    built = build_backbone(settings.name, settings.weights, output_stride=16)
+    built = build_backbone(settings.name, settings.weights, output_stride=16, dilated=settings.dilated)
     return built.to(device, memory_format=torch.channels_last).eval()
 
 

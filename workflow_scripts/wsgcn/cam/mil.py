@@ -86,7 +86,7 @@ def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 def build_location_net(backbone: BackboneSettings, classes: int, settings: ViewSettings) -> LocationNet:
     """The network of C classes over the configured backbone, which keeps its initial weights."""
-    frozen = build_backbone(backbone.name, backbone.weights, output_stride=16)
+    frozen = build_backbone(backbone.name, backbone.weights, output_stride=16, dilated=backbone.dilated)
     return LocationNet(frozen, classes, settings).to(memory_format=torch.channels_last)
 
 

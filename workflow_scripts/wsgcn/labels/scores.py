@@ -13,9 +13,24 @@ def scores_with_background(cams: np.ndarray, alpha: float) -> np.ndarray:
 
 def upsample(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     """Scores [L, h, w] to float32 [L, height, width], bilinear with aligned corners."""
+    _, rows, columns = scores.shape
+    return _interpolate(scores, np.linspace(0, rows - 1, height), np.linspace(0, columns - 1, width))
+
+
+def upsample_and_cut(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scores on the graph's grid [L, h, w] to float32 [L, height, width], bilinear, as IRN's released code does.
+
+    Each node is in the middle of its 4×4 pixels, of which those outside of the image are cut off. Beyond the outermost
+    middles scores stay constant.
+    """
+    rows, columns = ((np.arange(length) + 0.5) / 4 - 0.5 for length in (height, width))  # `graph.grid.STRIDE`
+    return _interpolate(scores, rows.clip(0, scores.shape[1] - 1), columns.clip(0, scores.shape[2] - 1))
+
+
+def _interpolate(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Scores [L, h, w] at the points of these rows and columns, linear between the nearest: float32 [L, H, W]."""
     scores = np.asarray(scores, np.float32)
-    for axis, length in ((1, height), (2, width)):
-        position = np.linspace(0, scores.shape[axis] - 1, length)
+    for axis, position in ((1, rows), (2, columns)):
         before = np.floor(position).astype(int)
         after = np.minimum(before + 1, scores.shape[axis] - 1)
         weight = (position - before).astype(np.float32)

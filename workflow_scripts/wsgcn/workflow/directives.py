@@ -142,6 +142,8 @@ def infer_params(job: Job, affinity: str) -> dict[str, object]:
     params = {
         **({"backbone": row.backbone} if row.backbone else {}),
         **({} if affinity in FIRST_METHODS else {"settings": f"{affinity}.training"}),
+        **row.network_params,
+        **row.open_params,
     }
     return {"ids": job.ids} | job.plan.untagged(job.ids) | select_params(job.settings, params) | _method(affinity)
 
@@ -222,7 +224,7 @@ def judged_params(job: Job, base: Mapping) -> dict[str, object]:
         "masks": [data.label[image].mask for image in job.ids],
         "mask_values": list(data.mask_values),
         "walk": walk_params(job),
-        "backbone": base["backbone"],
+        **select_params(base, {"backbone": "backbone"}),
     }
 
 

@@ -77,7 +77,12 @@ def _affinity_stages(name: str, settings: Mapping) -> dict[str, Stage]:
             after=(f"{name}_label",),
             history=f"{name}/{{folder}}history.csv",
         ),
-        f"{name}_affinity": Stage(f"affinity/{name}/{{folder}}{{image}}.npz", after=(network,), images="label"),
+        f"{name}_affinity": Stage(
+            f"affinity/{name}/{{folder}}{{image}}.npz",
+            keys_of(AFFINITIES[name].open_params),
+            after=(network,),
+            images="label",
+        ),
     }
 
 

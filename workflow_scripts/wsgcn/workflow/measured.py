@@ -90,8 +90,8 @@ def _classifier_settings(settings: Mapping) -> tuple[str, ...]:
 
 
 def _refiner_settings(settings: Mapping) -> tuple[str, ...]:
-    row = REFINERS[settings["refinement"]]
-    return (*(("affinity",) if affinity_of(settings) else ()), *keys_of(row.params))
+    row, affinity = REFINERS[settings["refinement"]], affinity_of(settings)
+    return (*(("affinity", *keys_of(AFFINITIES[affinity].open_params)) if affinity else ()), *keys_of(row.params))
 
 
 def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
@@ -105,8 +105,8 @@ def _segmentation_settings(settings: Mapping) -> tuple[str, ...]:
 
 
 def _affinity_settings(name: str) -> Callable[[Mapping], tuple[str, ...]]:
-    backbone = AFFINITIES[name].backbone
-    own = (name, *((backbone,) if backbone else ()), "seed")
+    backbone, network = AFFINITIES[name].backbone, keys_of(AFFINITIES[name].network_params)
+    own = (f"{name}.labels", f"{name}.training", *network, *((backbone,) if backbone else ()), "seed")
     return lambda settings: (*own, *weight_settings(affinity_training(name), settings))
 
 

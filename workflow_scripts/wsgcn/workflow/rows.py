@@ -112,9 +112,9 @@ class Affinity:
     returns a function from an image to the arrays of its affinity file, which `affinity.matrices` reads. Its settings
     are the sections `<name>.labels` and `<name>.training`. network: the name of the training's stage; boundary:
     whether its files hold a boundary map; corrections: whether `train` weighs corrections; backbone: the section of its
-    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect; label_suffix:
-    of the files of its labels: `png`, or `npz` for arrays that `label` returns by name, then also of an image without a
-    class.
+    backbone, none where it has none; ignores: settings of the refinement that it leaves without effect; network_params:
+    further parameters of `train` and `open` both; open_params: of `open` alone; label_suffix: of the files of its
+    labels: `png`, or `npz` for arrays that `label` returns by name, then also of an image without a class.
     """
 
     title: str
@@ -127,6 +127,8 @@ class Affinity:
     backbone: str = "backbone"
     ignores: tuple[str, ...] = ()
     label_suffix: Callable[[Mapping], str] = lambda settings: "png"
+    network_params: Params = field(default_factory=dict)
+    open_params: Params = field(default_factory=dict)
 
 
 INPUTS = {"cam": "cams", "affinity": "affinities", "partial": "labels", "image": "images"}

@@ -39,6 +39,15 @@ LATER_DEFAULTS: dict[str, object] = {
     "segmentation.training.bias_decay": True,
     "segmentation.training.loss_size": "label",
     "segmentation.prediction.combine": "mean",
+    "backbone.dilated": True,
+    "classifier.freeze_stages": 0,
+    "cam.full_size": "stretched",
+    "irnet.first_stage": "unpooled",
+    "irnet.pad_to": 0,
+    "irnet.flip_mean": "probabilities",
+    "irnet.training.pairs": "all",
+    "random_walk.upsampling": "aligned",
+    "random_walk.maximum": "class",
 }
 """Settings that older versions lacked, by dotted key, with the default that computes what those did. At it no job is
 told of them, so that finished results stay valid; what reads them in a job has the same default."""

@@ -24,12 +24,13 @@ READERS = {  # dataset.kind
 }
 
 CAM_VIEWS = ("cam.scales", "cam.flip")
+CAM_MAPS = (*CAM_VIEWS, "cam.full_size")
 MIL_VIEWS = ("mil.scale", "mil.stride")
 CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "classifier": CamSource(
         "CAMs",
         "wsgcn.cam.classifier:open_classifier",
-        {"backbone": "backbone", "settings": CAM_VIEWS},
+        {"backbone": "backbone", "settings": CAM_MAPS},
         training=Training(
             "the classifier",
             "wsgcn.cam.classifier:train_classifier",
@@ -37,7 +38,9 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
                 "backbone": "backbone",
                 "settings": tuple(
                     f"classifier.{key}"
-                    for key in "epochs min_steps batch crop long_side lr_backbone lr_head weight_decay".split()
+                    for key in (
+                        "epochs min_steps batch crop long_side lr_backbone lr_head weight_decay freeze_stages".split()
+                    )
                 ),
                 "seed": "seed",
             },
@@ -49,7 +52,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "head": CamSource(  # classifier.train: head
         "CAMs",
         "wsgcn.cam.classifier:open_classifier",
-        {"backbone": "backbone", "settings": CAM_VIEWS},
+        {"backbone": "backbone", "settings": CAM_MAPS},
         training=Training(
             "the classifier's head",
             "wsgcn.cam.head:train_head",
@@ -108,6 +111,8 @@ AFFINITIES = {  # affinity
         "wsgcn.affinity.irnet:open_boundary_net",
         boundary=True,
         corrections=True,
+        network_params={"first_stage": "irnet.first_stage"},
+        open_params={"pad_to": "irnet.pad_to", "flip_mean": "irnet.flip_mean"},
     ),
     "psa": Affinity(
         "AffinityNet",
@@ -129,7 +134,7 @@ def _walk_background(settings: Mapping) -> float | None:
 
 def _idle_walk_settings(settings: Mapping) -> set[str]:
     constant = settings["random_walk"]["background"] == "constant"
-    return {"random_walk.alpha" if constant else "random_walk.background_score"}
+    return {"random_walk.alpha"} if constant else {"random_walk.background_score", "random_walk.maximum"}
 
 
 PARTIAL = {"settings": "partial", "grid_image": "grid_image"}
@@ -266,7 +271,7 @@ def affinity_training(name: str) -> Training:
     """The training of an affinity network."""
     row = AFFINITIES[name]
     backbone = {"backbone": row.backbone} if row.backbone else {}
-    params = {**backbone, "settings": f"{name}.training", "seed": "seed"}
+    params = {**backbone, "settings": f"{name}.training", "seed": "seed", **row.network_params}
     weight = "corrections.affinity_weight" if row.corrections else ""
     return Training(row.title, row.train, params, labels=f"{name}_label", corrections=weight, backbone=row.backbone)
 
