@@ -8,6 +8,7 @@ import pytest
 import torch
 from pair_losses import TERMS
 from PIL import Image
+from slow_boundary import naive_bilinear
 
 from wsgcn.affinity import training_labels
 from wsgcn.affinity.affinitynet import (
@@ -17,7 +18,7 @@ from wsgcn.affinity.affinitynet import (
     open_affinitynet,
     train_affinitynet,
 )
-from wsgcn.affinity.learning import gain_over_constant
+from wsgcn.affinity.learning import MIN_GAIN, gain_over_constant
 from wsgcn.affinity.matrices import feature_affinity, resample_to_grid
 from wsgcn.affinity.pair_loss import pair_costs, pairwise_affinity_loss
 from wsgcn.affinity.training_labels import label_for_affinitynet
@@ -189,22 +190,6 @@ def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
 # Features of an image, and on the grid
 
 
-def naive_bilinear(maps, size):
-    """[D, h', w'] at another size: interpolated between the centres of pixels, constant beyond those of the border."""
-    (h, w), (rows, columns) = maps.shape[1:], size
-    result = np.zeros((len(maps), rows, columns))
-    for y in range(rows):
-        for x in range(columns):
-            v = max((y + 0.5) * h / rows - 0.5, 0.0)
-            u = max((x + 0.5) * w / columns - 0.5, 0.0)
-            top, left = min(int(v), h - 1), min(int(u), w - 1)
-            bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
-            above = (1 - (u - left)) * maps[:, top, left] + (u - left) * maps[:, top, right]
-            below = (1 - (u - left)) * maps[:, bottom, left] + (u - left) * maps[:, bottom, right]
-            result[:, y, x] = (1 - (v - top)) * above + (v - top) * below
-    return result
-
-
 @pytest.mark.parametrize("coarse, size", [((4, 6), (8, 12)), ((7, 9), (13, 18)), ((1, 2), (2, 3)), ((5, 5), (5, 5))])
 def test_resample_to_grid_matches_naive_bilinear(coarse, size, rng):
     maps = rng.standard_normal((3, *coarse)).astype(np.float32)
@@ -260,6 +245,7 @@ def test_train_affinitynet_learns_and_is_reproducible(labelled_pictures, wheel, 
     trained = [train_affinitynet(*labelled_pictures, params, fit_context(seed)) for seed in (0, 0, 1)]
     (first, history), (same, again), (other, _) = trained
     assert history["loss"].iloc[-2:].mean() < history["loss"].iloc[:2].mean()
+    assert history.attrs["learnt"]["gain"] > MIN_GAIN
     assert tuple(history.columns) == TERMS and len(history) == 6
     assert history.equals(again)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
