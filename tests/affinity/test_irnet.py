@@ -20,8 +20,11 @@ from wsgcn.affinity.irnet import (
     train_boundary,
 )
 from wsgcn.affinity.learning import MIN_GAIN
+from wsgcn.affinity.pair_loss import measure_gain, pair_costs
 from wsgcn.affinity.training_labels import label_for_irnet
-from wsgcn.files import write_label
+from wsgcn.data.augment import resize_label
+from wsgcn.files import read_image, read_label, write_label
+from wsgcn.graph.grid import path_maximum
 
 SIZES = [(64, 64), (50, 71), (33, 40)]
 
@@ -191,8 +194,14 @@ def test_train_boundary_learns_and_is_reproducible(tmp_path, wheel, rng, fit_con
     assert set(history.columns) == set(TERMS)
     assert history.attrs["learnt"]["section"] == "irnet.training" and history.attrs["learnt"]["gain"] > MIN_GAIN
     brief = params | {"settings": settings | {"epochs": 1, "batch": 3, "min_steps": 3, "lr": 1e-6}}
-    _, history = train_boundary(images, labels, brief, fit_context(0))
+    model, history = train_boundary(images, labels, brief, fit_context(0))
     assert history.index[-1] == 3 and history.attrs["learnt"]["gain"] < MIN_GAIN
+    costs = []
+    for image, label in zip(images, labels, strict=True):
+        found = torch.tensor(boundary_and_features(model, read_image(image), torch.device("cpu"))[0])[None]
+        points = torch.tensor(resize_label(read_label(label), 12, 12))[None]
+        costs.append(pair_costs(lambda dy, dx, b=found: 1 - path_maximum(b, dy, dx), points, settings["radius"]))
+    assert history.attrs["learnt"]["gain"] == pytest.approx(measure_gain(costs), rel=1e-4)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 

@@ -24,7 +24,10 @@ class Mutant:
     reason: str = ""
 
     def apply(self, text: str) -> str:
-        """The file's text with the change. Raises ValueError where the original is not in it exactly once."""
+        """The file's text with the change.
+
+        Raises ValueError where the original is not in it exactly once, SyntaxError where the result is no Python.
+        """
         if text.count(self.original) != 1:
             raise ValueError(f"{self.file}: found {text.count(self.original)} times, not once: {self.original}")
         changed = text.replace(self.original, self.mutated)

@@ -1,5 +1,6 @@
 """DeepLabV2: the head, the loss on pseudo labels, prediction over scales."""
 
+import copy
 from dataclasses import asdict
 
 import numpy as np
@@ -161,6 +162,35 @@ def test_predict_averages_probabilities_over_scales(deeplab, image, cpu):
     assert found.shape == (3, 45, 61) and found.dtype == np.float32
     np.testing.assert_allclose(found, np.mean(singles, 0), atol=1e-5)
     np.testing.assert_allclose(found.sum(0), 1, rtol=1e-5)
+
+
+def probabilities_by_passes(model, image, scales, flip):
+    """The mean over every scale and mirror image by itself, each a softmax at the image's size."""
+    mean, std = (np.array(model.backbone.pretrained_cfg[key]) for key in ("mean", "std"))
+    (height, width), found = image.shape[:2], []
+    for scale in scales:
+        size = round(width * scale), round(height * scale)
+        scaled = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+        for pixels in [scaled, scaled[:, ::-1]][: 1 + flip]:
+            with torch.no_grad():
+                logits = model(torch.tensor((pixels / 255 - mean) / std).permute(2, 0, 1)[None].float())
+            logits = F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)[0].double().numpy()
+            powers = np.exp(logits - logits.max(0))
+            found.append((powers / powers.sum(0))[..., :: 1 if pixels is scaled else -1])
+    return np.mean(found, 0)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_predictions_match_single_passes(flip, deeplab, image, cpu):
+    model = copy.deepcopy(deeplab)
+    with torch.no_grad():
+        for branch in model.head:
+            branch.weight.mul_(10)  # so that it matters what is averaged
+    found = predict(model, image, [0.75, 1, 1.5], flip, cpu)
+    expected = probabilities_by_passes(model, image, [0.75, 1, 1.5], flip)
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    other = probabilities_by_passes(model, image, [1], flip)
+    assert np.abs(expected - other).max() > 0.1
 
 
 def test_predict_averages_over_the_flip(deeplab, image, cpu):
