@@ -158,19 +158,19 @@ def test_only_the_branch_learns(net):
 def test_boundary_and_features_match_naive_forward_pass(size, net, rng, cpu):
     """Each view by itself: what is averaged over the flip are probabilities and features, not logits."""
     net, image = copy.deepcopy(net), rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    torch.manual_seed(0)
     with torch.no_grad():
-        net.last.weight.mul_(10)  # so that it matters what is averaged
-        net.last.bias.fill_(0.5)
+        net.last.weight.normal_(std=0.15)  # so large that it matters what is averaged
         for _, norm in net.stages:
             norm.weight.uniform_(0.5, 1.5)
-            norm.bias.normal_()
+            norm.bias.normal_(std=0.5)
     boundary, features = boundary_and_features(net, image, cpu)
     h, w = -(-size[0] // 4), -(-size[1] // 4)
     assert boundary.dtype == features.dtype == np.float32
     plain, mirrored = (naive_branch(net, pixels, (h, w)) for pixels in (image, image[:, ::-1]))
     np.testing.assert_allclose(boundary, (plain[0] + mirrored[0][:, ::-1]) / 2, atol=1e-3)
     np.testing.assert_allclose(features, (plain[1] + mirrored[1][..., ::-1]) / 2, atol=1e-3)
-    assert np.abs(boundary - plain[0]).max() > 0.01 and 0.1 < boundary.std()
+    assert np.abs(boundary - plain[0]).max() > 0.05 and 0.2 < boundary.mean() < 0.8
 
 
 def test_train_boundary_learns_and_is_reproducible(tmp_path, wheel, rng, fit_context):

@@ -19,7 +19,7 @@ from mutant_table import TABLE, Mutant, read_mutants
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = Path("workflow_scripts/wsgcn")
-LEFT_OUT = shutil.ignore_patterns(".*", "results", "__pycache__", "*.egg-info")
+COPIED = {"config.yaml", "pyproject.toml", "rules", "tests", "workflow_scripts"}
 PRELOADED = ("pandas", "scipy.optimize", "sklearn.metrics", "numba", "timm", "torch", "pytest")
 """What takes seconds to import: once, since every run of tests is a fork."""
 MAX_SECONDS = float(os.environ.get("MAX_SECONDS", 600))  # a mutant that never ends is killed, too
@@ -31,7 +31,9 @@ def run_mutants(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[tu
     with tempfile.TemporaryDirectory() as folder:
         free = [Path(folder) / str(k) for k in range(jobs)]
         for copy in free:
-            shutil.copytree(root, copy, ignore=LEFT_OUT)
+            shutil.copytree(
+                root, copy, ignore=lambda at, names: {*names} - COPIED if at == str(root) else {"__pycache__"}
+            )
         while waiting or running:
             while waiting and free:
                 copy, mutant = free.pop(), waiting.pop(0)
