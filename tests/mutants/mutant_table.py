@@ -41,6 +41,6 @@ def read_mutants(table: Path, only: Sequence[str] = ()) -> list[Mutant]:
     for file, group in yaml.safe_load(table.read_text()).items():
         if not only or any(word in file for word in only):
             for row in group["mutants"]:
-                tests = tuple(dict.fromkeys([*row.get("tests", []), *group["tests"]]))
+                tests = tuple(row.get("tests", group["tests"]))
                 mutants.append(Mutant(tests, file, row["what"], row["from"], row["to"], row.get("survives", "")))
     return mutants

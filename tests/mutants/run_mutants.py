@@ -59,8 +59,7 @@ def run_mutants(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[tu
 def _run_tests(copy: Path, mutant: Mutant) -> None:
     """In a process of its own, which exits with pytest's status."""
     log = os.open(copy / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    os.dup2(os.dup2(log, 1), 2)
     os.chdir(copy)
     tests = [f"tests/{test}" for test in mutant.tests]
     os._exit(importlib.import_module("pytest").main(["-qx", "-p", "no:cacheprovider", *tests]))
@@ -81,8 +80,7 @@ def main(only: Sequence[str] = (), table: Path = TABLE, root: Path = ROOT, jobs:
     except (ValueError, SyntaxError) as error:
         print(error)
         return 1
-    # Each file of tests once without a mutant, before the first mutant that needs it.
-    each = dict.fromkeys(k for own in mutants for k in (*(Mutant((t.partition("::")[0],)) for t in own.tests), own))
+    each = dict.fromkeys(k for own in mutants for k in (*(Mutant((test,)) for test in own.tests), own))
     wrong, killed = [], 0
     for mutant, verdict, seconds in run_mutants(list(each), root, jobs):
         line = f"{verdict:8} {seconds:5.0f} s  {mutant.file or mutant.tests[0]}: {mutant.what}"
