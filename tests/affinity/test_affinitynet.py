@@ -8,6 +8,7 @@ import pytest
 import torch
 from pair_losses import TERMS
 from PIL import Image
+from slow_boundary import naive_bilinear
 
 from wsgcn.affinity import training_labels
 from wsgcn.affinity.affinitynet import (
@@ -187,22 +188,6 @@ def test_the_whole_network_learns_but_batch_norms_keep_their_statistics(net):
 
 
 # Features of an image, and on the grid
-
-
-def naive_bilinear(maps, size):
-    """[D, h', w'] at another size: interpolated between the centres of pixels, constant beyond those of the border."""
-    (h, w), (rows, columns) = maps.shape[1:], size
-    result = np.zeros((len(maps), rows, columns))
-    for y in range(rows):
-        for x in range(columns):
-            v = max((y + 0.5) * h / rows - 0.5, 0.0)
-            u = max((x + 0.5) * w / columns - 0.5, 0.0)
-            top, left = min(int(v), h - 1), min(int(u), w - 1)
-            bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
-            above = (1 - (u - left)) * maps[:, top, left] + (u - left) * maps[:, top, right]
-            below = (1 - (u - left)) * maps[:, bottom, left] + (u - left) * maps[:, bottom, right]
-            result[:, y, x] = (1 - (v - top)) * above + (v - top) * below
-    return result
 
 
 @pytest.mark.parametrize("coarse, size", [((4, 6), (8, 12)), ((7, 9), (13, 18)), ((1, 2), (2, 3)), ((5, 5), (5, 5))])

@@ -21,6 +21,7 @@ from wsgcn.cam.classifier import (
 from wsgcn.cam.contract import CamInput
 from wsgcn.graph.grid import grid_size
 from wsgcn.labels.scores import label_from_cams
+from wsgcn.networks.backbone import normalise
 
 SETTINGS = CamSettings(scales=(1, 0.5, 1.5), flip=True)
 
@@ -131,24 +132,29 @@ def test_label_from_cams_matches_naive_loop(background, rng):
 
 
 TRAINING = {
-    "epochs": 6, "min_steps": 0, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.01, "lr_head": 0.1,
+    "epochs": 6, "min_steps": 0, "batch": 4, "crop": 48, "long_side": [48, 60], "lr_backbone": 0.001, "lr_head": 0.05,
     "weight_decay": 1e-4,
 }  # fmt: skip
 
 
 def test_train_classifier_learns_and_is_reproducible(tmp_path, wheel, rng, fit_context):
-    """Red pictures are of class 1, green ones of class 2."""
-    images, targets = [], []
-    for k in range(4):
-        pixels = rng.integers(0, 60, (40, 56, 3))
-        pixels[10:30, 10:40, k % 2] += 190
+    """Red pictures are of class 1, green ones of class 2, blue ones of class 3."""
+    images, targets, shown = [], [], []
+    for k in range(6):
+        pixels = rng.integers(0, 60, (48, 48, 3)).astype(np.uint8)
+        pixels[10:38, 10:40, k % 3] += 190
         images.append(str(tmp_path / f"{k}.png"))
-        Image.fromarray(pixels.astype(np.uint8)).save(images[-1])
-        targets.append((1 + k % 2,))
-    params = {"classes": 2, "backbone": asdict(wheel), "settings": TRAINING}
+        Image.fromarray(pixels).save(images[-1])
+        targets.append((1 + k % 3,))
+        shown.append(pixels)
+    params = {"classes": 3, "backbone": asdict(wheel), "settings": TRAINING | {"epochs": 10, "batch": 6}}
     (model, history), (again, _) = (train_classifier(images, targets, params, fit_context(3)) for _ in range(2))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
-    longer = params | {"settings": TRAINING | {"epochs": 1, "batch": 5, "min_steps": 3}}
+    with torch.no_grad():
+        pixels = torch.tensor(np.stack(shown)).permute(0, 3, 1, 2)
+        found = model.eval()(normalise(pixels, model.backbone)).argmax(1)
+    assert (found + 1).tolist() == [own for (own,) in targets]
+    longer = params | {"settings": TRAINING | {"epochs": 1, "batch": 7, "min_steps": 3}}
     assert train_classifier(images, targets, longer, fit_context(3))[1].index[-1] == 3
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 

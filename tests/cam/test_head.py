@@ -137,6 +137,11 @@ def test_the_logit_of_an_image_is_the_mean_of_its_map(tmp_path, cpu, fit_context
     assert (history["l2"] == 1e-4).all() and history["ap"].iloc[0] == pytest.approx(history["ap_fold"].mean())
     again, _ = train_head(files, targets, params, fit_context(seed=5))
     assert torch.equal(model.head.weight, again.head.weight)
+    pooled = np.stack([np.load(path)["pooled"].astype(float) for path in files])  # of images, views, features
+    scale = pooled.reshape(-1, pooled.shape[2]).std(0) + 1e-6
+    rows, tags = (pooled / scale).reshape(-1, pooled.shape[2]), np.repeat(tag_matrix(targets, 2), 4, 0)
+    solved, _ = solve_head(rows, tags, 1e-4)
+    np.testing.assert_allclose(model.head.weight[:, :, 0, 0].detach() * scale, solved, rtol=1e-3, atol=1e-5)
     model.eval()
     image, weights = read_image(tmp_path / "0.png"), model.head.weight[:, :, 0, 0].detach().numpy()
     expected = np.load(tmp_path / "0.npz")["pooled"] @ weights.T

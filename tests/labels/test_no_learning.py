@@ -103,3 +103,4 @@ def test_otsu_finds_the_best_of_all_cuts(rng):
     assert between(threshold) == pytest.approx(max(map(between, edges)), abs=0.01)
     assert otsu(rng.normal(0, 1, 100_000))[1] == pytest.approx(2 / np.pi, abs=0.01)
     assert otsu(np.ones(9))[1] == 0
+    assert 1 <= otsu(np.repeat([0.0, 1.0, 10.0], 5))[0] < 10  # the edge above the highest of the lower group

@@ -1,5 +1,7 @@
 """Backbones by name, with their weights counted; the range they were trained on."""
 
+from types import SimpleNamespace
+
 import pytest
 import timm
 import torch
@@ -110,10 +112,10 @@ def test_only_batch_norms_are_frozen():
     assert [m.training for m in model.modules()] == [True, True, False, True, False, True]
 
 
-def test_normalise_by_hand(backbone):
-    cfg = backbone.pretrained_cfg
+def test_normalise_by_hand():
+    cfg = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.1)}
     images = torch.tensor([0.0, 127.5, 255.0]).expand(2, 3, 4, 3)
-    found = normalise(images, backbone)
+    found = normalise(images, SimpleNamespace(pretrained_cfg=cfg))
     for channel in range(3):
         mean, std = cfg["mean"][channel], cfg["std"][channel]
         expected = torch.tensor([(0 - mean) / std, (0.5 - mean) / std, (1 - mean) / std]).expand(2, 4, 3)

@@ -89,3 +89,23 @@ def test_crops_carry_corrections_and_their_weight(size, tmp_path):
         np.testing.assert_array_equal(other, found)
         assert (ones == 1).all()
     assert seen >= 6
+
+
+@pytest.mark.parametrize("scale", [(0.5, 2), (1.2, 1.3)])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_scale_is_drawn_from_its_range(corrected, scale, tmp_path):
+    """Seen by the size of what is not padding, in the crop and in its label; evenly, so that the mean is the middle."""
+    Image.new("RGB", (40, 50), (9, 9, 9)).save(tmp_path / "image.png")
+    write_label(tmp_path / "label.png", np.ones((50, 40), np.uint8))
+    files = [str(tmp_path / "image.png")], [str(tmp_path / "label.png")]
+    corrections = Corrections([None], 2.0) if corrected else None
+    sample, heights = labelled_crops(*files, 128, scale, np.full(3, 200.0), None, corrections), []
+    for seed in range(100):
+        crop, label = sample(0, np.random.default_rng(seed))[:2]
+        own = (crop == 9).all(2)
+        np.testing.assert_array_equal(own, label == 1)
+        heights.append(own.any(1).sum())
+        assert abs(own.any(0).sum() - 0.8 * heights[-1]) <= 1
+    low, high = (50 * bound for bound in scale)
+    assert low - 1 <= min(heights) <= low + 4 and high - 4 <= max(heights) <= high + 1
+    assert abs(np.mean(heights) - (low + high) / 2) < 0.1 * (high - low) + 0.5
