@@ -30,7 +30,7 @@ def pooled_label(scores: np.ndarray, keys: Sequence[int], cell: int) -> np.ndarr
     padded[:, :, : scores.shape[2], : scores.shape[3]] = scores
     blocks = padded.reshape(2, -1, sides[0] // cell, cell, sides[1] // cell, cell)
     means = blocks.mean((3, 5))
-    label = label_of_two(*means, keys)
+    label = label_of_two(means[0], means[1], keys)
     label[means.max((0, 1)) < 1e-5] = IGNORE
     return label
 
@@ -40,7 +40,8 @@ def read_training_label(path: str) -> np.ndarray:
     if not path.endswith(".npz"):
         return read_label(path)
     arrays = read_arrays(path)
-    return label_of_two(*arrays["scores"], arrays["keys"].tolist())
+    low, high = arrays["scores"]
+    return label_of_two(low, high, arrays["keys"].tolist())
 
 
 def read_pooled_label(path: str, cell: int) -> np.ndarray:

@@ -38,10 +38,10 @@ def refine_with_gcn(images: Sequence[RefinerInput], params: Mapping, device: tor
 
 
 def _network_input(image: RefinerInput, settings: GraphSettings, params: Mapping) -> ImageInput:
-    size = image.partial.shape
+    height, width = size = image.partial.shape
     affinity = affinity_matrix_from(image.network_output, size, settings.radius, settings.beta)
     features = node_features(image.network_output, size, settings.features)
     graph, propagated = propagation_graph(affinity, features, settings)
     print(f"{image.id}: {graph}")
-    pixels = grid_image(image.image, *size, params.get("grid_image", "bicubic"))
+    pixels = grid_image(image.image, height, width, params.get("grid_image", "bicubic"))
     return ImageInput(graph, propagated, image.partial, pixels, image.keys, image_seed(params["seed"], image.id))
