@@ -19,11 +19,11 @@ rule benchmark_core:
         ENVIRONMENT
     threads: ALL_CORES
     params:
+        **select_params(config, {"graph": "graph", "settings": "refine"}),
         ids=BENCHED,
         classes=PLAN.tags(BENCHED),
         nodes=94 * 125,  # the grid of an image of 375×500
         sizes=[1000, 3000, 6000, 12000, 25000, 50000],
-        **select_params(config, {"graph": "graph", "settings": "refine"}),
     message:
         "timing the GCN core (some ten minutes; progress: {log})"
     script:
@@ -44,11 +44,11 @@ rule benchmark_kinds:
         ENVIRONMENT
     threads: ALL_CORES  # so that nothing else runs while seconds are measured
     params:
+        **select_params(config, {"graph": "graph", "settings": "refine"}),
         ids=BENCHED,
         classes=PLAN.tags(BENCHED),
         nodes=94 * 125,
         sizes=[3000, 94 * 125, 47000],
-        **select_params(config, {"graph": "graph", "settings": "refine"}),
     message:
         "timing the GCN core on kinds of boundary (some ten minutes; progress: {log})"
     script:
@@ -70,7 +70,10 @@ rule bench:
         ENVIRONMENT
     params:
         uri=TRACKING_URI,
-        settings={"graph": {k: v for k, v in config["graph"].items() if k != "steps"}, "refine": told_settings(config, "refine")},
+        settings={
+            "graph": {k: v for k, v in config["graph"].items() if k != "steps"},
+            "refine": told_settings(config, "refine"),
+        },
         description=f"the GCN core beside the dense algorithm, on images of {config['dataset']['name']}",
     message:
         "logging the benchmark to MLflow"

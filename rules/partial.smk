@@ -20,8 +20,8 @@ for job in PLAN.batch_jobs("partial"):
         resources:
             **CRF,
         params:
-            ids=job.ids,
             **select_params(job.settings, PARTIAL),
+            ids=job.ids,
         message:
             f"partial labels of {job.images}"
         script:

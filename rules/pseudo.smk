@@ -22,8 +22,8 @@ for job in PLAN.batch_jobs("pseudo"):
             **CRF,
         params:
             **PLAN.full_sizes(job.ids),
-            ids=job.ids,
             **select_params(job.settings, PSEUDO),
+            ids=job.ids,
         message:
             f"pseudo labels of {job.images}"
         script:
