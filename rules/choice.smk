@@ -17,11 +17,11 @@ if CANDIDATES and PLAN.states("solve_heads"):
         resources:
             **NETWORK,
         params:
+            **select_params(config, {"backbone": "backbone"}),
             ids=list(DATA.label),
             groups=PLAN.groups(DATA.label),
             tags=PLAN.tags(DATA.label),
             classes=len(CLASSES),
-            **select_params(config, {"backbone": "backbone"}),
             settings={key: config["classifier"][key] for key in ("l2", "folds")},
         message:
             "solving the classifiers that judge labels"
