@@ -90,8 +90,9 @@ def test_a_later_setting_is_told_just_where_it_is_not_its_default(key):
         if section:
             assert (name in told_settings(settings, section)) == told
             assert told_settings(settings, section).keys() <= value_of(settings, section).keys()
-    affinity = "psa" if key.startswith("psa") else "irnet"
-    base, other = (relevant_settings(own | {"affinity": affinity}) for own in (SETTINGS, changed))
+    methods = {"affinity": "psa" if key.startswith("psa") else "irnet"}
+    methods["refinement"] = "random_walk" if key.startswith("random_walk") else "gcn"
+    base, other = (relevant_settings(own | methods) for own in (SETTINGS, changed))
     assert other.keys() - base.keys() == {key}
 
 
