@@ -3,13 +3,16 @@
 Run alone: `.venv/bin/python -m pytest tests/mutants/test_run_mutants.py`.
 """
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import run_mutants
 import yaml
 from mutant_table import TABLE, read_mutants
-from run_mutants import LIBRARY, ROOT, main
+from run_mutants import LIBRARY, ROOT
 
 WINGS = {"graph", "refinement", "labels", "affinity", "cam", "networks", "segmentation", "evaluation"}
 SUM = "def add(a, b):\n    return a + b\n"
@@ -33,8 +36,8 @@ def test_mutants_of_some_files():
 
 
 @pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    """Call `main` with mutants (to: reason) of the sum; what it returns and prints."""
+def run(tmp_path, monkeypatch):
+    """What `main` returns and prints of mutants (to: reason) of the sum, in a process of its own, since it forks."""
     (tmp_path / LIBRARY).mkdir(parents=True)
     (tmp_path / LIBRARY / "sums.py").write_text(SUM)
     (tmp_path / "tests").mkdir()
@@ -45,9 +48,11 @@ def run(tmp_path, capsys, monkeypatch):
         rows = [{"what": to, "from": original, "to": to, "survives": reason} for to, reason in mutants.items()]
         table = tmp_path / "mutants.yaml"
         table.write_text(yaml.safe_dump({"sums.py": {"tests": ["test_sums.py"], "mutants": rows}}))
-        status = main(table=table, root=tmp_path, jobs=1)
+        code = "import sys, run_mutants as r; sys.exit(r.main((), *map(r.Path, sys.argv[1:]), jobs=1))"
+        command = [sys.executable, "-c", code, table, tmp_path]
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
         assert (tmp_path / LIBRARY / "sums.py").read_text() == SUM
-        return status, capsys.readouterr().out
+        return done.returncode, done.stdout
 
     return call
 
