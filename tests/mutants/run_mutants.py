@@ -31,9 +31,7 @@ def run_mutants(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[tu
     with tempfile.TemporaryDirectory() as folder:
         free = [Path(folder) / str(k) for k in range(jobs)]
         for copy in free:
-            shutil.copytree(
-                root, copy, ignore=lambda at, names: {*names} - COPIED if at == str(root) else {"__pycache__"}
-            )
+            shutil.copytree(root, copy, ignore=lambda at, own: {*own} - COPIED if at == str(root) else {"__pycache__"})
         while waiting or running:
             while waiting and free:
                 copy, mutant = free.pop(), waiting.pop(0)
@@ -44,12 +42,14 @@ def run_mutants(mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[tu
                 process = get_context("fork").Process(target=_run_tests, args=(copy, mutant))
                 process.start()
                 running[process.sentinel] = process, mutant, copy, time.monotonic()
+            ended = connection.wait(list(running), 1)
             late = [key for key, own in running.items() if time.monotonic() - own[3] > MAX_SECONDS]
-            for sentinel in connection.wait(list(running), 1) or late:
+            for sentinel in ended or late:
                 process, mutant, copy, started = running.pop(sentinel)
-                code = "timeout" if process.is_alive() else process.exitcode
-                process.kill()
-                process.join()
+                if not ended:
+                    process.kill()
+                process.join()  # the sentinel may be ready before the exit status is
+                code = process.exitcode if ended else "timeout"
                 if mutant.file:
                     shutil.copy2(root / LIBRARY / mutant.file, copy / LIBRARY / mutant.file)
                 free.append(copy)
