@@ -155,7 +155,7 @@ def test_settings_are_collapsed_and_the_header_is_shown(write):
     assert ["gcn.epochs", "250"] in page.tables[-1]
     assert [attributes for tag, attributes in page.tags if tag == "details"] == [{}]
     assert "mlflow ui --port 5000" in page.text and "results/labels" in page.text
-    assert "Review: snakemake review: review.html" in page.text
+    assert "<p>Review: <code>snakemake review: review.html</code></p>" in page.source
 
 
 def test_swatches_have_the_colours_of_the_labels(write):

@@ -17,6 +17,7 @@ from wsgcn.workflow.directives import judged_inputs, judged_params
 from wsgcn.workflow.experiments import candidates, describe, idle_choices, merge, read_experiments
 from wsgcn.workflow.inputs import _choice_problems
 from wsgcn.workflow.settings import problems_of
+from wsgcn.workflow.sharing import told_settings
 
 RATIO = CONFIG["partial"]["confident_ratio"]
 VALUES = {"partial.confident_ratio": [RATIO, 0.6], "refinement": ["none"]}
@@ -122,8 +123,9 @@ def test_candidates_are_judged_by_their_own_walk_and_the_base_s_backbone():
     assert inputs["affinities"] == found.files("near", "irnet_affinity", "abd")
     assert inputs["labels"] == [f"results/tiny/pseudo/near/{name}.png" for name in "abd"]
     assert inputs["refined"] == [f"results/tiny/refined/near/{name}.npz" for name in "abd"]
-    assert params["walk"] == {"radius": 3, "beta": CONFIG["graph"]["beta"], "settings": CONFIG["random_walk"]}
-    assert params["backbone"] == CONFIG["backbone"] and params["labels"] == [[1]] * 3
+    walk = told_settings(CONFIG, "random_walk")
+    assert params["walk"] == {"radius": 3, "beta": CONFIG["graph"]["beta"], "settings": walk}
+    assert params["backbone"] == told_settings(CONFIG, "backbone") and params["labels"] == [[1]] * 3
 
 
 # The overlay

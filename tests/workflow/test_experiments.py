@@ -104,7 +104,8 @@ def test_the_experiments_stand_on_each_overlay(overlay):
 
 def test_experiments_cannot_change_common_settings():
     """Not even to what it is; nor may a sweep. It is whatever no stage of any experiment depends on."""
-    unnamed = {"segmentation_network", "corrections"}  # which only further methods, or other weights, name
+    # Only further methods, other weights or another value than its first default make a setting relevant.
+    unnamed = {"segmentation_network", "corrections", "grid_image"}
     relevant = {key.split(".")[0] for kind in KINDS for key in relevant_settings(kind)}
     assert relevant == set(CONFIG) - set(module.COMMON) - unnamed
     changes = {key: CONFIG[key] for key in module.COMMON}
