@@ -135,6 +135,7 @@ def test_experiments_share_what_they_agree_on(results):
     assert sorted(path.name for path in (results / "segmentation").iterdir()) == ["wsgcn-i"]
 
 
+@pytest.mark.proof
 def test_the_same_cams_as_external_files_give_the_same_labels(project, results, tmp_path):
     """The workflow's own CAMs in IRN's format, and all stages that follow."""
     clone = shutil.copytree(project, tmp_path / "clone", symlinks=True)
