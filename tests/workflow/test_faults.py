@@ -88,7 +88,7 @@ def test_a_run_that_is_killed_ends_with_the_same_files(project, tmp_path):
     snakemake(tmp_path, "--cores", "8")
     made = fingerprints(tmp_path)
     assert made == {file: expected[file] for file in made}
-    assert {"tiny/segmentation/wsgcn-i/model.pt", "tiny/evaluation/wsgcn-i/refined_crf.json"} < made.keys()
+    assert {"segmentation/wsgcn-i/model.pt", "evaluation/wsgcn-i/refined_crf.json"} < made.keys()
     check_store(tmp_path)
     assert not list((tmp_path / "results").rglob(".[0-9]*-*"))
     assert not list((tmp_path / "results").rglob("*.checkpoint"))
