@@ -214,10 +214,11 @@ def test_ground_truth_reads_masks_as_classes(tmp_path):
 
 
 def test_false_foreground_is_counted_over_the_pixels_of_negatives(rng, tmp_path):
-    """Of a and c; b shows a class, d was skipped, and the mask of e shows one after all."""
+    """Of a and c; b shows a class, d was skipped, and the mask of e shows one after all. Unlabelled is no foreground."""
     labels, paths = {}, []
     for image, size in zip("abcde", ((4, 5), (4, 5), (3, 9), (1, 1), (4, 5)), strict=True):
         labels[image] = rng.integers(0, 3, size).astype(np.uint8)
+        labels[image][0, :1] = 255
         paths.append(str(tmp_path / f"{image}.png"))
         write_label(paths[-1], labels[image])
     write_skipped(paths[3], "cam: no")
@@ -225,7 +226,7 @@ def test_false_foreground_is_counted_over_the_pixels_of_negatives(rng, tmp_path)
         write_label(tmp_path / f"mask-{image}.png", np.resize(values, (4, 5)).astype(np.uint8))
     masks = [str(tmp_path / "mask-a.png"), None, None, None, str(tmp_path / "mask-e.png")]
     truth = GroundTruth("abcde", masks, VALUES, CLASSES, negatives="acde")
-    expected = sum(value > 0 for image in "ac" for value in labels[image].ravel()) / (20 + 27)
+    expected = sum(value in (1, 2) for image in "ac" for value in labels[image].ravel()) / (20 + 27)
     assert false_foreground(paths, truth) == pytest.approx(expected)
     result, _ = evaluate_stage(StageProtocol("segmentation_single", "val", "p"), truth, paths, [])
     assert result["false_foreground"] == pytest.approx(expected) and result["images"] == 2

@@ -1,5 +1,7 @@
 """From refined scores to a full-size label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,18 @@ def test_certain_pixels_enter_the_crf_as_certain_and_keep_their_value(picture, r
     assert (confidence[known] == 255).all()
     np.testing.assert_array_equal(label[~known], np.array([0, 4, 9])[probabilities.argmax(0)][~known])
     np.testing.assert_array_equal(confidence[~known], np.rint(255 * probabilities.max(0))[~known])
+
+
+def test_a_crf_that_smooths_a_certain_pixel_away_does_not_change_it(picture, crf_settings):
+    smooth = replace(crf_settings, gaussian_compat=1000.0)
+    certain = np.full((24, 30), 255, np.uint8)
+    certain[12, 15] = 4
+    scores = np.stack([np.full((6, 8), 0.9), np.full((6, 8), 0.1)]).astype(np.float32)
+    enlarged = upsample(scores, 24, 30)
+    enlarged[:, 12, 15] = 0, 1
+    assert dense_crf(picture, enlarged, smooth)[:, 12, 15].argmax() == 0
+    label, _ = complete_label(picture, scores, [4], smooth, certain)
+    assert label[12, 15] == 4
 
 
 def test_certain_pixels_of_an_image_without_a_class(picture, crf_settings):

@@ -4,11 +4,15 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import scipy.sparse
+import torch
 from released_records import IMAGES, drawn, record
 
 from wsgcn.affinity.matrices import affinity_matrix
 from wsgcn.data.augment import grid_image
-from wsgcn.graph.operator import GraphSettings, propagation_graph
+from wsgcn.graph.operator import GraphSettings
+from wsgcn.graph.propagation import Graph, Propagation
+from wsgcn.graph.walk import matrix_term
 from wsgcn.refinement import gcn, gcn_refiner
 from wsgcn.refinement.contract import RefinerInput
 from wsgcn.refinement.gcn import GcnSettings, ImageInput, refine
@@ -34,16 +38,25 @@ RELEASED = GcnSettings(
 )
 
 
+def dense_graph(affinity):
+    """Â of 256 steps, by eight squarings in float32 as in the released code: 250 epochs amplify what it rounds off."""
+    walk = affinity / affinity.sum(0)
+    for _ in range(8):
+        walk = walk @ walk
+    walk = np.maximum(walk, walk.T)
+    inverse = 1 / (walk.sum(1) + 1)
+    return Graph((matrix_term(scipy.sparse.csr_array(walk)),), inverse, np.ones_like(inverse), inverse)
+
+
 @pytest.mark.parametrize("k", [IMAGES[0], *(pytest.param(k, marks=pytest.mark.proof) for k in IMAGES[1:])])
 def test_scores_are_those_of_the_released_code(k, cpu, monkeypatch):
-    """From its initial weights, on its partial label and its image; without dropout, in 250 epochs.
-
-    Training amplifies rounding, so that a few nodes end elsewhere: none of 208, one of 252 and five of 180.
-    """
+    """From its initial weights, on its partial label and its image; without dropout, in 250 epochs."""
     one, known = drawn(k), record("wsgcn_gcn")
     affinity = affinity_matrix(one["boundary"].astype(np.float32), 5, 10)
     features = known[f"features_{k}"].astype(np.float32)
-    graph, propagated = propagation_graph(affinity, features.reshape(len(features), -1), GRAPH, exact=True)
+    graph = dense_graph(affinity.toarray())
+    batch = torch.from_numpy(features.reshape(1, len(features), -1))
+    propagated = Propagation([graph], cpu).apply(batch)[0].numpy()
     parts = [known[f"gc{layer}_{part}_{k}"].T.ravel() for layer in (1, 2) for part in ("weight", "bias")]
     monkeypatch.setattr(gcn, "initial_parameters", lambda *_: np.concatenate(parts))
     image = grid_image(one["image"], *one["boundary"].shape, "lanczos_bgr")
@@ -53,7 +66,8 @@ def test_scores_are_those_of_the_released_code(k, cpu, monkeypatch):
     assert losses[0, 0] == pytest.approx(known[f"loss_{k}"][0], rel=1e-4)
     assert losses[-1, 0] == pytest.approx(known[f"loss_{k}"][1], rel=1e-2)
     own = scores[[0, *one["keys"]]]
-    assert (own.argmax(0) == expected.argmax(0)).mean() > (0.999, 0.99, 0.97)[k]
+    assert (own.argmax(0) != expected.argmax(0)).sum() <= 2  # one in all three on the processor that was measured
+    assert np.abs(own - expected).max() < 0.1
 
 
 @pytest.mark.parametrize(("kind", "bias"), [("uniform", True), ("glorot", False)])
