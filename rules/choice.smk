@@ -29,7 +29,9 @@ if CANDIDATES and PLAN.states("solve_heads"):
             f"{SCRIPTS}/solve_heads.py"
 
 
-for job in PLAN.experiment_jobs("judge", TRIED):
+JUDGED = PLAN.uncorrected(DATA.label) or list(DATA.label)  # corrections are truth
+
+for job in (replace(job, ids=JUDGED) for job in PLAN.experiment_jobs("judge", TRIED)):
 
     rule:
         name:
@@ -86,7 +88,7 @@ if CANDIDATES and PLAN.asks_for(*TRIED):
             tried=TRIED,
             candidates=CANDIDATES,
             choose_by=config["choose_by"],
-            images=len(DATA.label),
+            images=len(JUDGED),
             dataset=config["dataset"]["name"],
         message:
             f"choosing {', '.join(CANDIDATES)}"

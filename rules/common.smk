@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parent
@@ -61,7 +62,7 @@ from wsgcn.workflow.fitted import describe_fits
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
-from wsgcn.workflow.measured import EVALUATIONS, TRACKED
+from wsgcn.workflow.measured import EVALUATIONS, TRACKED, protocol_of
 from wsgcn.workflow.plan import CHOICE_WORDS, Plan, benchmarked_experiment
 from wsgcn.workflow.prediction_folder import PredictionFolder, plan_folder
 from wsgcn.workflow.provenance import configured_device

@@ -51,7 +51,7 @@ for job in PLAN.review_jobs("review_queue"):
         conda:
             ENVIRONMENT
         params:
-            **({"corrected": len(CORRECTED)} if CORRECTED else {}),
+            **({"corrected": len(PLAN.tagged(CORRECTED))} if PLAN.tagged(CORRECTED) else {}),
             title=f"{job.experiment} on {config['dataset']['name']}",
             ids=job.ids,
             tags=PLAN.tags(job.ids),

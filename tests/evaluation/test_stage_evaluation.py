@@ -214,7 +214,7 @@ def test_ground_truth_reads_masks_as_classes(tmp_path):
 
 
 def test_false_foreground_is_counted_over_the_pixels_of_negatives(rng, tmp_path):
-    """Of a and c; b shows a class, d was skipped, and the mask of e shows one after all. Unlabelled is no foreground."""
+    """Of a and c; b shows a class, d was skipped, and the mask of e shows one after all. 255 is no class."""
     labels, paths = {}, []
     for image, size in zip("abcde", ((4, 5), (4, 5), (3, 9), (1, 1), (4, 5)), strict=True):
         labels[image] = rng.integers(0, 3, size).astype(np.uint8)

@@ -18,6 +18,7 @@ from wsgcn.workflow.directives import (
     walk_params,
 )
 from wsgcn.workflow.layout import evenly_spaced
+from wsgcn.workflow.measured import protocol_of
 from wsgcn.workflow.plan import Plan, benchmarked_experiment, rule_name
 from wsgcn.workflow.request import Request
 
@@ -257,3 +258,25 @@ def test_the_summary_says_where_review_exports_model_and_predictions_are():
         "predict": "make predict IMAGES=folder: results/tiny/predicted/folder/",
     }
     assert list(further_places(replace(plan(), segmented=()), BASE, "tiny")) == ["review", "exports"]
+
+
+def test_settings_decide_on_the_kind_of_files_of_their_own_experiment_alone():
+    means = {"labels": {"on_grid": "mean_scores"}}
+    for names in (("near", "mean"), ("mean", "near")):
+        own = {"near": {"affinity": "psa"}, "mean": {"affinity": "psa", "psa": means}}
+        found = plan({name: own[name] for name in names})
+        assert found.files("near", "psa_label", "a")[0].endswith("/a.png")
+        assert found.files("mean", "psa_label", "a")[0].endswith("/a.npz")
+
+
+def test_protocols_say_what_names_of_metrics_do_not():
+    settings = plan().experiments[BASE]
+    plain = protocol_of("refined_crf", settings, 0)
+    assert protocol_of("refined_crf", settings, 2) == f"{plain}, 2 labels corrected"
+    assert protocol_of("refined", settings, 2) == protocol_of("refined", settings, 0)
+    double = settings | {"pseudo": settings["pseudo"] | {"crf_input": "double_softmax"}}
+    assert protocol_of("refined_crf", double, 0) == f"{plain}, double softmax"
+    prediction = settings["segmentation"]["prediction"] | {"combine": "max_logits"}
+    maximum = settings | {"segmentation": settings["segmentation"] | {"prediction": prediction}}
+    assert "maximum of logits" in protocol_of("segmentation_multi", maximum, 0)
+    assert "maximum" not in protocol_of("segmentation_multi", settings, 0)

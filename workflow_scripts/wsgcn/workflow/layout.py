@@ -51,16 +51,20 @@ class Layout:
     # Files
 
     @cached_property
+    def own_stages(self) -> dict[str, dict[str, Stage]]:
+        """The stages of each experiment by name; settings may change the kind of their files."""
+        return {name: stages_of(settings) | BASELINES for name, settings in self.experiments.items()}
+
+    @cached_property
     def patterns(self) -> dict[str, Stage]:
         """The stages of all experiments by name."""
-        stages = [stages_of(settings) for settings in self.experiments.values()]
-        return {name: stage for own in (*stages, BASELINES) for name, stage in own.items()}
+        return {name: stage for own in self.own_stages.values() for name, stage in own.items()}
 
     def files(self, experiment: str, stage: str, images: Iterable[str]) -> list[str]:
         """The files of an experiment's stage of some images; none if it has no such stage."""
         if not self.has(experiment, stage):
             return []
-        pattern = FURTHER_FILES[stage][1] if stage in FURTHER_FILES else self.patterns[stage].file
+        pattern = FURTHER_FILES[stage][1] if stage in FURTHER_FILES else self.own_stages[experiment][stage].file
         before, after = f"{self.results}/{self._in_folder(experiment, stage, pattern)}".split("{image}")
         return [f"{before}{image}{after}" for image in images]
 

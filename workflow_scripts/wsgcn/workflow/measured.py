@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from wsgcn.evaluation.names import BASELINE
+from wsgcn.text import format_count
 from wsgcn.workflow.flow import cam_settings, weight_settings
 from wsgcn.workflow.rows import Evaluation, Tracked, keys_of
 from wsgcn.workflow.stages import (
@@ -31,7 +32,8 @@ def _several_scales(ending: str):
     def protocol(settings: Mapping) -> str:
         prediction = settings["segmentation"]["prediction"]
         scales = f"scales {', '.join(map(str, prediction['scales']))}{' and flip' if prediction['flip'] else ''}"
-        return f"{scales}, {ending}"
+        combined = ", maximum of logits" if prediction["combine"] == "max_logits" else ""
+        return f"{scales}{combined}, {ending}"
 
     return protocol
 
@@ -69,6 +71,14 @@ EVALUATIONS = {
         "predict", "multi_crf", "evaluate", _several_scales("dense CRF"), timed=("predict", "evaluate")
     ),
 }
+
+
+def protocol_of(evaluated: str, settings: Mapping, corrected: int) -> str:
+    """What the name of a metric does not say, such as how many of the labels are corrected."""
+    row = EVALUATIONS[evaluated]
+    double = ", double softmax" if row.files == "pseudo" and settings["pseudo"]["crf_input"] != "probabilities" else ""
+    mended = f", {format_count(corrected, 'label')} corrected" if row.files == "pseudo" and corrected else ""
+    return f"{row.protocol(settings)}{double}{mended}"
 
 
 def timed_stages(evaluated: str, settings: Mapping) -> list[tuple[str, str]]:
