@@ -82,6 +82,7 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
             *drawn,
             *describe_others(root / "masks", masks, strangers),
         ),
+        sources=(),
     )
 
 
