@@ -153,6 +153,6 @@ PLAN = Plan(
 EXPORTS = f"{RESULTS}/export/{PLAN.folders['pseudo'][BASE]}".rstrip("/")
 IMPORT_LOG = f"{RESULTS}/logs/import_corrections.log"
 if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
-    SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
+    SEGMENTED = [] if PLAN.labels_only else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):
         to_stderr(line)

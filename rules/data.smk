@@ -53,7 +53,7 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
             f"{SCRIPTS}/shrink_images.py"
 
 
-for job in PLAN.data_jobs("paint", PLAN.painted):
+for job in PLAN.data_jobs("paint", [] if PLAN.labels_only else PLAN.painted):
 
     rule:
         name:
