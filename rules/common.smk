@@ -68,11 +68,13 @@ from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings, select_params
+from wsgcn.workflow.speedups import compare_names, keep_checksums
 from wsgcn.workflow.stages import AFFINITIES, EXPORTERS, READERS, REFINERS
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr
 
 export_library(LIBRARY)
+compare_names()
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 IS_MODULE = not workflow.modifier.is_main_snakefile()
