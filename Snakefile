@@ -38,8 +38,8 @@ rule all:
         f"{RESULTS}/summary/{BASE}.txt",
         [MODEL_VERSION] if PLAN.is_segmented(BASE) else [],
         # Listed so that a lost label is computed again; other per-image files may be deleted to save space.
-        PLAN.files(BASE, "partial", DATA.label),
-        PLAN.files(BASE, "pseudo", DATA.label),
+        [] if PLAN.labels_only else PLAN.files(BASE, "partial", DATA.label),
+        [] if PLAN.labels_only else PLAN.files(BASE, "pseudo", DATA.label),
     localrule: True
     message:
         "everything is complete"

@@ -69,11 +69,13 @@ from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings, select_params, told_settings
+from wsgcn.workflow.speedups import compare_names, keep_checksums
 from wsgcn.workflow.stages import AFFINITIES, EXPORTERS, PARTIAL, PSEUDO, READERS, REFINERS
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
 from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr
 
 export_library(LIBRARY)
+compare_names()
 
 SNAKEMAKE = Path(".snakemake")  # its folder for notes
 IS_MODULE = not workflow.modifier.is_main_snakefile()
@@ -154,6 +156,6 @@ PLAN = Plan(
 EXPORTS = f"{RESULTS}/export/{PLAN.folders['pseudo'][BASE]}".rstrip("/")
 IMPORT_LOG = f"{RESULTS}/logs/import_corrections.log"
 if workflow.is_main_process:  # also before a dry-run, since these decide what is up to date
-    SEGMENTED = [] if REQUEST.words == ("labels",) else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
+    SEGMENTED = [] if PLAN.labels_only else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):
         to_stderr(line)

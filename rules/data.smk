@@ -1,5 +1,5 @@
-# The demo's drawing, and copies of images that are too large or hold 16 bits. The images of a user are checked before
-# anything runs (see onstart in the Snakefile).
+# The demo's drawing, copies of images that are too large or hold 16 bits, and masks that are painted from annotations.
+# The images of a user are checked before anything runs (see onstart in the Snakefile).
 
 if READER.drawn:
 
@@ -51,3 +51,26 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
             f"copies of {job.images}"
         script:
             f"{SCRIPTS}/shrink_images.py"
+
+
+for job in PLAN.data_jobs("paint", [] if PLAN.labels_only else PLAN.painted):
+
+    rule:
+        name:
+            job.name
+        output:
+            PLAN.masks(job.ids),
+        log:
+            job.log,
+        benchmark:
+            job.benchmark
+        conda:
+            ENVIRONMENT
+        resources:
+            method=READER.paint,
+        params:
+            **PLAN.painting(job.ids),
+        message:
+            f"masks of {job.images}"
+        script:
+            f"{SCRIPTS}/paint_masks.py"

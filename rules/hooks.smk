@@ -4,6 +4,7 @@
 def before_first_job():
     """Clean up after a crash, then report what is wrong with images, masks and networks before hours are spent."""
     lift_job_rate_limit()
+    keep_checksums()
     if problem := why_not_writable(Path(RESULTS)):
         raise WorkflowError(problem)
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}

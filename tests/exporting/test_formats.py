@@ -17,8 +17,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from scipy.ndimage import binary_dilation, binary_erosion
 
+from wsgcn.data.coco_masks import run_lengths
 from wsgcn.exporting.brush import decode_brush
-from wsgcn.exporting.coco import run_lengths
 from wsgcn.exporting.objects import count_runs, objects_of
 from wsgcn.files import voc_palette
 

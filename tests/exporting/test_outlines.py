@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from labels import hard_labels
 from scipy import ndimage
 
-from wsgcn.exporting.outlines import fill, flatten_ring, outlines
+from wsgcn.data.coco_masks import fill
+from wsgcn.exporting.outlines import flatten_ring, outlines
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))).filter(lambda mask: mask.any())
 

@@ -1,10 +1,12 @@
-"""Measure what planning costs on a devkit of VOC's size: CPU seconds of all processes and peak memory.
+"""Measure what planning costs on a data set of VOC's or COCO's size: CPU seconds of all processes and peak memory.
 
     .venv/bin/python tests/workflow/draw_devkit.py /tmp/voc/VOC2012
     .venv/bin/python tests/workflow/measure_planning.py /tmp/voc/VOC2012 --work /tmp/planning
+    .venv/bin/python tests/workflow/draw_coco.py /tmp/coco
+    .venv/bin/python tests/workflow/measure_planning.py /tmp/coco --config coco --target labels --only new again job
 
-Works on a copy of the project (`--project`, by default this one) with configs/voc2012.yaml. The finished project's
-results are faked, which takes some ten minutes and a few GB. It measures
+Works on a copy of the project (`--project`, by default this one) with configs/voc2012.yaml, or another one of configs/.
+The finished project's results are faked, which takes some ten minutes and a few GB for VOC. It measures
 
     new        `snakemake -n`, nothing computed yet
     again      the same once the sizes of the images are cached
@@ -25,7 +27,6 @@ from pathlib import Path
 PARTS = ("Snakefile", "config.yaml", "configs", "envs", "profiles", "rules", "workflow_scripts")
 MEASURES = ("new", "again", "job", "finished")
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
-CONFIG = ("--configfile", "configs/voc2012.yaml", "devkit.yaml")
 
 # What Snakemake 9.27 (`spawn_jobs.py`, `executors/real.py` of its executor interface) gives each remote job.
 REMOTE = """--snakefile Snakefile --target-jobs {rule}: --allowed-rules {rule} --cores 1 --attempt 1 --force-use-threads
@@ -67,8 +68,13 @@ def measure(name: str, command: list[str], folder: Path) -> str:
     return log.read_text()
 
 
-def finish() -> None:
-    """In the project's folder: fake every output of the default target, and have Snakemake touch and record them."""
+def config_files(config: str) -> tuple[str, ...]:
+    """The option that names a file of configs/, and the one that names the data set."""
+    return "--configfile", f"configs/{config}.yaml", "devkit.yaml"
+
+
+def finish(config: str, target: str) -> None:
+    """In the project's folder: fake every output of the target, and have Snakemake touch and record them."""
     from snakemake import cli
     from snakemake.executors import touch
     from snakemake.io import _IOFile
@@ -91,27 +97,27 @@ def finish() -> None:
 
     Workflow._build_dag, _IOFile.checksum = build_and_fake, checksum_once
     touch.Executor.SLEEPING_TIME = 0
-    sys.argv = ["snakemake", "--touch", "--cores", "1", "--no-hooks", "--quiet", "all", *CONFIG]
+    options = ["--touch", "--cores", "1", "--no-hooks", "--quiet", "all"]
+    sys.argv = ["snakemake", *options, *config_files(config), "--", target]
     cli.main(sys.argv[1:])
 
 
-def main(project: Path, work: Path, devkit: Path, wanted: list[str]) -> None:
+def main(project: Path, work: Path, devkit: Path, wanted: list[str], config: str, target: str) -> None:
     """Measure and print; a finished project is faked where one is wanted."""
-    folder = copy_project(project, work, devkit)
-    dry = [*SNAKEMAKE, "-n", *CONFIG]
+    folder, files = copy_project(project, work, devkit), config_files(config)
+    dry = [*SNAKEMAKE, "-n", *files, "--", target]
     planned = measure("new", dry, folder)
     print(f"          {re.search(r'^total +([0-9]+)', planned, re.MULTILINE)[1]} jobs planned")
     if "again" in wanted:
         measure("again", dry, folder)
     if "job" in wanted:
         rule = re.search(r"^(refine_\w[\w.-]*_train_\w+) +1$", planned, re.MULTILINE)[1]
-        log = measure(
-            "job", [*SNAKEMAKE, *REMOTE.format(rule=rule).split(), "-n", "--configfiles", *CONFIG[1:]], folder
-        )
+        log = measure("job", [*SNAKEMAKE, *REMOTE.format(rule=rule).split(), "-n", "--configfiles", *files[1:]], folder)
         if not re.search(rf"^{re.escape(rule)} +1$", log, re.MULTILINE):
             sys.exit(f"the job {rule} is not planned: see {folder}/job.log")
     if "finished" in wanted:
-        measure("(faking)", [sys.executable, __file__, "--finish"], folder)
+        fake = [sys.executable, __file__, "--finish", "--config", config, "--target", target]
+        measure("(faking)", fake, folder)
         records = sum(len(files) for _, _, files in os.walk(folder / ".snakemake/metadata"))
         print(f"          {records} records in .snakemake/metadata")
         if "Nothing to be done" not in measure("finished", dry, folder):
@@ -120,10 +126,15 @@ def main(project: Path, work: Path, devkit: Path, wanted: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("devkit", type=Path, nargs="?", help="a VOC2012 folder that draw_devkit.py made")
+    parser.add_argument("devkit", type=Path, nargs="?", help="what draw_devkit.py or draw_coco.py made")
     parser.add_argument("--project", type=Path, default=Path(__file__).parents[2])
     parser.add_argument("--work", type=Path, default=Path("/tmp/planning"), help="folder of the copy")
+    parser.add_argument("--config", default="voc2012", help="name of a file in configs/")
+    parser.add_argument("--target", default="all", help="what is planned")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES)
     parser.add_argument("--finish", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    finish() if given.finish else main(given.project, given.work, given.devkit, given.only)
+    if given.finish:
+        finish(given.config, given.target)
+    else:
+        main(given.project, given.work, given.devkit, given.only, given.config, given.target)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 from configs import ROOT
 from tiny_project import merge
@@ -38,3 +39,9 @@ def test_voc2012_has_the_values_of_the_paper_in_the_comments():
     assert compared > 30
     paper = flatten(read(ROOT / "config.yaml")["experiments"]["paper-settings"])
     assert {key: config[key] for key in paper} == paper
+
+
+def test_coco_has_the_networks_and_numbers_of_voc2012():
+    voc, coco = (read(ROOT / f"configs/{name}.yaml") for name in ("voc2012", "coco"))
+    assert coco["experiments"].pop("released-code") == {"refine": {"lambda_ent": pytest.approx(10 / 81, rel=1e-6)}}
+    assert {**voc, "dataset": None} == {**coco, "dataset": None}

@@ -17,6 +17,7 @@ from wsgcn.workflow.directives import (
     training_params,
     walk_params,
 )
+from wsgcn.workflow.flow import stages_of
 from wsgcn.workflow.layout import evenly_spaced
 from wsgcn.workflow.measured import protocol_of
 from wsgcn.workflow.plan import Plan, benchmarked_experiment, rule_name
@@ -57,6 +58,42 @@ def test_images_that_were_trained_on_share_no_batch_with_others():
     jobs = list(plan(data=dataset(ids, ids), batch_size=8).batch_jobs("partial"))
     assert sorted(image for job in jobs for image in job.ids) == sorted(ids)
     assert max(len(job.ids) for job in jobs) <= 12 and len({job.name for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize("own", [{}, WALK, {"affinity": "psa"}, {"refinement": "none"}, {"cam": {"folder": "npy"}}])
+def test_for_labels_alone_only_what_they_come_from_is_stated(own):
+    """Found by following the files that each job reads, from the labels back."""
+    whole = plan({"mine": own, **OTHERS}).asking(Request(("mine", "labels")), "mine")
+    few = plan({"mine": own, **OTHERS}, asked=["mine"], labels_only=True)
+    jobs = {name: job for job, name in jobs_with_names(whole)}
+    makers = {path: job for job in jobs.values() if job.stage != "predict" for path in written(job)}
+    needed, wanted = set(), set(whole.files("mine", "pseudo", whole.data.label))
+    while wanted:
+        job = makers.get(wanted.pop())
+        if job and job.name not in needed:
+            needed.add(job.name)
+            wanted |= {path for stage in stages_of(job.settings)[job.stage].after for path in whole_files(job, stage)}
+    assert needed == {name for _, name in jobs_with_names(few)} and needed < set(jobs)
+    for others in (few.evaluation_jobs("cam"), few.tracking_jobs("refine"), few.experiment_jobs("report")):
+        assert not list(others)
+    assert list(whole.tracking_jobs("refine")) and list(whole.evaluation_jobs("cam"))
+
+
+def jobs_with_names(found):
+    stages = {name: stage for name, stage in found.patterns.items() if stage.file or name == "predict"}
+    batched = [job for name, stage in stages.items() if stage.images for job in found.batch_jobs(name)]
+    trained = [job for name, stage in stages.items() if stage.history for job in found.training_jobs(name)]
+    return [(job, job.name) for job in batched + trained]
+
+
+def written(job):
+    return job.files() if job.table else [job.file()]
+
+
+def whole_files(job, stage):
+    """The files of a stage of all images, or its one file."""
+    pattern = job.plan.patterns[stage]
+    return job.plan.files(job.experiment, stage, job.plan.data.images) if pattern.images else [job.file(stage)]
 
 
 def test_an_experiment_of_its_own_has_its_name_in_rules_and_folders():

@@ -86,3 +86,20 @@ def test_which_runs_ask_the_store(words, plans, needs):
 def test_the_options_that_only_plan_are_snakemake_s_and_off():
     options = vars(get_argument_parser().parse_args([]))
     assert set(PLANNING_OPTIONS) <= set(options) and not any(options[name] for name in PLANNING_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("labels",), True),
+        (("--cores", "2", "-n", "--", "labels"), True),
+        ((), False),
+        (("labels", "all"), False),
+        (("--forcerun", "evaluate_cam", "--", "labels"), False),
+        (("--list", "labels"), False),
+        (("--allowed-rules", "labels", "--", "labels"), False),
+    ],
+)
+def test_a_command_line_may_ask_for_labels_alone(arguments, expected):
+    request = read_request(["/somewhere/bin/snakemake", *arguments])
+    assert request.labels_only == expected

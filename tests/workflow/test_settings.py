@@ -186,8 +186,8 @@ BAD = [
     ("pseudo__crf__bilateral_srgb", 1e-7, "pseudo.crf.bilateral_srgb: 1e-07 is below the minimum of 0.1"),
     ("experiment", "model.pt", 'experiment: "model.pt" must not end like the name of a file'),
     # choices and names
-    ("dataset__kind", "vocc", "dataset.kind: vocc must be one of demo, voc, folder; did you mean voc?"),
-    ("dataset__kind", "x", "dataset.kind: x must be one of demo, voc, folder"),
+    ("dataset__kind", "vocc", "dataset.kind: vocc must be one of demo, voc, folder, coco; did you mean voc?"),
+    ("dataset__kind", "x", "dataset.kind: x must be one of demo, voc, folder, coco"),
     ("dataset__kind", ["voc"], 'dataset.kind: ["voc"] is not text'),
     ("device", "gpu", "device: gpu must be one of auto, cpu, cuda"),
     ("graph__normalisation", "rows", "graph.normalisation: rows must be one of symmetric, row; did you mean row?"),

@@ -226,9 +226,12 @@ def load_cache(path: str | Path) -> dict:
 
 
 def write_cache(path: str | Path, value: object) -> None:
-    """As `write_json`, but nothing happens in a folder that cannot be written: planning a read-only project works."""
-    with suppress(OSError):
-        write_json(path, value)
+    """Write JSON, in one line, for an indented one takes ten times as long.
+
+    Nothing happens in a folder that cannot be written: planning a read-only project works.
+    """
+    with suppress(OSError), atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value))
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,21 @@ from wsgcn.files import IGNORE, read_label
 LISTS = ("train", "label", "evaluate")
 
 
+class Painted(NamedTuple):
+    """Of a mask that a job paints: height and width [pixels], and a hash of what is painted."""
+
+    height: int
+    width: int
+    digest: str
+
+
 @dataclass(frozen=True)
 class Image:
     """An image: its id, its file, its image-level classes (indices from 1, ascending), its mask's file or None.
 
     negative: whether it is known to show none of the classes. Every image to train on or to label that has no class is
     a negative; one that is only evaluated may merely have no tags. group: images of one group show the same thing; ""
-    for an image that stands alone.
+    for an image that stands alone. painted: what is known of a mask that the workflow paints itself.
     """
 
     id: str
@@ -31,6 +40,7 @@ class Image:
     mask: str | None
     negative: bool = False
     group: str = ""
+    painted: Painted | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Dataset:
     classes: foreground only; class k, from 1, is `classes[k - 1]`. mask_values: the class of each value 0..255 of a
     mask: 0 (background), 1..C, 255 (ignored) or -1 (not allowed). numbering: class names in the order in which files of
     other methods count them from 0, such as the 20 of VOC where the data set is a subset of VOC. remarks: what the
-    reader did that its user may not expect, a sentence each, for the start of a run.
+    reader did that its user may not expect, a sentence each, for the start of a run. sources: the files that masks are
+    painted from, if they are painted.
     """
 
     classes: tuple[str, ...]
@@ -50,6 +61,7 @@ class Dataset:
     mask_values: tuple[int, ...]
     numbering: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @cached_property
     def images(self) -> dict[str, Image]:
@@ -80,6 +92,11 @@ def mask_values(classes: Iterable[str]) -> tuple[int, ...]:
     """`Dataset.mask_values` of masks whose values are class indices, 0..C and 255; other values are not allowed."""
     num_classes = len(tuple(classes))
     return tuple([*range(num_classes + 1), *[-1] * (IGNORE - num_classes - 1), IGNORE])
+
+
+def painting_digest(numbering: Iterable[str], digests: Iterable[str]) -> str:
+    """A hash of what a job paints. numbering: as in `Dataset`; digests: of its images, see `Painted`."""
+    return hashlib.sha256("\0".join([*numbering, "", *digests]).encode()).hexdigest()[:16]
 
 
 def read_truth(mask: str | Path, mask_values: tuple[int, ...]) -> np.ndarray:

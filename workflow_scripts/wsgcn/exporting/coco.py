@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from wsgcn.data.coco_masks import decode_segmentation
 from wsgcn.data.names import Note
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
 from wsgcn.exporting.objects import count_runs, objects_of
-from wsgcn.exporting.outlines import fill, flatten_ring, outlines
+from wsgcn.exporting.outlines import flatten_ring, outlines
 from wsgcn.exporting.returned import read_json_files
 from wsgcn.files import atomic_write
 
@@ -94,50 +95,10 @@ def _labels(
                 own = f"{where}: annotation {annotation.get('id')} of {file}"
                 try:
                     value = known.find_class(names.get(annotation.get("category_id"), "?"), own, note)
-                    mask = _mask(annotation, *size)
+                    mask = decode_segmentation(annotation.get("segmentation"), *size)
                 except (ValueError, TypeError) as error:
                     note(f"{own}: {error}")
                     continue
                 if value is not None:
                     canvas.paint(mask, value)
             yield image, canvas.label()
-
-
-def _mask(annotation: Mapping, height: int, width: int) -> np.ndarray:
-    """The mask, bool [H, W], of an annotation. Raises ValueError where it has none, or a broken one."""
-    code = annotation.get("segmentation")
-    if not code:
-        raise ValueError("has no segmentation")
-    try:
-        if isinstance(code, list):
-            return fill(code, height, width)
-        if list(code["size"]) != [height, width]:
-            raise ValueError(f"its mask is {code['size'][1]}×{code['size'][0]}, but its image is {width}×{height}")
-        counts = run_lengths(code["counts"]) if isinstance(code["counts"], str) else list(code["counts"])
-        if min(counts, default=-1) < 0 or sum(counts) != height * width:
-            raise ValueError("its run lengths do not fill the image")
-        code = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-        return coco_mask.decode(code).astype(bool)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"its segmentation cannot be read: {error}") from None
-
-
-def run_lengths(text: str) -> list[int]:
-    """The run lengths of a compressed code: 5 bits per character, the lowest first; from the fourth run on, less the
-    last but one run.
-
-    pycocotools decodes a code that does not fill its image and leaves the rest of the memory as it is, so the lengths
-    are checked first. Raises IndexError where the text ends within a number.
-    """
-    counts: list[int] = []
-    position = 0
-    while position < len(text):
-        value = shift = 0
-        more = True
-        while more:
-            part = ord(text[position]) - ord("0")
-            value |= (part & 31) << shift
-            position, shift, more = position + 1, shift + 5, bool(part & 32)
-        value -= (part & 16) << (shift - 4)
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-    return counts

@@ -10,11 +10,11 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from wsgcn.data.coco_masks import fill
 from wsgcn.data.names import Note
 from wsgcn.exporting.brush import decode_brush, encode_brush
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
 from wsgcn.exporting.objects import count_runs, objects_of
-from wsgcn.exporting.outlines import fill
 from wsgcn.exporting.returned import read_json_files
 from wsgcn.files import atomic_write, voc_palette
 

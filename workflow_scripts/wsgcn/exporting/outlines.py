@@ -5,11 +5,8 @@ encloses exactly their area. A polygon of the formats is one ring and has no hol
 width, to the outline and back, which adds no area under either rule of filling.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import shapely
-from pycocotools import mask as coco_mask
 
 Ring = list[tuple[float, float]]
 """The corners of a polygon, (x, y) in pixels; the last is joined to the first."""
@@ -28,22 +25,6 @@ def outlines(mask: np.ndarray, tolerance: float = 0, box: tuple[slice, slice] | 
     area = shapely.union_all(shapely.box(left + starts, top + rows, left + ends, top + rows + 1))
     parts = shapely.get_parts(shapely.simplify(area, tolerance))
     return [_open_holes(part) for part in parts if not part.is_empty]
-
-
-def fill(rings: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """The mask, bool [H, W], of rings given as x, y, x, y, … in pixels, by pycocotools' rule; several are united.
-
-    Raises ValueError where a ring has fewer than three corners, half a corner, or a coordinate that is no number.
-    """
-    for ring in rings:
-        if len(ring) < 6 or len(ring) % 2:
-            raise ValueError(f"a polygon has {len(ring)} coordinates; it needs x and y of three corners or more")
-        if not np.isfinite(np.asarray(ring, float)).all():
-            raise ValueError("a polygon has a coordinate that is no number")
-    if not rings:
-        return np.zeros((height, width), bool)
-    clipped = [np.asarray(ring, float).clip(-1e6, 1e6).tolist() for ring in rings]
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(clipped, height, width))).astype(bool)
 
 
 def flatten_ring(ring: Ring) -> list[float]:

@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
+from wsgcn.data.coco_masks import fill
 from wsgcn.data.names import Note
 from wsgcn.exporting.contract import Canvas, Known, LabelledImage, Returned
 from wsgcn.exporting.objects import objects_of
-from wsgcn.exporting.outlines import Ring, fill, outlines
+from wsgcn.exporting.outlines import Ring, outlines
 from wsgcn.files import atomic_write
 
 NUM_DECIMALS = 7

@@ -148,6 +148,12 @@ def dependencies(settings: Mapping) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def stages_before(settings: Mapping, stage: str) -> set[str]:
+    """A stage of an experiment, and all stages that its files come from."""
+    stages = stages_of(settings)
+    return {stage}.union(*(stages_before(settings, other) for other in stages[stage].after))
+
+
 def idle_settings(settings: Mapping) -> set[str]:
     """The dotted keys of settings that no stage reads beside the others."""
     return REFINERS[settings["refinement"]].ignores(settings) | set(AFFINITIES[settings["affinity"]].ignores)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from wsgcn.data.dataset import LISTS, Dataset
 from wsgcn.data.mask_tags import mask_problems, mask_remarks, masked_images
 from wsgcn.data.neighbours import Finder
+from wsgcn.data.sizes import image_facts
 from wsgcn.files import why_no_file
 from wsgcn.text import format_examples
 from wsgcn.workflow.check import Inspection, check_images
@@ -51,18 +52,32 @@ class Opened(NamedTuple):
 def open_images(data: Dataset, own: str | Path, threads: int, skips: bool) -> Opened:
     """Open every image and mask that has changed since the last check, which is cached in the folder `own`.
 
-    skips: whether the workflow goes on without images that are wrong.
+    Of masks that are painted later, the size is compared with the image's. skips: whether the workflow goes on without
+    images that are wrong.
     """
-    files = [(image.path, image.mask) for image in data.images.values()]
+    files = [(image.path, None if image.painted else image.mask) for image in data.images.values()]
     found = check_images(files, data.mask_values, Path(own) / "data/checked.json", threads)
     of_images = {path: own.image for path, own in found.items() if own.image}
     masked = masked_images(data, {path: own.values for path, own in found.items() if own.values is not None})
     of_masks = [own.mask for own in found.values() if own.mask] + mask_problems(masked)
+    of_masks += _size_problems(data, Path(own) / "data/sizes.json")
     remarks = [*mask_remarks(data, masked), *_image_remarks(data, found)]
     if not skips:
         return Opened([*of_images.values(), *of_masks], [], remarks)
     broken = [image.id for image in data.images.values() if image.path in of_images]
     return Opened(empty_lists(data, broken, "can be read") + of_masks, list(of_images.values()), remarks)
+
+
+def _size_problems(data: Dataset, cache_file: Path) -> list[str]:
+    """A sentence for each image of another size than the one that its mask is to be painted at."""
+    painted = {image.path: image.painted for image in data.images.values() if image.painted}
+    facts = image_facts([image.path for image in data.images.values()], cache_file) if painted else {}
+    return [
+        f"image {path} is {facts[path].width}×{facts[path].height}, but its annotations are of "
+        f"{own.width}×{own.height}{', before EXIF turns it' if facts[path][:2] == (own.width, own.height) else ''}"
+        for path, own in painted.items()
+        if path in facts and facts[path][:2] != (own.height, own.width)
+    ]
 
 
 def _image_remarks(data: Dataset, found: Mapping[str, Inspection]) -> list[str]:

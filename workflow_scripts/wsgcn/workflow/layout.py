@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from wsgcn.data.dataset import Dataset, batches
+from wsgcn.data.dataset import Dataset, batches, painting_digest
 from wsgcn.workflow.flow import BASELINES, FURTHER_FILES, stages_of, trainings_of
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
 from wsgcn.workflow.rows import Stage
@@ -86,6 +86,16 @@ class Layout:
     def masks(self, images: Iterable[str]) -> list[str]:
         """The masks of those that have one."""
         return [mask for image in images if (mask := self.data.images[image].mask)]
+
+    @cached_property
+    def painted(self) -> list[str]:
+        """The ids of all images whose mask a job paints."""
+        return [image.id for image in self.data.images.values() if image.painted]
+
+    def painting(self, images: Iterable[str]) -> dict[str, object]:
+        """Parameters of a job that paints the masks of some ids: one hash of all, since they are kept per mask."""
+        digests = [own.digest for image in images if (own := self.data.images[image].painted)]
+        return {"sources": list(self.data.sources), "digest": painting_digest(self.data.numbering, digests)}
 
     def tags(self, images: Iterable[str]) -> list[list[int]]:
         """The image-level classes of some ids, in their order."""

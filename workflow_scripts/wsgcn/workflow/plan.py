@@ -7,8 +7,9 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from wsgcn.workflow.flow import trainings_of
+from wsgcn.workflow.flow import stages_before, trainings_of
 from wsgcn.workflow.layout import Layout
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.request import Request, asked_experiments
@@ -87,19 +88,21 @@ class Plan(Layout):
     """The jobs of what a run asks for.
 
     asked: the experiments that it needs; allowed: the only rules to state. None stands for all. reviewed: whether it
-    asks for a review of labels.
+    asks for a review of labels; labels_only: whether it asks for nothing but labels, and what comes after them, or
+    compares them with masks, is not stated.
     """
 
     asked: Collection[str] | None = None
     allowed: Collection[str] | None = None
     reviewed: bool = True
+    labels_only: bool = False
 
     def asking(self, request: Request, base: str, tried: Collection[str] = ()) -> "Plan":
         """The plan of what a request needs. tried: the experiments whose labels `choose` compares."""
         needs: dict[str, Collection[str]] = dict.fromkeys(BENCHMARK_WORDS, [benchmarked_experiment(self, base)])
         needs |= dict.fromkeys(CHOICE_WORDS, tried)
         asked = asked_experiments(request, base, self.experiments, self.owners, needs)
-        return replace(self, asked=asked, reviewed=request.asks_for_review)
+        return replace(self, asked=asked, reviewed=request.asks_for_review, labels_only=request.labels_only)
 
     # What is stated
 
@@ -115,6 +118,14 @@ class Plan(Layout):
     def stated_experiments(self) -> list[str]:
         return [name for name in self.experiments if self.asks_for(name)]
 
+    @cached_property
+    def _stages_of_labels(self) -> set[str]:
+        """The stages that labels of the needed experiments come from."""
+        return {stage for name in self.stated_experiments for stage in stages_before(self.experiments[name], "pseudo")}
+
+    def _states_stage(self, stage: str) -> bool:
+        return not self.labels_only or stage in self._stages_of_labels
+
     def stated_owners(self, stage: str) -> dict[str, str]:
         """As `owners` of a stage, of the folders that the needed experiments have."""
         by_experiment = self.folders.get(stage, {})
@@ -128,7 +139,7 @@ class Plan(Layout):
 
         rule: what its rules' names begin with, from an experiment's settings; by default the stage.
         """
-        for folder, experiment in self.stated_owners(stage).items():
+        for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             first = rule(self.experiments[experiment]) if rule else stage
             for batch, ids in self.batches[self.patterns[stage].images].items():
                 if self.states(name := rule_name(first, folder, batch)):
@@ -152,7 +163,7 @@ class Plan(Layout):
 
     def training_jobs(self, stage: str) -> Iterator[Job]:
         """A job for each folder of a training."""
-        for folder, experiment in self.stated_owners(stage).items():
+        for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             if self.states(name := rule_name(stage, folder)):
                 images = getattr(self.data, trainings_of(self.experiments[experiment])[stage].images)
                 yield Job(self, name, stage, folder, experiment, f"{folder}{stage}", list(images), table=False)
@@ -160,7 +171,7 @@ class Plan(Layout):
     def evaluation_jobs(self, evaluated: str) -> Iterator[Job]:
         """A job for each folder of an evaluation."""
         row = EVALUATIONS[evaluated]
-        if not self.is_evaluated(evaluated):
+        if self.labels_only or not self.is_evaluated(evaluated):
             return
         for folder, experiment in self.stated_owners(row.stage).items():
             if self.states(name := rule_name(f"evaluate_{evaluated}", folder)):
@@ -170,7 +181,7 @@ class Plan(Layout):
     def tracking_jobs(self, tracked: str) -> Iterator[Job]:
         """A job for each folder of a child run."""
         stage = TRACKED[tracked].stage
-        for folder, experiment in self.stated_owners(stage).items():
+        for folder, experiment in self.stated_owners(stage).items() if not self.labels_only else ():
             if self.states(name := rule_name(f"track_{tracked}", folder)):
                 yield Job(self, name, stage, folder, experiment, f"track/{folder}{tracked}", list(self.data.label))
 
@@ -179,7 +190,7 @@ class Plan(Layout):
 
         among: the only experiments that have one; None for all.
         """
-        for experiment in self.stated_experiments:
+        for experiment in self.stated_experiments if not self.labels_only else ():
             if (among is None or experiment in among) and self.states(name := f"{rule}_{experiment}".removeprefix("_")):
                 yield Job(self, name, "", f"{experiment}/", experiment, f"{rule}/{experiment}", list(self.data.label))
 

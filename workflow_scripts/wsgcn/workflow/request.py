@@ -58,6 +58,11 @@ class Request:
     plans_only: bool = False
 
     @property
+    def labels_only(self) -> bool:
+        """Whether the run is asked for the labels of the base and for no other rule or file."""
+        return self.words == ("labels",) and not self.everything and self.allowed is None
+
+    @property
     def needs_store(self) -> bool:
         """Whether the run computes something that is logged to MLflow, as far as its words tell."""
         return not self.plans_only and not all(map(_is_not_logged, self.words or ("all",)))

@@ -181,12 +181,14 @@ class SegmentationNetwork:
 class Reader:
     """A layout of data sets: `read(settings, seed, results, note)` returns a `Dataset`.
 
-    drawn: whether the workflow draws the images itself.
+    drawn: whether the workflow draws the images itself; paint: where its masks are not files of the user but painted
+    by jobs, `paint(outputs, params)`, with `sources` and `digest` of `Layout.painting` among params.
     """
 
     title: str
     read: str
     drawn: bool = False
+    paint: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ READERS = {  # dataset.kind
     "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
     "voc": Reader("a PASCAL VOC devkit", "wsgcn.data.readers.voc:read"),
     "folder": Reader("a folder with a labels.csv", "wsgcn.data.readers.folder:read"),
+    "coco": Reader("COCO's instances", "wsgcn.data.readers.coco:read", paint="wsgcn.data.coco_painting:paint_masks"),
 }
 
 CAM_VIEWS = ("cam.scales", "cam.flip")

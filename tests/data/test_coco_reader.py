@@ -1,0 +1,394 @@
+"""The reader of COCO's instances, the index of its JSON, and the jobs that paint masks.
+
+Run alone: `.venv/bin/python -m pytest tests/data/test_coco_reader.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_coco import CATEGORIES, HEIGHT, OBJECTS, WIDTH, coco_json, rectangle, write_coco
+
+from wsgcn.data import coco_index
+from wsgcn.data.coco_index import load_index, read_index
+from wsgcn.data.coco_json import read_entries, scan_arrays
+from wsgcn.data.coco_painting import paint_masks
+from wsgcn.data.dataset import painting_digest, read_truth
+from wsgcn.files import read_label
+from wsgcn.workflow.images import open_images
+from wsgcn.workflow.inputs import read_dataset
+
+NAMES = tuple(CATEGORIES.values())
+SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_coco(tmp_path / "coco")
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def read(root, results):
+    """read(changed settings): the data set."""
+    lists = {"train": "train", "label": "train", "evaluate": "val"}
+    settings = {"kind": "coco", "root": str(root), "classes": []} | lists
+    return lambda **changed: read_dataset(settings | changed, 0, results)
+
+
+def problems_of(read, **changed) -> list[str]:
+    with pytest.raises(ValueError) as error:
+        read(**changed)
+    return str(error.value).splitlines()
+
+
+def edit(root, change, split="train"):
+    """Change the content of a JSON, with a new time."""
+    path = root / f"annotations/instances_{split}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+
+
+# What is read
+
+
+def test_categories_with_gaps_become_classes(read, root, results):
+    data = read()
+    assert data.classes == data.numbering == NAMES
+    assert data.mask_values == (0, 1, 2, 3, 4, *[-1] * 250, 255)
+    assert {i: image.classes for i, image in data.images.items()} == {
+        "train_1": (1, 3),
+        "train_2": (2,),
+        "train_3": (4,),
+        "train_4": (),
+        "val_1": (3,),
+        "val_2": (1,),  # a crowd shows its class, too
+    }
+    assert list(data.train) == list(data.label) == ["train_1", "train_2", "train_3", "train_4"]
+    assert list(data.evaluate) == ["val_1", "val_2"]
+    assert [i for i, image in data.images.items() if image.negative] == ["train_4"]
+    assert data.train["train_1"].path == str(root / "train/train_1.jpg")
+    assert data.train["train_1"].mask == str(results / "data/masks/train_1.png")
+    assert data.sources == tuple(str(root / f"annotations/instances_{split}.json") for split in ("train", "val"))
+    assert data.remarks == ()
+
+
+def test_lists_may_be_files(read, root):
+    (root / "annotations/instances_val.json").rename(root / "held.json")
+    for path in (root / "val").iterdir():
+        path.rename(root / path.name)
+    data = read(evaluate="held.json")
+    assert list(data.evaluate) == ["val_1", "val_2"] and data.evaluate["val_1"].path == str(root / "val_1.jpg")
+
+
+@pytest.mark.parametrize("folder", ["images/train", "annotations", "images", "."])
+def test_images_are_found_in_other_layouts(folder, read, root):
+    (root / "train").rename(root / "moved")
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for path in (root / "moved").iterdir():
+        path.rename(root / folder / path.name)
+    assert all(Path(image.path).is_file() for image in read().train.values())
+
+
+def test_a_subset_ignores_the_others(read, root):
+    data = read(classes=["dog", "person"])
+    assert data.classes == ("dog", "person") and data.numbering == NAMES
+    assert data.mask_values[:6] == (0, 2, 255, 1, 255, -1)
+    assert data.train["train_1"].classes == (1, 2)
+    assert list(data.train) == ["train_1", "train_4"]  # 2 and 3 show other things, 4 shows nothing
+    assert "dataset.train: 2 images, the first train_2, without any of the classes, left out" in data.remarks
+    assert [i for i, image in read(classes=["dog"], others="negative").train.items() if image.negative] == [
+        *("train_2", "train_3", "train_4")
+    ]
+
+
+def test_categories_are_left_out_or_stand_for_negatives(read):
+    data = read(ignore=["car"], negative="toothbrush")
+    assert data.classes == ("person", "dog")
+    assert data.mask_values[:6] == (0, 1, 255, 2, 0, -1)
+    assert data.train["train_3"].negative and data.train["train_3"].classes == ()
+    assert "train_2" not in data.train
+
+
+def test_objects_without_segmentation_give_no_mask(read, root):
+    def strip(content):
+        content["annotations"][0]["segmentation"] = []
+        del content["annotations"][2]["segmentation"]
+        content["annotations"][-1]["segmentation"].append([1, 2, 3, 4])
+
+    edit(root, strip)
+    data = read()
+    assert [i for i, image in data.train.items() if image.mask] == ["train_3", "train_4"]
+    assert data.train["train_1"].classes == (1, 3)
+    json_file = root / "annotations/instances_train.json"
+    assert data.remarks == (
+        f"{json_file}: 2 images with objects without segmentation, so without a mask",
+        f"{json_file}: 1 polygon of fewer than three corners, which cover no pixel",
+    )
+
+
+def test_two_lists_may_share_images(read, root):
+    """Also where their JSONs are formatted differently."""
+    part = coco_json({"train_2": OBJECTS["train_2"]})
+    (root / "annotations/instances_part.json").write_text(json.dumps(part, indent=2))
+    data = read(label="part", train="train")
+    assert data.label == {"train_2": data.train["train_2"]}
+
+
+# Painting
+
+
+def paint(data, images, folder):
+    outputs = [data.images[image].mask for image in images]
+    digests = [data.images[image].painted.digest for image in images]
+    paint_masks(outputs, {"sources": data.sources, "digest": painting_digest(data.numbering, digests)})
+    return [read_label(output) for output in outputs]
+
+
+def test_masks_are_painted_of_all_lists(read, results):
+    data = read()
+    one, two, empty, crowd = paint(data, ["train_1", "train_2", "train_4", "val_2"], results)
+    expected = np.zeros((HEIGHT, WIDTH), int)
+    expected[5:30, 5:40], expected[10:20, 10:20] = 1, 3
+    np.testing.assert_array_equal(one, expected)
+    expected = np.zeros((HEIGHT, WIDTH), int)
+    expected[2:30, 2:30], expected[4:12, 4:20] = 255, 2
+    np.testing.assert_array_equal(two, expected)
+    assert not empty.any() and empty.shape == (HEIGHT, WIDTH)
+    assert set(np.unique(crowd)) == {0, 255}
+
+
+def test_a_mask_means_what_its_data_set_says(read, results):
+    data = read(classes=["dog"])
+    paint(data, ["train_1"], results)
+    truth = read_truth(data.images["train_1"].mask, data.mask_values)
+    assert (truth[15, 15], truth[25, 30], truth[0, 0]) == (1, 255, 0)
+
+
+def test_thin_rings_cover_nothing(read, root, results):
+    edit(root, lambda content: content["annotations"][0]["segmentation"].append([1, 2, 3, 4]))
+    edit(root, lambda content: content["annotations"][1].update(segmentation=[[1, 2]]))
+    [label] = paint(read(), ["train_1"], results)
+    assert set(np.unique(label)) == {0, 1}
+
+
+def test_a_json_that_changes_in_mid_run_is_refused(read, root, results):
+    data = read()
+    edit(root, lambda content: content["annotations"][0].update(category_id=3))
+    with pytest.raises(ValueError, match="instances_train.json, .*instances_val.json: changed since this run was plan"):
+        paint(data, ["train_1"], results)
+    assert paint(data, ["train_3"], results)  # whose objects are the same
+
+
+# The index
+
+
+def test_a_json_is_parsed_once(read, root, results, monkeypatch):
+    data = read()
+    monkeypatch.setattr(coco_index, "read_index", None)
+    assert read() == data
+    paint(data, ["train_2"], results)
+    monkeypatch.undo()
+    edit(root, lambda content: content["annotations"].pop())
+    assert read() != data
+
+
+def test_digests_change_with_what_is_painted_alone(root, results):
+    path = root / "annotations/instances_train.json"
+    before = read_index(path).digests
+    edit(root, lambda content: content["images"].reverse() or content["annotations"][0].update(area=7, id=999))
+    assert read_index(path).digests == before[::-1]
+    for change in (
+        {"iscrowd": 1},
+        {"category_id": 3},
+        {"segmentation": [rectangle(5, 5, 40, 31)]},
+    ):
+        edit(root, lambda content, change=change: content["annotations"][0].update(change))
+        changed = read_index(path).digests
+        assert changed[:-1] == before[:0:-1] and changed[-1] != before[0]
+        before = changed[::-1]
+
+
+def test_an_index_comes_back_from_its_cache(root, tmp_path):
+    path = root / "annotations/instances_train.json"
+    new, cached = load_index(path, tmp_path), load_index(path, tmp_path)
+    for name in new.__dataclass_fields__:
+        np.testing.assert_equal(getattr(cached, name), getattr(new, name))
+    annotations = json.loads(path.read_text())["annotations"]
+    assert read_entries(path, new.objects_of(0)) == annotations[:2] and new.objects_of(3) == []
+
+
+def test_entries_are_those_of_json(tmp_path):
+    content = coco_json() | {"images": [{"file_name": "Käfer \u4e2d.jpg", "a": [{"]": "}"}, '\\"']}, 5, None, []]}
+    for text in (
+        json.dumps(content),
+        json.dumps(content, ensure_ascii=False, indent=3),
+        json.dumps(content, indent="\t"),
+    ):
+        for mark in (b"", b"\xef\xbb\xbf"):
+            (tmp_path / "a.json").write_bytes(raw := mark + text.encode())
+            spans = {name: [] for name in ("images", "categories", "annotations", "absent")}
+            takers = {name: lambda _, *span, own=own: own.append(span) for name, own in spans.items()}
+            assert scan_arrays(raw, takers) == {"images", "categories", "annotations"}
+            for name, own in spans.items():
+                entries = [json.loads(raw[start:end]) for start, end in own]
+                assert entries == content.get(name, [])
+
+
+def test_names_in_any_script(read, root):
+    def rename(content):
+        content["images"][0]["file_name"] = f"Käfer {content['images'][0]['file_name'][0]}.jpg"
+        content["categories"][2]["name"] = "犬"
+
+    for split in ("train", "val"):
+        edit(root, rename, split)
+    (root / "train/train_1.jpg").rename(root / "train/Käfer t.jpg")
+    escaped = read()
+    path = root / "annotations/instances_train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False), encoding="utf-8")
+    assert read() == escaped and escaped.classes[2] == "犬" and "Käfer t" in escaped.train
+
+
+def test_reading_imports_no_torch():
+    code = "import sys, wsgcn.data.readers.coco; print(*{'torch', 'mlflow', 'scipy', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+# What is refused
+
+
+def change_entry(array, index, **changed):
+    return lambda content: content[array][index].update(changed)
+
+
+def remove(array, index, key):
+    return lambda content: content[array][index].pop(key)
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda c: c.pop("annotations"), "{json} has no list annotations, so it is no JSON of COCO's instances"),
+        (lambda c: c["images"].clear(), "{json} lists no images"),
+        (remove("images", 0, "height"), "{json}: image {{"),
+        (change_entry("images", 0, file_name="a\0b"), "{json}: image {{"),
+        (change_entry("images", 0, width=0), "{json}: image {{"),
+        (change_entry("images", 1, id=100), "{json}: image id 100 is listed twice"),
+        (
+            change_entry("images", 1, file_name="sub/train_1.png"),
+            "{json}: images {root}/train/train_1.jpg and {root}/tr",
+        ),
+        (change_entry("images", 1, file_name="a*.png"), "{json}: image a*.png has '*' in its name"),
+        (remove("categories", 0, "name"), "{json}: category {{"),
+        (change_entry("categories", 0, id="1"), "{json}: category {{"),
+        (change_entry("categories", 1, name="person"), "{json}: category 3, person, is listed twice"),
+        (change_entry("categories", 0, name="human"), "{val}: category 1 is person, but human in another list's JSON"),
+        (remove("annotations", 0, "image_id"), "{json}: annotation {{"),
+        (change_entry("annotations", 0, image_id=5), "{json}: 1 annotation of images that are not listed"),
+        (change_entry("annotations", 0, image_id=[]), "{json}: annotation {{"),
+        (change_entry("annotations", 0, category_id=7), "{json}: 1 annotation of category 7, which is not listed"),
+        (change_entry("annotations", 0, segmentation=[[1, 2, 3]]), "{json}: has polygons that are no list of x, y"),
+        (change_entry("annotations", 0, segmentation=[["1", 2]]), "{json}: has polygons that are no list of x, y"),
+        (change_entry("annotations", 0, segmentation=[7]), "{json}: has polygons that are no list of x, y"),
+        (
+            change_entry("annotations", 0, segmentation={"size": [3, 3], "counts": [9]}),
+            "{json}: annotation 0 of train_1.jpg: its mask is 3×3, but its image is 56×40",
+        ),
+        (change_entry("annotations", 0, segmentation={"size": 1}), "{json}: annotation 0 of train_1.jpg: its segment"),
+    ],
+)
+def test_a_wrong_json_is_one_sentence(change, sentence, read, root):
+    edit(root, change)
+    found = problems_of(read)
+    start = sentence.format(
+        json=root / "annotations/instances_train.json", root=root, val=root / "annotations/instances_val.json"
+    )
+    assert [problem for problem in found if problem.startswith(start)], found
+    assert all(len(problem) < 400 for problem in found)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("", "is no JSON object, which begins with {"),
+        ("[1, 2]", "is no JSON object, which begins with {"),
+        ('{"images": [', "is no JSON: Expecting value in line 1, column 13"),
+        ('{"images": [{}\n {}]}', "is no JSON: Expecting ',' in line 2, column 2"),
+        ('{"images": [], "annotations": [NaN]}', "NaN is no number of JSON"),
+        ('{"a":' + "[" * 100_000, "is no JSON of COCO: it is nested too deeply"),
+    ],
+)
+def test_what_is_no_json_is_one_sentence(text, why, read, root):
+    path = root / "annotations/instances_train.json"
+    path.write_text(text)
+    assert problems_of(read) == [f"{path} {why}"]
+
+
+def test_lists_and_settings_that_are_not_there(read, root):
+    annotations = root / "annotations"
+    assert problems_of(read, train="trian") == [
+        f"dataset.train: {annotations}/instances_trian.json does not exist; did you mean instances_train.json?"
+    ]
+    assert problems_of(read, evaluate="annotations/val.json") == [
+        f"dataset.evaluate: {annotations}/val.json does not exist"
+    ]
+    assert problems_of(read, evaluate="20%") == [
+        "dataset.evaluate: 20% is drawn in data of kind folder alone; name a list"
+    ]
+    [problem] = problems_of(read, classes=["dogs", "dog"])
+    assert problem == "dataset.classes: unknown class dogs; did you mean dog?"
+    assert problems_of(read, classes=["dog"], ignore=["dog", "hat"]) == [
+        "dataset.ignore: dog is also in dataset.classes",
+        "dataset.ignore: unknown class hat; known are person, car, dog, toothbrush",
+    ]
+    assert "dataset.negative: no image of" in problems_of(read, negative="hat")[0]
+
+
+def test_an_image_in_two_json_with_different_objects(read, root):
+    part = coco_json({"train_2": OBJECTS["train_1"], "train_3": OBJECTS["train_3"]})
+    (root / "annotations/instances_part.json").write_text(json.dumps(part))
+    [problem] = problems_of(read, label="part")
+    assert problem == (
+        f"{root}/annotations/instances_train.json and {root}/annotations/instances_part.json have different files or "
+        "objects for image train_2"
+    )
+
+
+def test_a_category_named_background(read, root):
+    for split in ("train", "val"):
+        edit(root, change_entry("categories", 0, name="Background"), split)
+    files = ", ".join(f"{root}/annotations/instances_{split}.json" for split in ("train", "val"))
+    assert problems_of(read) == [
+        f"{files}: class Background is reserved for value 0 of the masks and must not be a tag"
+    ]
+
+
+def test_too_many_categories_for_a_mask(read, root):
+    more = [{"id": 1000 + k, "name": f"thing {k}"} for k in range(251)]
+    edit(root, lambda content: content["categories"].extend(more))
+    assert problems_of(read)[0].endswith("255 categories; a label PNG holds at most 254")
+
+
+def test_images_of_another_size_are_reported_at_the_start(read, root, results):
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "train/train_2.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(root / "train/train_3.jpg", exif=exif)
+    found = open_images(read(), results, 1, skips=False)
+    assert found.problems == [
+        f"image {root}/train/train_2.jpg is {WIDTH + 1}×{HEIGHT}, but its annotations are of {WIDTH}×{HEIGHT}",
+        f"image {root}/train/train_3.jpg is {HEIGHT}×{WIDTH}, but its annotations are of {WIDTH}×{HEIGHT}, before EXIF "
+        "turns it",
+    ]
