@@ -19,7 +19,10 @@ for affinity, row in AFFINITIES.items():
                 job.benchmark
             conda:
                 ENVIRONMENT
+            group:
+                shared(job)
             resources:
+                **CLUSTER.batch_resources(job),
                 **CRF,
                 method=row.label,
             params:
@@ -48,6 +51,7 @@ for affinity, row in AFFINITIES.items():
                 ENVIRONMENT
             threads: TRAINING_CORES
             resources:
+                **training_resources(job),
                 **NETWORK,
                 method=training_row(job).train,
             params:
@@ -74,7 +78,10 @@ for affinity, row in AFFINITIES.items():
                 job.benchmark
             conda:
                 ENVIRONMENT
+            group:
+                shared(job, network=True)
             resources:
+                **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,
                 method=row.open,
             params:

@@ -15,6 +15,7 @@ if CANDIDATES and PLAN.states("solve_heads"):
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.job_resources("solve_heads", len(DATA.label), 1, network=True),
             **NETWORK,
         params:
             ids=list(DATA.label),
@@ -48,6 +49,7 @@ for job in PLAN.experiment_jobs("judge", TRIED):
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.job_resources("judge", len(DATA.label), 1, network=True),
             **NETWORK,
         params:
             **judged_params(job, config),
@@ -80,6 +82,7 @@ if CANDIDATES and PLAN.asks_for(*TRIED):
             decisions=f"{RESULTS}/choice/decisions.json",
         log:
             f"{RESULTS}/logs/choose_settings.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -104,6 +107,7 @@ if CANDIDATES and PLAN.asks_for(*TRIED):
             run=f"{RESULTS}/mlflow/choice.json",
         log:
             f"{RESULTS}/logs/track_choice.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -19,7 +19,10 @@ for job in PLAN.correction_jobs():
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job, network=refiner_row(job.settings).device)
         resources:
+            **CLUSTER.batch_resources(job, network=refiner_row(job.settings).device),
             **(NETWORK if refiner_row(job.settings).device else {}),
             **CRF,
             method=refiner_row(job.settings).refine,

@@ -18,6 +18,10 @@ if READER.drawn:
                 job.benchmark
             conda:
                 ENVIRONMENT
+            group:
+                shared(job)
+            resources:
+                **CLUSTER.batch_resources(job),
             params:
                 ids=job.ids,
                 classes=PLAN.tags(job.ids),
@@ -44,6 +48,10 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job)
+        resources:
+            **CLUSTER.batch_resources(job),
         params:
             **({"black_white": BLACK_WHITE} if BLACK_WHITE and not set(DEEP).isdisjoint(job.ids) else {}),
             longest=config["dataset"]["longest_side"],

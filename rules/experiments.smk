@@ -25,6 +25,7 @@ for job in PLAN.experiment_jobs("report"):
             ),
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -64,6 +65,7 @@ for job in PLAN.experiment_jobs("summary"):
             f"{RESULTS}/summary/{job.experiment}.txt",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -110,6 +112,7 @@ for job, reference in PLAN.comparison_jobs(PAIRS):
             job.log,
         benchmark:
             job.benchmark
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -169,6 +172,7 @@ if PLAN.states_ablations:
             text=f"{RESULTS}/ablations/summary.txt",
         log:
             f"{RESULTS}/logs/ablations.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

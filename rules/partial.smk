@@ -17,7 +17,10 @@ for job in PLAN.batch_jobs("partial"):
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job)
         resources:
+            **CLUSTER.batch_resources(job),
             **CRF,
         params:
             ids=job.ids,

@@ -18,6 +18,10 @@ if FOLDER:
                 job.benchmark
             conda:
                 ENVIRONMENT
+            group:
+                shared(job)
+            resources:
+                **CLUSTER.batch_resources(job),
             params:
                 **({"black_white": BLACK_WHITE} if BLACK_WHITE and not UNLISTED_DEEP.isdisjoint(job.ids) else {}),
                 longest=config["dataset"]["longest_side"],
@@ -44,7 +48,10 @@ if FOLDER:
                 job.benchmark
             conda:
                 ENVIRONMENT
+            group:
+                shared(job, network=True)
             resources:
+                **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,
                 **CRF,
                 method=segmentation_row(job.settings).open,
@@ -82,6 +89,7 @@ for job in PLAN.experiment_jobs("export_onnx", [BASE]):
             f"{job.file('segmentation').removesuffix('.pt')}.onnx",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -18,7 +18,10 @@ for job in PLAN.batch_jobs("pseudo"):
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job)
         resources:
+            **CLUSTER.batch_resources(job),
             **CRF,
         params:
             **PLAN.full_sizes(job.ids),

@@ -16,7 +16,10 @@ for job in PLAN.batch_jobs("refined", rule=lambda settings: refiner_row(settings
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job, network=refiner_row(job.settings).device)
         resources:
+            **CLUSTER.batch_resources(job, network=refiner_row(job.settings).device),
             **(NETWORK | {"device_batch": config["device_batch"]} if refiner_row(job.settings).device else {}),
             method=refiner_row(job.settings).refine,
         params:

@@ -19,6 +19,7 @@ for job in PLAN.training_jobs("segmentation"):
             ENVIRONMENT
         threads: TRAINING_CORES
         resources:
+            **training_resources(job),
             **NETWORK,
             method=training_row(job).train,
         params:
@@ -48,7 +49,10 @@ for job in PLAN.batch_jobs("predict"):
             job.benchmark
         conda:
             ENVIRONMENT
+        group:
+            shared(job, network=True)
         resources:
+            **CLUSTER.batch_resources(job, network=True),
             **NETWORK,
             **CRF,
             method=segmentation_row(job.settings).open,
