@@ -1,5 +1,5 @@
 # `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests;
-# `make proofs` those that take minutes each; `make predict IMAGES=folder` segments a folder with the trained network.
+# `make proofs` those that take minutes each, `make cluster` those of a Slurm of its own; `make predict IMAGES=folder` segments a folder with the trained network.
 # CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores. PYTHON=python3.13 names the Python
 # of .venv, TORCH=cpu takes the smaller PyTorch that has no CUDA.
 
@@ -12,7 +12,7 @@ IMAGES ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run predict test proofs coverage lint bench ui lock clean
+.PHONY: run predict test proofs cluster coverage lint bench ui lock clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -29,6 +29,9 @@ test: .venv/installed-dev lint
 
 proofs: .venv/installed-dev
 	.venv/bin/python -m pytest -m proof
+
+cluster: .venv/installed-dev
+	.venv/bin/python -m pytest -m cluster tests/cluster
 
 coverage: .venv/installed-dev
 	.venv/bin/coverage erase

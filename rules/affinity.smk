@@ -17,10 +17,10 @@ for affinity, row in AFFINITIES.items():
                 job.log,
             benchmark:
                 job.benchmark
-            conda:
-                ENVIRONMENT
             group:
                 shared(job)
+            conda:
+                ENVIRONMENT
             resources:
                 **CLUSTER.batch_resources(job),
                 **CRF,
@@ -76,10 +76,10 @@ for affinity, row in AFFINITIES.items():
                 job.log,
             benchmark:
                 job.benchmark
-            conda:
-                ENVIRONMENT
             group:
                 shared(job, network=True)
+            conda:
+                ENVIRONMENT
             resources:
                 **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,

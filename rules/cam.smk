@@ -15,10 +15,10 @@ for job in PLAN.batch_jobs("features"):
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job, network=True)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job, network=True),
             **NETWORK,
@@ -75,10 +75,10 @@ for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job, network=cam_row(job.settings).device)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job, network=cam_row(job.settings).device),
             **(NETWORK if cam_row(job.settings).device else {}),

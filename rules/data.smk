@@ -16,10 +16,10 @@ if READER.drawn:
                 job.log,
             benchmark:
                 job.benchmark
-            conda:
-                ENVIRONMENT
             group:
                 shared(job)
+            conda:
+                ENVIRONMENT
             resources:
                 **CLUSTER.batch_resources(job),
             params:
@@ -46,10 +46,10 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job),
         params:

@@ -16,10 +16,10 @@ for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job),
         params:

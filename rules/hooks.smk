@@ -19,7 +19,8 @@ def take_over():
     """Record what jobs of a dead head have computed, and note which jobs this one submits."""
     if problem := adopt(workflow, DEAD_HEADS, config):
         raise WorkflowError(problem)
-    if name := getattr(workflow.scheduler._executor, "run_uuid", ""):  # of Slurm's executor, the name of its jobs
+    name = getattr(workflow.scheduler._executor, "run_uuid", "")  # of Slurm's executor, the name of its jobs
+    if name and not IS_MODULE:
         keep_note(SNAKEMAKE, name, config)
 
 

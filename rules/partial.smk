@@ -15,10 +15,10 @@ for job in PLAN.batch_jobs("partial"):
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job),
             **CRF,

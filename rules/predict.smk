@@ -16,10 +16,10 @@ if FOLDER:
                 job.log,
             benchmark:
                 job.benchmark
-            conda:
-                ENVIRONMENT
             group:
                 shared(job)
+            conda:
+                ENVIRONMENT
             resources:
                 **CLUSTER.batch_resources(job),
             params:
@@ -46,10 +46,10 @@ if FOLDER:
                 job.log,
             benchmark:
                 job.benchmark
-            conda:
-                ENVIRONMENT
             group:
                 shared(job, network=True)
+            conda:
+                ENVIRONMENT
             resources:
                 **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,

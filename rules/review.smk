@@ -16,10 +16,10 @@ for job in PLAN.measuring_jobs():
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job),
         params:

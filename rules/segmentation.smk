@@ -47,10 +47,10 @@ for job in PLAN.batch_jobs("predict"):
             job.log,
         benchmark:
             job.benchmark
-        conda:
-            ENVIRONMENT
         group:
             shared(job, network=True)
+        conda:
+            ENVIRONMENT
         resources:
             **CLUSTER.batch_resources(job, network=True),
             **NETWORK,

@@ -97,9 +97,7 @@ def slurm(folder: Path, cpus: int = 4, memory: int = 16000) -> Iterator[dict[str
     try:
         for command in commands:
             log = open(folder / f"{command[0]}.out", "w")
-            daemons.append(
-                subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-            )
+            daemons.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True))
             time.sleep(1)
         _wait_until_idle(environment, folder)
         yield environment

@@ -4,8 +4,10 @@ from copy import deepcopy
 from dataclasses import asdict
 
 import pytest
+import yaml
 from configs import CONFIG, SCHEMA
 from plans import dataset, plan
+from tiny_project import ROOT
 
 from wsgcn.workflow.cluster import (
     SHARE,
@@ -165,3 +167,10 @@ def test_auto_is_warned_of_where_jobs_run_elsewhere():
 
 def test_what_the_command_line_says_of_groups_prevails():
     assert group_components({"a", "b"}, {"b": 2}) == {"a": SHARES, "b": 2}
+
+
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_a_clusters_profile_holds_what_every_run_takes(name):
+    default, own = (yaml.safe_load((ROOT / f"profiles/{part}/config.yaml").read_text()) for part in ("default", name))
+    del default["resources"]  # one job on the GPU: of a machine, not of a cluster
+    assert own["executor"] == name and default.items() <= own.items() and "resources" not in own
