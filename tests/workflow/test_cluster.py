@@ -1,4 +1,7 @@
-"""What jobs ask a cluster for, and which batches share a job there. Run alone: `python -m pytest tests/workflow/test_cluster.py`."""
+"""What jobs ask a cluster for, and which batches share a job there.
+
+Run alone: `python -m pytest tests/workflow/test_cluster.py`.
+"""
 
 from copy import deepcopy
 from dataclasses import asdict

@@ -84,8 +84,8 @@ def test_a_living_head_is_none_that_died(folder):
 
 def test_a_killed_head_leaves_the_name_of_its_jobs(folder):
     program = (
-        "import os, json; from pathlib import Path; from wsgcn.workflow import heads; "
-        "heads.keep_note(Path('.snakemake'), 'run-7', json.loads(Path('config.json').read_text())); os.kill(os.getpid(), 9)"
+        "import json, os; from pathlib import Path; from wsgcn.workflow.heads import keep_note; "
+        "keep_note(Path('.snakemake'), 'run-7', json.loads(Path('config.json').read_text())); os.kill(os.getpid(), 9)"
     )
     Path("config.json").write_text(json.dumps(CONFIG))
     library = str(Path(heads.__file__).parents[2])

@@ -1,6 +1,6 @@
 """What a job asks a cluster for, and which batches share a job there: the section `cluster` of the config.
 
-Nothing of it is stated where jobs run on this machine. Cheap, since it is evaluated for each rule while Snakemake plans.
+Nothing of it is stated where jobs run on this machine. Cheap, since it is evaluated for each rule of a plan.
 """
 
 import math
@@ -38,7 +38,7 @@ Resource = int | str | Callable[..., int]
 
 @dataclass(frozen=True)
 class Demand:
-    """A row of `cluster.stages`: seconds per image on the cores it asks for, and so on, see rules/schemas/config.yaml."""
+    """A row of `cluster.stages`, whose meaning rules/schemas/config.yaml tells."""
 
     seconds: float
     mem_mb: int
