@@ -78,5 +78,5 @@ if __name__ == "__main__":
     parser.add_argument("targets", nargs="*", default=["labels"])
     parser.add_argument("--work", type=Path, default=Path("/tmp/jobs"), help="folder of the copy")
     parser.add_argument("--config", nargs="*", default=[], help="as of Snakemake")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     main(given.devkit, given.work, given.targets, given.config)

@@ -1,6 +1,6 @@
 """The workflow on a real Slurm of one node, in minutes. Run alone: `python -m pytest -m cluster tests/cluster -s`."""
 
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,10 +45,14 @@ def start(folder: Path, environment: dict, *arguments: str) -> subprocess.Popen:
 
 
 def jobs(environment: dict) -> list[tuple[str, str]]:
-    """(rule or group, state) of all jobs that Slurm remembers."""
-    command = ["squeue", "--states=all", "--noheader", "--format=%k|%T"]
+    """(rule or group, state) of all jobs that Slurm remembers, in the order of their submission."""
+    command = ["squeue", "--states=all", "--noheader", "--format=%A|%k|%T"]
     lines = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [tuple(line.split("|")) for line in lines]
+    return [(name, state) for _, name, state in sorted((int(job), *rest) for job, *rest in map(_words, lines))]
+
+
+def _words(line: str) -> list[str]:
+    return line.split("|")
 
 
 def wait_for(condition, head: subprocess.Popen, log: Path) -> None:
@@ -60,13 +64,6 @@ def wait_for(condition, head: subprocess.Popen, log: Path) -> None:
     raise AssertionError(f"waited in vain: {log.read_text()[-6000:]}")
 
 
-def node(environment: dict, **changes: str) -> None:
-    """Change the state of the one node."""
-    shown = subprocess.run(["sinfo", "-h", "-o", "%N"], env=environment, capture_output=True, text=True, check=True)
-    words = [f"{key}={value}" for key, value in changes.items()]
-    subprocess.run(["scontrol", "update", f"NodeName={shown.stdout.strip()}", *words], env=environment, check=True)
-
-
 def files(folder: Path) -> dict[str, bytes]:
     """The labels, confidences and predictions of a project."""
     found = [
@@ -75,47 +72,50 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_a_run_whose_head_dies_twice_computes_each_job_once_and_the_same_labels(environment, local, tmp_path):
+def test_a_dead_heads_jobs_run_once_and_are_recorded(environment, tmp_path):
+    """With jobs that take seconds: drawings, and labels without learning."""
     copy_workflow(tmp_path)
-    write_config(tmp_path, CONFIG)
-    log = tmp_path / "head.log"
+    short = {
+        "minutes_per_job": 0.5,
+        "stages": {name: {"seconds": 1, "mem_mb": 1000} for name in ("demo", "no_learning")},
+    }
+    write_config(tmp_path, CONFIG | {"batch_size": 4, "dataset": DATASET | {"demo_train": 48}, "cluster": short})
+    log, target = tmp_path / "head.log", "results/demo/evaluation/no_learning.json"
+    before = len(jobs(environment))
 
-    # Killed with a job queued: the node takes none.
-    node(environment, State="DRAIN", Reason="test")
-    head = start(tmp_path, environment, "all")
-    wait_for(lambda: any(state == "PENDING" for _, state in jobs(environment)), head, log)
-    head.send_signal(signal.SIGKILL)
-    head.wait()
-    node(environment, State="RESUME")
-    time.sleep(5)  # so that it may even start
-
-    # Killed while a training runs.
-    head = start(tmp_path, environment, "all")
-    wait_for(lambda: ("rule_classifier", "RUNNING") in jobs(environment), head, log)
+    # Four cores: some jobs run, and one is queued.
+    head = start(tmp_path, environment, target)
+    wait_for(lambda: {"RUNNING", "PENDING"} <= {state for _, state in jobs(environment)}, head, log)
     head.send_signal(signal.SIGKILL)
     head.wait()
     planned = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "-n", "all"],
+        [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "-n", target],
         cwd=tmp_path, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert "of an earlier run that died are still in Slurm" in planned.stderr
 
-    head = start(tmp_path, environment, "all")
+    head = start(tmp_path, environment, target)
     assert head.wait(LIMIT_SECONDS) == 0, log.read_text()[-8000:]
     assert "earlier run that died" in log.read_text()
-
-    completed = Counter(name for name, state in jobs(environment) if state == "COMPLETED")
-    print(f"\n{sum(completed.values())} jobs of Slurm:", *sorted(completed), sep="\n")
+    completed = Counter(name for name, state in jobs(environment)[before:] if state == "COMPLETED")
     assert completed and set(completed.values()) == {1}
-    assert {state for _, state in jobs(environment)} <= {"COMPLETED", "CANCELLED"}
+
+    # Nothing is left to do, and a change of a setting still reruns what nobody saw the dead head's jobs finish.
+    assert "Nothing to be done" in snakemake(tmp_path, "-n", target)
+    changed = snakemake(tmp_path, "-n", "--config", "dataset={demo_size: 81}", "--", target)
+    assert len(re.findall(r"^demo_train_\d+ +1$", changed, re.MULTILINE)) == changed.count("\ndemo_train_") > 8
+    assert not list((tmp_path / ".snakemake/heads").iterdir())
+
+
+def test_the_whole_project_gives_the_labels_of_one_machine(environment, local, tmp_path):
+    copy_workflow(tmp_path)
+    write_config(tmp_path, CONFIG)
+    before = len(jobs(environment))
+    head, log = start(tmp_path, environment, "all"), tmp_path / "head.log"
+    assert head.wait(LIMIT_SECONDS) == 0, log.read_text()[-8000:]
+    completed = Counter(name for name, state in jobs(environment)[before:] if state == "COMPLETED")
+    print(f"\n{sum(completed.values())} jobs of Slurm:", *sorted(completed), sep="\n")
+    assert set(completed.values()) == {1}
     light = ("evaluate", "track", "report", "summary", "experiment", "views", "store", "register")
     assert not [name for name in completed if name.removeprefix("rule_").startswith(light)]
     assert files(tmp_path) and files(tmp_path) == files(local)
-
-    # Nothing is left to do, and a change of a setting still reruns what the dead heads' jobs computed.
-    again = snakemake(tmp_path, "-n", "all")
-    assert "Nothing to be done" in again
-    changed = snakemake(tmp_path, "-n", "--config", "classifier={lr_head: 0.3}", "--", "labels")
-    assert "classifier" in changed
-    assert not list((tmp_path / ".snakemake/heads").iterdir())
-    assert os.path.getsize(log)

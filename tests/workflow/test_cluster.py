@@ -172,8 +172,8 @@ def test_what_the_command_line_says_of_groups_prevails():
     assert group_components({"a", "b"}, {"b": 2}) == {"a": SHARES, "b": 2}
 
 
-@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
-def test_a_clusters_profile_holds_what_every_run_takes(name):
+@pytest.mark.parametrize(("name", "executor"), [("slurm", "slurm"), ("kubernetes", "cluster-generic")])
+def test_a_clusters_profile_holds_what_every_run_takes(name, executor):
     default, own = (yaml.safe_load((ROOT / f"profiles/{part}/config.yaml").read_text()) for part in ("default", name))
     del default["resources"]  # one job on the GPU: of a machine, not of a cluster
-    assert own["executor"] == name and default.items() <= own.items() and "resources" not in own
+    assert own["executor"] == executor and default.items() <= own.items() and "resources" not in own
