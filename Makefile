@@ -1,6 +1,7 @@
 # `make` sets up .venv and runs the embedded demo; `make test` sets up what is missing and runs the tests;
-# `make proofs` those that take minutes each, `make mutants` those that a wrong formula must fail, on wrong formulas;
-# `make predict IMAGES=folder` segments a folder with the trained network.
+# `make proofs` those that take minutes each, `make cluster` those on a Slurm and a PostgreSQL that it starts, `make
+# mutants` those that a wrong formula must fail, on wrong formulas; `make predict IMAGES=folder` segments a folder with
+# the trained network.
 # CONFIG=configs/voc-animals.yaml runs another configuration, CORES limits the cores. PYTHON=python3.13 names the Python
 # of .venv, TORCH=cpu takes the smaller PyTorch that has no CUDA.
 
@@ -13,7 +14,7 @@ IMAGES ?=
 # The benchmark's images are the demo's, or the real ones of voc-animals where their affinities have been computed.
 BENCH_CONFIG ?= $(or $(CONFIG),$(if $(wildcard results/voc-animals/benchmark results/voc-animals/summary),configs/voc-animals.yaml))
 
-.PHONY: run predict test proofs mutants coverage lint bench ui lock clean
+.PHONY: run predict test proofs cluster mutants coverage lint bench ui lock clean
 
 run: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
@@ -30,6 +31,9 @@ test: .venv/installed-dev lint
 
 proofs: .venv/installed-dev
 	.venv/bin/python -m pytest -m proof
+
+cluster: .venv/installed-dev
+	.venv/bin/python -m pytest -m cluster tests/cluster
 
 mutants: .venv/installed-dev
 	.venv/bin/python tests/mutants/run_mutants.py $(ONLY)

@@ -16,7 +16,7 @@ from wsgcn.workflow.stages import registry_names
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs/configuration.md"
-SECTIONS_OF_NAMES = ("experiments", "against", "sweeps", "choose", "chosen")
+SECTIONS_OF_NAMES = ("experiments", "against", "sweeps", "choose", "chosen", "stages")
 """Sections whose keys are names; their defaults are listed in config.yaml alone."""
 
 KINDS = {"folder_name": "name", "experiment_name": "name", "list_name": "name of a list", "path": "path"}

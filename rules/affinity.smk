@@ -17,9 +17,12 @@ for affinity, row in AFFINITIES.items():
                 job.log,
             benchmark:
                 job.benchmark
+            group:
+                shared(job)
             conda:
                 ENVIRONMENT
             resources:
+                **CLUSTER.batch_resources(job),
                 **CRF,
                 method=row.label,
             params:
@@ -48,6 +51,7 @@ for affinity, row in AFFINITIES.items():
                 ENVIRONMENT
             threads: TRAINING_CORES
             resources:
+                **training_resources(job),
                 **NETWORK,
                 method=training_row(job).train,
             params:
@@ -72,9 +76,12 @@ for affinity, row in AFFINITIES.items():
                 job.log,
             benchmark:
                 job.benchmark
+            group:
+                shared(job, network=True)
             conda:
                 ENVIRONMENT
             resources:
+                **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,
                 method=row.open,
             params:

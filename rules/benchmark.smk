@@ -2,6 +2,7 @@
 
 BENCHED = evenly_spaced([i for i, image in DATA.label.items() if image.classes], 4)
 BENCHED_BY = benchmarked_experiment(PLAN, BASE)
+BENCH_CORES = CLUSTER.demand("benchmark").cpus if CLUSTER.used else ALL_CORES
 
 
 rule benchmark_core:
@@ -17,7 +18,9 @@ rule benchmark_core:
         f"{RESULTS}/logs/benchmark_core.log",
     conda:
         ENVIRONMENT
-    threads: ALL_CORES
+    threads: BENCH_CORES
+    resources:
+        **CLUSTER.job_resources("benchmark", len(BENCHED), BENCH_CORES),
     params:
         **select_params(config, {"graph": "graph", "settings": "refine"}),
         ids=BENCHED,
@@ -42,7 +45,9 @@ rule benchmark_kinds:
         f"{RESULTS}/logs/benchmark_kinds.log",
     conda:
         ENVIRONMENT
-    threads: ALL_CORES  # so that nothing else runs while seconds are measured
+    threads: BENCH_CORES  # so that nothing else runs while seconds are measured
+    resources:
+        **CLUSTER.job_resources("benchmark", len(BENCHED), BENCH_CORES),
     params:
         **select_params(config, {"graph": "graph", "settings": "refine"}),
         ids=BENCHED,
@@ -66,6 +71,7 @@ rule bench:
         run=f"{RESULTS}/mlflow/benchmark.json",
     log:
         f"{RESULTS}/logs/track_benchmark.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -15,9 +15,12 @@ for job in PLAN.batch_jobs("features"):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job, network=True)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job, network=True),
             **NETWORK,
             method=features_row(job).open,
         params:
@@ -47,6 +50,7 @@ for job in PLAN.training_jobs("classifier"):
             ENVIRONMENT
         threads: TRAINING_CORES
         resources:
+            **training_resources(job),
             **NETWORK,
             method=training_row(job).train,
         params:
@@ -71,9 +75,12 @@ for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job, network=cam_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job, network=cam_row(job.settings).device),
             **(NETWORK if cam_row(job.settings).device else {}),
             method=cam_row(job.settings).open,
         params:

@@ -15,6 +15,7 @@ if CANDIDATES and PLAN.states("solve_heads"):
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.job_resources("solve_heads", len(DATA.label), 1, network=True),
             **NETWORK,
         params:
             **select_params(config, {"backbone": "backbone"}),
@@ -50,6 +51,7 @@ for job in (replace(job, ids=JUDGED) for job in PLAN.experiment_jobs("judge", TR
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.job_resources("judge", len(DATA.label), 1, network=True),
             **NETWORK,
         params:
             **judged_params(job, config),
@@ -82,6 +84,7 @@ if CANDIDATES and PLAN.asks_for(*TRIED):
             decisions=f"{RESULTS}/choice/decisions.json",
         log:
             f"{RESULTS}/logs/choose_settings.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -106,6 +109,7 @@ if CANDIDATES and PLAN.asks_for(*TRIED):
             run=f"{RESULTS}/mlflow/choice.json",
         log:
             f"{RESULTS}/logs/track_choice.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -21,6 +21,7 @@ from wsgcn.tracking.address import artifact_folder, read_address
 from wsgcn.tracking.server import why_away
 from wsgcn.workflow.check import check_networks, format_problems, format_remarks
 from wsgcn.workflow.choice import reasons
+from wsgcn.workflow.cluster import SHARE, SHARES, Cluster, device_remarks, group_components, shown_images
 from wsgcn.workflow.corrections import open_corrections
 from wsgcn.workflow.directives import (
     boundary_files,
@@ -59,6 +60,7 @@ from wsgcn.workflow.experiments import (
     segmented_experiments,
 )
 from wsgcn.workflow.fitted import describe_fits
+from wsgcn.workflow.heads import adopt, dead_heads, describe_left, drop_own_note, keep_note, settle
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
@@ -69,6 +71,7 @@ from wsgcn.workflow.provenance import configured_device
 from wsgcn.workflow.recovery import acquire_workflow_lock, crashed, name_workflow, read_names, remove_partial_files
 from wsgcn.workflow.request import FIXED_RULES, Request, read_request
 from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_settings, select_params, told_settings
+from wsgcn.workflow.slurm_logs import failures
 from wsgcn.workflow.speedups import compare_names, keep_checksums
 from wsgcn.workflow.stages import AFFINITIES, EXPORTERS, PARTIAL, PSEUDO, READERS, REFINERS
 from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
@@ -84,21 +87,29 @@ try:
     TRACKING_URI = read_address(os.environ)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-REQUEST, IS_ALONE = read_request(sys.argv), IS_MODULE
+REQUEST, IS_ALONE, DEAD_HEADS = read_request(sys.argv), IS_MODULE, []
+# Of this machine. On a cluster, without --cores, `workflow.cores` is an error.
+ALL_CORES = workflow.resource_settings.cores or workflow.resource_settings.local_cores or 1
+if IS_MODULE:  # its config may name only what it changes
+    config = merge_defaults(config, ROOT / "config.yaml")
+
+try:
+    SCHEMA = ROOT / "rules/schemas/config.yaml"
+    EXPERIMENTS, ORIGINALS, MISSING, REASONS, CORRECTIONS = read_inputs(config, SCHEMA, "results", ALL_CORES)
+    if workflow.is_main_process and not IS_MODULE and (DEAD_HEADS := dead_heads(SNAKEMAKE)):
+        if REQUEST.plans_only:
+            describe_left(DEAD_HEADS, to_stderr)
+        else:
+            settle(DEAD_HEADS, config, to_stderr)
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
 if not workflow.is_main_process:
     read_names(SNAKEMAKE)
 elif IS_MODULE:
     name_workflow(SNAKEMAKE, keep=not REQUEST.plans_only)
 else:
     IS_ALONE = acquire_workflow_lock(SNAKEMAKE, REQUEST.plans_only)
-if IS_MODULE:  # its config may name only what it changes
-    config = merge_defaults(config, ROOT / "config.yaml")
-
-try:
-    SCHEMA = ROOT / "rules/schemas/config.yaml"
-    EXPERIMENTS, ORIGINALS, MISSING, REASONS, CORRECTIONS = read_inputs(config, SCHEMA, "results", workflow.cores or 1)
-except ValueError as error:
-    raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{config['dataset']['name']}"
 READER = READERS[config["dataset"]["kind"]]
@@ -110,9 +121,7 @@ if not READER.drawn:
     DATA, LARGE, DEEP = with_copies(ORIGINALS, facts, config["dataset"]["longest_side"], f"{RESULTS}/data/images")
     deep_files = [ORIGINALS.images[image].path for image in DEEP]
     percentiles = config["dataset"]["grey_percentiles"]
-    LEVELS = (
-        grey_levels(deep_files, percentiles, f"{RESULTS}/data/grey_levels.json", workflow.cores or 1) if DEEP else {}
-    )
+    LEVELS = grey_levels(deep_files, percentiles, f"{RESULTS}/data/grey_levels.json", ALL_CORES) if DEEP else {}
 
 BLACK_WHITE = common_range(LEVELS.values()) if LEVELS else None
 BASE = config["experiment"]
@@ -120,17 +129,60 @@ CLASSES = list(DATA.classes)
 CANDIDATES = candidates(config)  # {setting: {experiment: value}}, none without `choose`
 TRIED = list(dict.fromkeys(name for values in CANDIDATES.values() for name in values))
 PAIRS = [(name, BASE) for name in EXPERIMENTS if name != BASE] + further_pairs(config)
-GPU = int(configured_device(config) == "cuda")
 STARTED = time.time()
-ALL_CORES = workflow.cores or 1
-# A batch job takes one core. A training takes its threads and one more to load its images; on a GPU all, to load them.
-TRAINING_CORES = ALL_CORES if GPU else min(ALL_CORES, config["training_threads"] + 1)
+# On a cluster the head's own device says nothing, and its cores neither.
+CLUSTER = Cluster(config["cluster"], config["device"], REQUEST.remote)
+ON_GPU = (config["device"] if REQUEST.remote else configured_device(config)) == "cuda"
+# A batch job takes one core. A training takes its threads, and others to load its images.
+TRAINING_CORES = config["training_threads"] + 1
+if ON_GPU:
+    TRAINING_CORES = config["training_threads"] + config["loading_threads"]
+if not REQUEST.remote:
+    TRAINING_CORES = min(ALL_CORES, TRAINING_CORES)
 # Resources, since unlike parameters they make no finished job rerun. The resource `method` is the function that a job
 # of a registry's row calls.
-NETWORK = {"gpu": GPU, "device": config["device"]}
+NETWORK = {"device": config["device"]} | ({"gpu": 1} if ON_GPU and not REQUEST.remote else {})
 CRF = {"crf_backend": config["crf_backend"]}
 SCRIPTS = "../workflow_scripts"  # no path may name a loop's variable: it is read when the job runs
 ENVIRONMENT = "../envs/wsgcn.yaml"  # for `--sdm conda`
+
+
+resource_scopes:
+    job_share="local",
+
+
+if REQUEST.remote:
+    workflow.register_resource(SHARE, SHARES)  # here and in each job of the cluster, which computes its batches by it
+
+
+def shared(job, network=False):
+    """The group of a batch job whose batches share a job of the cluster, as Snakemake takes it; None without one."""
+    name = CLUSTER.group(job, network)
+
+    def join(wildcards):
+        settings = workflow.group_settings  # not there yet while the Snakefile is read
+        if name not in settings.group_components:
+            if not settings.overwrite_groups:
+                skip_group_checks()
+            settings.group_components = group_components(CLUSTER.groups, settings.group_components)
+        return name
+
+    return join if name else None
+
+
+def skip_group_checks():
+    """Take away Snakemake's checks that no job outside of a group is between two jobs of it.
+
+    In Snakemake 9.27 they walk the whole graph of jobs for each two jobs of a group, minutes at VOC's size. Ours hold
+    batches of one stage, none of which needs another.
+    """
+    workflow.dag.validate_group = workflow.dag._check_groups = lambda *_: None
+
+
+def training_resources(job):
+    """What a training asks a cluster for."""
+    return CLUSTER.job_resources(job.rule, shown_images(job), TRAINING_CORES, network=True) if CLUSTER.used else {}
+
 
 if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
     raise WorkflowError("config: choose: lists no values to choose from")

@@ -17,9 +17,12 @@ for job in PLAN.correction_jobs():
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job, network=refiner_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job, network=refiner_row(job.settings).device),
             **(NETWORK if refiner_row(job.settings).device else {}),
             **CRF,
             method=refiner_row(job.settings).refine,

@@ -16,8 +16,12 @@ if READER.drawn:
                 job.log,
             benchmark:
                 job.benchmark
+            group:
+                shared(job)
             conda:
                 ENVIRONMENT
+            resources:
+                **CLUSTER.batch_resources(job),
             params:
                 ids=job.ids,
                 classes=PLAN.tags(job.ids),
@@ -42,8 +46,12 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
+        resources:
+            **CLUSTER.batch_resources(job),
         params:
             **({"black_white": BLACK_WHITE} if BLACK_WHITE and not set(DEEP).isdisjoint(job.ids) else {}),
             longest=config["dataset"]["longest_side"],
@@ -64,9 +72,12 @@ for job in PLAN.data_jobs("paint", [] if PLAN.labels_only else PLAN.painted):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job),
             method=READER.paint,
         params:
             **PLAN.painting(job.ids),

@@ -16,8 +16,12 @@ for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
+        resources:
+            **CLUSTER.batch_resources(job),
         params:
             **PLAN.full_sizes(job.ids),
             ids=job.ids,
@@ -53,6 +57,7 @@ for evaluated, row in EVALUATIONS.items():
                 job.log,
             benchmark:
                 job.benchmark
+            localrule: True
             conda:
                 ENVIRONMENT
             params:

@@ -26,6 +26,7 @@ for job in PLAN.experiment_jobs("report"):
             ),
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -66,6 +67,7 @@ for job in PLAN.experiment_jobs("summary"):
             f"{RESULTS}/summary/{job.experiment}.txt",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -112,6 +114,7 @@ for job, reference in PLAN.comparison_jobs(PAIRS):
             job.log,
         benchmark:
             job.benchmark
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -171,6 +174,7 @@ if PLAN.states_ablations:
             text=f"{RESULTS}/ablations/summary.txt",
         log:
             f"{RESULTS}/logs/ablations.log",
+        localrule: True
         conda:
             ENVIRONMENT
         params:

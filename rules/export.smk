@@ -16,6 +16,7 @@ for exported, row in EXPORTERS.items():
                 f"{RESULTS}/logs/export_{exported}.log",
             benchmark:
                 f"{RESULTS}/benchmarks/export_{exported}.tsv"
+            localrule: True
             conda:
                 ENVIRONMENT
             resources:

@@ -10,8 +10,19 @@ def before_first_job():
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
     check_store(running)  # first, so that a server that is away is said at once
     recover_from_crash()
-    remarks = short_trainings(PLAN, running) + hard_classes(DATA) + check_inputs(running)  # long lists last
+    take_over()
+    remarks = device_remarks(config, REQUEST.remote)
+    remarks += short_trainings(PLAN, running) + hard_classes(DATA) + check_inputs(running)  # long lists last
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
+
+
+def take_over():
+    """Record what jobs of a dead head have computed, and note which jobs this one submits."""
+    if problem := adopt(workflow, DEAD_HEADS, config):
+        raise WorkflowError(problem)
+    name = getattr(workflow.scheduler._executor, "run_uuid", "")  # of Slurm's executor, the name of its jobs
+    if name and not IS_MODULE:
+        keep_note(SNAKEMAKE, name, config)
 
 
 def check_store(running):
@@ -58,7 +69,9 @@ def recover_from_crash():
 
 
 def end_failed_runs():
-    """Mark the MLflow runs of this workflow that did not end as failed."""
+    """Mark the MLflow runs of this workflow that did not end as failed; say why jobs failed that have no log yet."""
+    for line in failures(SNAKEMAKE, STARTED) if REQUEST.remote else ():
+        to_stderr(line)
     if Path(STORE).is_file():
         end_runs_of(STORE, "FAILED", "workflow")
 
@@ -93,6 +106,7 @@ def lift_job_rate_limit():
 
 def show_summary():
     """Print the tables that this run has made, or where the labels are if it was to make these alone."""
+    drop_own_note()
     every, tables = Path(RESULTS) / "ablations/summary.txt", [
         Path(RESULTS) / "benchmark/core.txt",
         Path(RESULTS) / "choice/choice.txt",

@@ -15,9 +15,12 @@ for job in PLAN.batch_jobs("partial"):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job),
             **CRF,
         params:
             **select_params(job.settings, PARTIAL),

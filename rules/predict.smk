@@ -16,8 +16,12 @@ if FOLDER:
                 job.log,
             benchmark:
                 job.benchmark
+            group:
+                shared(job)
             conda:
                 ENVIRONMENT
+            resources:
+                **CLUSTER.batch_resources(job),
             params:
                 **({"black_white": BLACK_WHITE} if BLACK_WHITE and not UNLISTED_DEEP.isdisjoint(job.ids) else {}),
                 longest=config["dataset"]["longest_side"],
@@ -42,9 +46,12 @@ if FOLDER:
                 job.log,
             benchmark:
                 job.benchmark
+            group:
+                shared(job, network=True)
             conda:
                 ENVIRONMENT
             resources:
+                **CLUSTER.batch_resources(job, network=True),
                 **NETWORK,
                 **CRF,
                 method=segmentation_row(job.settings).open,
@@ -82,6 +89,7 @@ for job in PLAN.experiment_jobs("export_onnx", [BASE]):
             f"{job.file('segmentation').removesuffix('.pt')}.onnx",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:

@@ -16,9 +16,12 @@ for job in PLAN.batch_jobs("pseudo"):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job),
             **CRF,
         params:
             **PLAN.full_sizes(job.ids),

@@ -14,9 +14,12 @@ for job in PLAN.batch_jobs("refined", rule=lambda settings: refiner_row(settings
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job, network=refiner_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job, network=refiner_row(job.settings).device),
             **(NETWORK | {"device_batch": config["device_batch"]} if refiner_row(job.settings).device else {}),
             method=refiner_row(job.settings).refine,
         params:

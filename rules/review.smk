@@ -16,8 +16,12 @@ for job in PLAN.measuring_jobs():
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job)
         conda:
             ENVIRONMENT
+        resources:
+            **CLUSTER.batch_resources(job),
         params:
             ids=job.ids,
             tags=PLAN.tags(job.ids),
@@ -48,6 +52,7 @@ for job in PLAN.review_jobs("review_queue"):
             text=f"{RESULTS}/review/{job.folder}review.txt",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -86,6 +91,7 @@ for job in PLAN.review_jobs("review_run"):
             run=f"{RESULTS}/mlflow/{job.folder}review.json",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:

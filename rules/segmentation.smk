@@ -19,6 +19,7 @@ for job in PLAN.training_jobs("segmentation"):
             ENVIRONMENT
         threads: TRAINING_CORES
         resources:
+            **training_resources(job),
             **NETWORK,
             method=training_row(job).train,
         params:
@@ -46,9 +47,12 @@ for job in PLAN.batch_jobs("predict"):
             job.log,
         benchmark:
             job.benchmark
+        group:
+            shared(job, network=True)
         conda:
             ENVIRONMENT
         resources:
+            **CLUSTER.batch_resources(job, network=True),
             **NETWORK,
             **CRF,
             method=segmentation_row(job.settings).open,

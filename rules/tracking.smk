@@ -33,6 +33,7 @@ rule views:
         f"{RESULTS}/mlflow/views.json",
     log:
         f"{RESULTS}/logs/views.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -56,6 +57,7 @@ for job in PLAN.experiment_jobs("experiment"):
             f"{RESULTS}/mlflow/{job.experiment}/parent.json",
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:
@@ -101,6 +103,7 @@ for tracked, row in TRACKED.items():
                 run=f"{RESULTS}/mlflow/{job.folder}{tracked}.json",
             log:
                 job.log,
+            localrule: True
             conda:
                 ENVIRONMENT
             params:
@@ -131,6 +134,7 @@ for job in PLAN.experiment_jobs("register_model", [BASE]):
             MODEL_VERSION,
         log:
             job.log,
+        localrule: True
         conda:
             ENVIRONMENT
         params:

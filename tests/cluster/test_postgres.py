@@ -1,7 +1,7 @@
 """Workflows of two data sets in three folders on one MLflow server on PostgreSQL, and servers that die in the middle.
 
-Run alone: `.venv/bin/python -m pytest -m proof tests/cluster/test_postgres.py`. Skipped with a reason where there is no
-PostgreSQL, which Debian's package `postgresql` brings; the server's driver comes from PyPI.
+Run alone: `.venv/bin/python -m pytest -m cluster tests/cluster/test_postgres.py`. Skipped with a reason where there is
+no PostgreSQL, which Debian's package `postgresql` brings; the server's driver comes from PyPI.
 """
 
 import os
@@ -19,7 +19,7 @@ from tiny_project import copy_workflow, snakemake, write_config
 
 from wsgcn.files import read_json
 
-pytestmark = pytest.mark.proof
+pytestmark = pytest.mark.cluster
 
 DATASET = {"kind": "demo", "demo_train": 8, "demo_val": 4, "demo_size": 64}
 MAX_RUN_S = 900

@@ -70,6 +70,8 @@ CASES = {
         "class that a format cannot hold": combine(
             set_key("export", ["cvat"]), write_table("a.png,cat\nb.png,dog:1\n")
         ),
+        "unknown stage of a cluster": set_key("cluster.stages.refined", {"mem_mb": 9000}),
+        "unknown demand on a cluster": set_key("cluster.stages.refine", {"memory": 9000}),
         "folder of corrections that is the one of the masks": set_key("dataset.corrections", "masks"),
         "path with a wildcard of Snakemake": set_key("cam.folder", "cams/{a}"),
         "list with a wildcard of Snakemake": set_key("dataset.label", "{a}.txt"),

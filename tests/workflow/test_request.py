@@ -2,6 +2,7 @@
 
 import pytest
 from snakemake.cli import get_argument_parser
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from wsgcn.workflow.request import PLANNING_OPTIONS, Request, asked_experiments, read_request
 
@@ -103,3 +104,28 @@ def test_the_options_that_only_plan_are_snakemake_s_and_off():
 def test_a_command_line_may_ask_for_labels_alone(arguments, expected):
     request = read_request(["/somewhere/bin/snakemake", *arguments])
     assert request.labels_only == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remote"),
+    [
+        (("--cores", "2"), False),
+        (("-n", "--executor", "local"), False),
+        (("--touch",), False),
+        (("--executor", "slurm", "-n"), True),
+        (("--allowed-rules", "cam_train_0", "--mode", "remote"), True),
+        (("--allowed-rules", "cam_train_0", "--mode", "subprocess", "--executor", "slurm"), False),
+        (("--workflow-profile", "there"), True),
+        (("--profile", "there"), True),
+        (("--workflow-profile", "there", "--executor", "local"), False),
+        (("--workflow-profile", "none"), False),
+    ],
+)
+def test_a_command_line_or_its_profile_says_whether_jobs_run_elsewhere(arguments, remote, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").write_text("")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/config.yaml").write_text("executor: slurm\n")
+    plugins = ExecutorPluginRegistry().plugins
+    monkeypatch.setitem(plugins, "slurm", plugins["local"])  # stands in for a plugin that need not be installed
+    assert read_request(["snakemake", *arguments]).remote == remote

@@ -15,7 +15,7 @@ from wsgcn.workflow.sharing import fingerprint, folders, value_of
 COMMON = (
     "dataset experiment experiments sweeps choose choose_by chosen against segmentation_for predict device "
     "device_batch export exchange crf_backend batch_size on_error on_flat_affinity training_threads "
-    "checkpoint_seconds review report"
+    "loading_threads checkpoint_seconds cluster review report"
 ).split()  # what no experiment changes
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -15,6 +15,7 @@ from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
 from wsgcn.workflow.check import check_networks, format_problems
+from wsgcn.workflow.cluster import cluster_problems
 from wsgcn.workflow.corrections import find_corrections, open_corrections
 from wsgcn.workflow.exchange import class_problems, corrections_folder
 from wsgcn.workflow.experiments import candidates, idle_choices, read_experiments, segmented_experiments
@@ -63,6 +64,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
     expand_home(config)
     try:
         experiments = read_experiments(config, schema)
+        problems += cluster_problems(config)
     except ValueError as error:
         problems += str(error).splitlines()
         experiments = {} if any(map(NETWORK_PROBLEM.match, problems)) else {config["experiment"]: config}

@@ -31,11 +31,28 @@ def correction_rule(folder: str, image: str) -> str:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a batch stands among those of its stage: the images before it, those of all, the number of batches."""
+
+    before: int = 0
+    images: int = 0
+    batches: int = 0
+
+
+def placed(batches: Mapping[str, list[str]]) -> Iterator[tuple[str, list[str], Place]]:
+    """Each batch with its ids and its place among the others."""
+    before, images = 0, sum(map(len, batches.values()))
+    for batch, ids in batches.items():
+        yield batch, ids, Place(before, images, len(batches))
+        before += len(ids)
+
+
+@dataclass(frozen=True)
 class Job:
     """A rule's work: one stage of one folder, for a batch of images or for all.
 
     name: of its rule; stem: of its log, benchmark and seconds, below those folders; table: whether its seconds are a
-    table per image, else a training's record.
+    table per image, else a training's record; rule: what the names of its stage's rules begin with; place: of a batch.
     """
 
     plan: "Plan" = field(repr=False)
@@ -46,6 +63,8 @@ class Job:
     stem: str
     ids: list[str]
     table: bool = True
+    rule: str = ""
+    place: Place = Place()
 
     @property
     def settings(self) -> dict:
@@ -141,32 +160,36 @@ class Plan(Layout):
         """
         for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             first = rule(self.experiments[experiment]) if rule else stage
-            for batch, ids in self.batches[self.patterns[stage].images].items():
+            for batch, ids, place in placed(self.batches[self.patterns[stage].images]):
                 if self.states(name := rule_name(first, folder, batch)):
-                    yield Job(self, name, stage, folder, experiment, f"{stage}/{folder}{batch}", ids)
+                    stem = f"{stage}/{folder}{batch}"
+                    yield Job(self, name, stage, folder, experiment, stem, ids, rule=first, place=place)
 
     def correction_jobs(self) -> Iterator[Job]:
         """A job for each corrected image to label of each folder of labels, so that a correction reruns no other's."""
         for folder, experiment in self.stated_owners("pseudo").items():
-            for image in self.corrected(self.data.label):
+            for image, ids, place in placed({image: [image] for image in self.corrected(self.data.label)}):
                 if self.states(name := correction_rule(folder, image)):
-                    yield Job(self, name, "pseudo", folder, experiment, f"correct/{folder}{image}", [image])
+                    stem = f"correct/{folder}{image}"
+                    yield Job(self, name, "pseudo", folder, experiment, stem, ids, rule="correct", place=place)
 
     def data_jobs(self, rule: str, images: Collection[str], folder: str = "") -> Iterator[Job]:
         """A job for each batch of images, of the base, whatever the other experiments.
 
         folder: of its log, its benchmark and its seconds, below those of the rule.
         """
-        for batch, ids in self.batches_of(images).items():
+        base = next(iter(self.experiments))
+        for batch, ids, place in placed(self.batches_of(images)):
             if self.states(name := f"{rule}_{batch}"):
-                yield Job(self, name, "", folder, next(iter(self.experiments)), f"{rule}/{folder}{batch}", ids)
+                yield Job(self, name, "", folder, base, f"{rule}/{folder}{batch}", ids, rule=rule, place=place)
 
     def training_jobs(self, stage: str) -> Iterator[Job]:
         """A job for each folder of a training."""
         for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             if self.states(name := rule_name(stage, folder)):
                 images = getattr(self.data, trainings_of(self.experiments[experiment])[stage].images)
-                yield Job(self, name, stage, folder, experiment, f"{folder}{stage}", list(images), table=False)
+                stem = f"{folder}{stage}"
+                yield Job(self, name, stage, folder, experiment, stem, list(images), table=False, rule=stage)
 
     def evaluation_jobs(self, evaluated: str) -> Iterator[Job]:
         """A job for each folder of an evaluation."""
@@ -201,10 +224,11 @@ class Plan(Layout):
     def measuring_jobs(self) -> Iterator[Job]:
         """A job for each batch of `reviewed_images`, of each folder of labels, where a review is asked for."""
         for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
-            for batch, ids in self.batches["label"].items():
+            for batch, ids, place in placed(self.batches["label"]):
                 tagged = self.reviewed_images(ids)
                 if tagged and self.states(name := rule_name("review_labels", folder, batch)):
-                    yield Job(self, name, "measures", folder, experiment, f"review/{folder}{batch}", tagged)
+                    stem, rule = f"review/{folder}{batch}", "review_labels"
+                    yield Job(self, name, "measures", folder, experiment, stem, tagged, rule=rule, place=place)
 
     def review_jobs(self, rule: str) -> Iterator[Job]:
         """A job for all `reviewed_images`, of each folder of labels, where a review is asked for."""

@@ -3,7 +3,9 @@
 While the Snakefile is read, Snakemake does not know its targets yet (`workflow.dag_settings` is None).
 """
 
+import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -47,15 +49,21 @@ PLANNING_OPTIONS = (
 """Options with which Snakemake computes nothing."""
 
 
+LOCAL_EXECUTORS = (None, "local", "dryrun", "touch")
+"""Executors whose jobs run on this machine."""
+
+
 @dataclass(frozen=True)
 class Request:
     """The names of rules and files that a run is asked for, none for the default target; the only rules that a job of
-    it may run, None where it is no job; whether every rule is to be stated; whether it only plans, as `-n` does."""
+    it may run, None where it is no job; whether every rule is to be stated; whether it only plans, as `-n` does;
+    whether its jobs run elsewhere, or it is such a job."""
 
     words: tuple[str, ...] = ()
     allowed: frozenset[str] | None = None
     everything: bool = False
     plans_only: bool = False
+    remote: bool = False
 
     @property
     def labels_only(self) -> bool:
@@ -96,7 +104,26 @@ def read_request(argv: Sequence[str]) -> Request:
         frozenset(allowed) if allowed else None,
         any(getattr(options, name, None) for name in LISTING_OPTIONS),
         any(getattr(options, name, None) for name in (*LISTING_OPTIONS, *PLANNING_OPTIONS)),
+        _is_remote(options, list(argv[1:])),
     )
+
+
+def _is_remote(options, arguments: list[str]) -> bool:
+    """Whether jobs run elsewhere, by the command line or its profile, or this process is such a job."""
+    from snakemake_interface_executor_plugins.settings import ExecMode
+
+    executor = getattr(options, "executor", None)
+    if options.mode != ExecMode.DEFAULT:
+        return options.mode == ExecMode.REMOTE
+    if executor is None:
+        from snakemake.cli import parse_args
+
+        try:
+            with redirect_stderr(io.StringIO()):  # it says once more which profile it uses
+                executor = parse_args(arguments)[1].executor
+        except SystemExit:
+            return False
+    return executor not in LOCAL_EXECUTORS
 
 
 def _listed(value: object) -> Iterable[object]:

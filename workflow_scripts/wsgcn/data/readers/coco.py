@@ -81,7 +81,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     mask_values += [*[-1] * (IGNORE - len(mask_values)), IGNORE]
     return Dataset(
         classes,
-        **lists,
+        lists["train"],
+        lists["label"],
+        lists["evaluate"],
         mask_values=tuple(mask_values),
         numbering=tuple(values),
         remarks=tuple(remarks),

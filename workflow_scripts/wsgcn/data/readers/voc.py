@@ -74,7 +74,15 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
             remarks.append(f"dataset.{name}: {format_examples(others_alone)}, without any of the classes, left out")
         lists[name] = used
     values = _mask_values(classes)
-    return Dataset(classes, **lists, mask_values=values, numbering=tuple(VOC_CLASSES), remarks=tuple(remarks))
+    return Dataset(
+        classes,
+        lists["train"],
+        lists["label"],
+        lists["evaluate"],
+        mask_values=values,
+        numbering=tuple(VOC_CLASSES),
+        remarks=tuple(remarks),
+    )
 
 
 def _id_finder(root: Path) -> Callable[[str], str | None]:
