@@ -72,7 +72,9 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
         members["evaluate"] |= without_tags(members["evaluate"], learnt, named, negative)
     return Dataset(
         classes,
-        **members,
+        members["train"],
+        members["label"],
+        members["evaluate"],
         mask_values=mask_values(classes),
         numbering=classes,
         remarks=(
