@@ -2,6 +2,9 @@
 
 BENCHED = evenly_spaced([i for i, image in DATA.label.items() if image.classes], 4)
 BENCHED_BY = benchmarked_experiment(PLAN, BASE)
+BENCHED_CLASSES = PLAN.tags(BENCHED)  # which networks have outputs of
+if config["refine"]["outputs"] == "all":
+    BENCHED_CLASSES = [list(range(1, len(CLASSES) + 1)) for _ in BENCHED]
 BENCH_CORES = CLUSTER.demand("benchmark").cpus if CLUSTER.used else ALL_CORES
 
 
@@ -22,9 +25,9 @@ rule benchmark_core:
     resources:
         **CLUSTER.job_resources("benchmark", len(BENCHED), BENCH_CORES),
     params:
-        **select_params(config, {"graph": "graph", "settings": "refine"}),
+        **select_params(config, {"graph": "graph", "settings": "refine", "grid_image": "grid_image"}),
         ids=BENCHED,
-        classes=PLAN.tags(BENCHED),
+        classes=BENCHED_CLASSES,
         nodes=94 * 125,  # the grid of an image of 375×500
         sizes=[1000, 3000, 6000, 12000, 25000, 50000],
     message:
@@ -49,9 +52,9 @@ rule benchmark_kinds:
     resources:
         **CLUSTER.job_resources("benchmark", len(BENCHED), BENCH_CORES),
     params:
-        **select_params(config, {"graph": "graph", "settings": "refine"}),
+        **select_params(config, {"graph": "graph", "settings": "refine", "grid_image": "grid_image"}),
         ids=BENCHED,
-        classes=PLAN.tags(BENCHED),
+        classes=BENCHED_CLASSES,
         nodes=94 * 125,
         sizes=[3000, 94 * 125, 47000],
     message:
@@ -79,6 +82,7 @@ rule bench:
         settings={
             "graph": {k: v for k, v in config["graph"].items() if k != "steps"},
             "refine": told_settings(config, "refine"),
+            **select_params(config, {"grid_image": "grid_image"}),
         },
         description=f"the GCN core beside the dense algorithm, on images of {config['dataset']['name']}",
     message:

@@ -17,7 +17,7 @@ with logged(snakemake.log[0]):
     p, inputs, output = snakemake.params, snakemake.input, snakemake.output
     graph, settings = from_section(GraphSettings, p.graph), from_section(GcnSettings, p.settings)
     paths = (inputs.images, inputs.affinities, inputs.labels)
-    samples = read_samples(p.ids, p.classes, *paths, graph.features, p.nodes)
+    samples = read_samples(p.ids, p.classes, *paths, graph.features, p.nodes, p.get("grid_image", "bicubic"))
     table = benchmark_table(samples, graph, settings, p.sizes, snakemake.threads, print)
     write_benchmark(table, snakemake.threads, output.table, output.summary)
     with atomic_write(output.figure) as path:

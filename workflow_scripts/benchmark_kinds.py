@@ -15,5 +15,5 @@ with logged(snakemake.log[0]):
     p, inputs, output = snakemake.params, snakemake.input, snakemake.output
     graph, settings = from_section(GraphSettings, p.graph), from_section(GcnSettings, p.settings)
     paths = (inputs.images, inputs.affinities, inputs.labels)
-    samples = read_samples(p.ids, p.classes, *paths, graph.features, p.nodes)
+    samples = read_samples(p.ids, p.classes, *paths, graph.features, p.nodes, p.get("grid_image", "bicubic"))
     write_kinds(kinds_table(samples[0], graph, settings, p.sizes, print), output.table, output.summary)

@@ -47,9 +47,10 @@ NUM_CHANNELS = (64, 128, 256)
 class AffinityNetTrainingSettings:
     """The `psa.training` section: crop [pixels], scale: range of the random scaling.
 
-    radius: of the pairs, in points of the features' grid, as in the released code; colour_jitter: strengths of
-    `augment.jitter_colours`; freeze_stages: number of the backbone's first stages whose weights are left as they are;
-    freeze_norm: whether scales and shifts of its batch norms are.
+    radius: of the pairs, in points of the features' grid, as in the released code; pairs: `all`, or `inner`
+    (`pair_loss.pair_costs`); colour_jitter: strengths of `augment.jitter_colours`; freeze_stages: number of the
+    backbone's first stages whose weights are left as they are; freeze_norm: whether scales and shifts of its batch
+    norms are.
     """
 
     epochs: float
@@ -61,6 +62,7 @@ class AffinityNetTrainingSettings:
     lr_head: float
     weight_decay: float
     radius: int
+    pairs: str = "all"
     colour_jitter: tuple[float, ...] = (0, 0, 0, 0)
     freeze_stages: int = 0
     freeze_norm: bool = False
@@ -134,7 +136,9 @@ def train_affinitynet(
     def loss(crops: torch.Tensor, label: torch.Tensor, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         batch = normalise(crops.permute(0, 3, 1, 2).float(), model.backbone)
         features = model(batch.contiguous(memory_format=torch.channels_last)).contiguous()
-        return pairwise_affinity_loss(lambda dy, dx: feature_affinity(features, dy, dx), label, settings.radius, weight)
+        return pairwise_affinity_loss(
+            lambda dy, dx: feature_affinity(features, dy, dx), label, settings.radius, weight, settings.pairs
+        )
 
     heads = [*model.stages.parameters(), *model.last.parameters()]
     history = fit(

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from wsgcn.affinity.matrices import affinity_matrix, node_features
-from wsgcn.data.augment import resize, resize_label
+from wsgcn.data.augment import grid_image, resize, resize_label
 from wsgcn.files import read_arrays, read_image, read_label, why_skipped
 from wsgcn.graph.operator import GraphSettings, propagation_graph
 from wsgcn.refinement.gcn import GcnSettings, ImageInput, train
@@ -39,25 +39,28 @@ def read_samples(
     labels: Sequence[str],
     features: str,
     nodes: int,
+    reading: str = "bicubic",
 ) -> list[Sample]:
     """Read the images that no stage skipped, each on a grid of about `nodes` nodes.
 
-    images, affinities, labels: one path per image; features: `plain` or `weighted`. Raises ValueError where all images
-    were skipped.
+    classes: those that each image's network has outputs of; images, affinities, labels: one path per image; features:
+    `plain` or `weighted`; reading: as in `augment.grid_image`. Raises ValueError where all images were skipped.
     """
     samples = []
     for name, own_classes, image, affinity, label in zip(ids, classes, images, affinities, labels, strict=True):
         if not why_skipped(affinity) and not why_skipped(label):
-            sample = _read_sample(name, tuple(own_classes), image, affinity, label, features)
+            sample = _read_sample(name, tuple(own_classes), image, affinity, label, features, reading)
             samples.append(resample(sample, *grid_with_nodes(sample, nodes)))
     if not samples:
         raise ValueError(f"all images of the benchmark were skipped: {', '.join(ids)}")
     return samples
 
 
-def _read_sample(name: str, classes: tuple[int, ...], image: str, affinity: str, label: str, features: str) -> Sample:
+def _read_sample(
+    name: str, classes: tuple[int, ...], image: str, affinity: str, label: str, features: str, reading: str
+) -> Sample:
     network_output, partial = read_arrays(affinity), read_label(label)
-    pixels = resize(read_image(image), *partial.shape)
+    pixels = grid_image(read_image(image), *partial.shape, reading)
     maps = node_features(network_output, partial.shape, features).reshape(-1, *partial.shape)
     return Sample(name, network_output["boundary"], maps, partial, pixels, classes)
 

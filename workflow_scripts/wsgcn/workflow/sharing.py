@@ -27,6 +27,7 @@ def select(settings: Mapping, keys: Iterable[str]) -> dict[str, object]:
 LATER_DEFAULTS: dict[str, object] = {
     "grid_image": "bicubic",
     "psa.labels.on_grid": "nearest_pixel",
+    "psa.training.pairs": "all",
     "psa.training.colour_jitter": [0, 0, 0, 0],
     "psa.training.freeze_stages": 0,
     "psa.training.freeze_norm": False,
