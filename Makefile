@@ -27,7 +27,7 @@ predict: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config "predict=$$IMAGES" -- predict
 
 test: .venv/installed-dev lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadgroup
 
 proofs: .venv/installed-dev
 	.venv/bin/python -m pytest -m proof

@@ -20,6 +20,15 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
+def pytest_collection_modifyitems(items):
+    """Where several processes share the tests: those of the project stay in one of them and begin first, for it takes
+    minutes to run; those of any other module stay together, for their fixtures."""
+    for item in items:
+        shared = "project" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("project" if shared else item.path.stem))
+    items.sort(key=lambda item: "project" not in item.fixturenames)
+
+
 def _points_between(a: tuple[int, int], b: tuple[int, int]) -> list[tuple[int, int]]:
     """Grid points in the bounding box of a and b whose distance to the line through them is under 1, exactly."""
     (ay, ax), (by, bx) = a, b
