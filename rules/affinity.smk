@@ -18,7 +18,7 @@ for affinity, row in AFFINITIES.items():
             benchmark:
                 job.benchmark
             group:
-                shared(job)
+                job_group(job)
             conda:
                 ENVIRONMENT
             resources:
@@ -77,7 +77,7 @@ for affinity, row in AFFINITIES.items():
             benchmark:
                 job.benchmark
             group:
-                shared(job, network=True)
+                job_group(job, network=True)
             conda:
                 ENVIRONMENT
             resources:

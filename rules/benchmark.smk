@@ -5,7 +5,7 @@ BENCHED_BY = benchmarked_experiment(PLAN, BASE)
 BENCHED_CLASSES = PLAN.tags(BENCHED)  # which networks have outputs of
 if config["refine"]["outputs"] == "all":
     BENCHED_CLASSES = [list(range(1, len(CLASSES) + 1)) for _ in BENCHED]
-BENCH_CORES = CLUSTER.demand("benchmark").cpus if CLUSTER.used else ALL_CORES
+BENCH_CORES = CLUSTER.demand("benchmark").cpus if CLUSTER.is_remote else ALL_CORES
 
 
 rule benchmark_core:

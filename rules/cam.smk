@@ -16,7 +16,7 @@ for job in PLAN.batch_jobs("features"):
         benchmark:
             job.benchmark
         group:
-            shared(job, network=True)
+            job_group(job, network=True)
         conda:
             ENVIRONMENT
         resources:
@@ -76,7 +76,7 @@ for job in PLAN.batch_jobs("cam", rule=lambda settings: cam_row(settings).rule):
         benchmark:
             job.benchmark
         group:
-            shared(job, network=cam_row(job.settings).device)
+            job_group(job, network=cam_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:

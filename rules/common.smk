@@ -60,7 +60,15 @@ from wsgcn.workflow.experiments import (
     segmented_experiments,
 )
 from wsgcn.workflow.fitted import describe_fits
-from wsgcn.workflow.heads import adopt, dead_heads, describe_left, drop_own_note, keep_note, settle
+from wsgcn.workflow.heads import (
+    dead_heads,
+    describe_left,
+    drop_own_note,
+    job_keys,
+    keep_note,
+    record_finished_jobs,
+    wait_for_or_cancel_jobs,
+)
 from wsgcn.workflow.images import open_images
 from wsgcn.workflow.inputs import read_inputs
 from wsgcn.workflow.layout import evenly_spaced
@@ -87,7 +95,7 @@ try:
     TRACKING_URI = read_address(os.environ)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-REQUEST, IS_ALONE, DEAD_HEADS = read_request(sys.argv), IS_MODULE, []
+REQUEST, IS_ALONE, DEAD_HEADS = read_request(sys.argv, workflow.workdir_init), IS_MODULE, []
 # Of this machine. On a cluster, without --cores, `workflow.cores` is an error.
 ALL_CORES = workflow.resource_settings.cores or workflow.resource_settings.local_cores or 1
 if IS_MODULE:  # its config may name only what it changes
@@ -100,7 +108,7 @@ try:
         if REQUEST.plans_only:
             describe_left(DEAD_HEADS, to_stderr)
         else:
-            settle(DEAD_HEADS, config, to_stderr)
+            wait_for_or_cancel_jobs(DEAD_HEADS, config, to_stderr)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -155,14 +163,14 @@ if REQUEST.remote:
     workflow.register_resource(SHARE, SHARES)  # here and in each job of the cluster, which computes its batches by it
 
 
-def shared(job, network=False):
+def job_group(job, network=False):
     """The group of a batch job whose batches share a job of the cluster, as Snakemake takes it; None without one."""
     name = CLUSTER.group(job, network)
 
     def join(wildcards):
         settings = workflow.group_settings  # not there yet while the Snakefile is read
         if name not in settings.group_components:
-            if not settings.overwrite_groups:
+            if not (settings.overwrite_groups or IS_MODULE):  # of another workflow's groups nothing is known
                 skip_group_checks()
             settings.group_components = group_components(CLUSTER.groups, settings.group_components)
         return name
@@ -181,7 +189,7 @@ def skip_group_checks():
 
 def training_resources(job):
     """What a training asks a cluster for."""
-    return CLUSTER.job_resources(job.rule, shown_images(job), TRAINING_CORES, network=True) if CLUSTER.used else {}
+    return CLUSTER.job_resources(job.rule, shown_images(job), TRAINING_CORES, network=True) if CLUSTER.is_remote else {}
 
 
 if not (CANDIDATES or IS_MODULE) and set(CHOICE_WORDS) & set(REQUEST.words):
@@ -194,7 +202,7 @@ if not (FOLDER or IS_MODULE) and "predict" in REQUEST.words:
 if workflow.is_main_process and IS_ALONE and REQUEST.needs_store:
     recover_runs(TRACKING_URI, Path(RESULTS) / "mlflow", to_stderr)
 if IS_MODULE:
-    REQUEST = Request(everything=True)
+    REQUEST = Request(everything=True, remote=REQUEST.remote)
 PLAN = Plan(
     EXPERIMENTS,
     DATA,

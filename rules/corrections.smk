@@ -18,7 +18,7 @@ for job in PLAN.correction_jobs():
         benchmark:
             job.benchmark
         group:
-            shared(job, network=refiner_row(job.settings).device)
+            job_group(job, network=refiner_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:

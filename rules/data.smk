@@ -17,7 +17,7 @@ if READER.drawn:
             benchmark:
                 job.benchmark
             group:
-                shared(job)
+                job_group(job)
             conda:
                 ENVIRONMENT
             resources:
@@ -47,7 +47,7 @@ for job in PLAN.data_jobs("shrink", [*LARGE, *(image for image in DEEP if image 
         benchmark:
             job.benchmark
         group:
-            shared(job)
+            job_group(job)
         conda:
             ENVIRONMENT
         resources:
@@ -73,7 +73,7 @@ for job in PLAN.data_jobs("paint", [] if PLAN.labels_only else PLAN.painted):
         benchmark:
             job.benchmark
         group:
-            shared(job)
+            job_group(job)
         conda:
             ENVIRONMENT
         resources:

@@ -17,7 +17,7 @@ for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
         benchmark:
             job.benchmark
         group:
-            shared(job)
+            job_group(job)
         conda:
             ENVIRONMENT
         resources:

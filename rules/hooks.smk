@@ -10,19 +10,27 @@ def before_first_job():
     running = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
     check_store(running)  # first, so that a server that is away is said at once
     recover_from_crash()
-    take_over()
+    recover_submitted_jobs()
     remarks = device_remarks(config, REQUEST.remote)
     remarks += short_trainings(PLAN, running) + hard_classes(DATA) + check_inputs(running)  # long lists last
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
 
 
-def take_over():
+def recover_submitted_jobs():
     """Record what jobs of a dead head have computed, and note which jobs this one submits."""
-    if problem := adopt(workflow, DEAD_HEADS, config):
+    if problem := record_finished_jobs(workflow, DEAD_HEADS):
         raise WorkflowError(problem)
-    name = getattr(workflow.scheduler._executor, "run_uuid", "")  # of Slurm's executor, the name of its jobs
-    if name and not IS_MODULE:
-        keep_note(SNAKEMAKE, name, config)
+    if REQUEST.remote == workflow.local_exec:  # then jobs would ask for nothing, or for what nobody gives
+        raise WorkflowError("the executor cannot be told from the command line: give --executor or an absolute profile")
+    if name_of_slurm_jobs() and not IS_MODULE:
+        jobs = job_keys(workflow, workflow.dag.needrun_jobs())
+        if not keep_note(SNAKEMAKE, name_of_slurm_jobs(), config, jobs):
+            to_stderr("this file system has no locks: should this run die, its jobs in Slurm will not be found")
+
+
+def name_of_slurm_jobs():
+    """What Slurm's executor calls its jobs; empty with other executors."""
+    return getattr(workflow.scheduler._executor, "run_uuid", "")
 
 
 def check_store(running):
@@ -72,6 +80,7 @@ def end_failed_runs():
     """Mark the MLflow runs of this workflow that did not end as failed; say why jobs failed that have no log yet."""
     for line in failures(SNAKEMAKE, STARTED) if REQUEST.remote else ():
         to_stderr(line)
+    drop_own_note(name_of_slurm_jobs())
     if Path(STORE).is_file():
         end_runs_of(STORE, "FAILED", "workflow")
 

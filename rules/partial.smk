@@ -16,7 +16,7 @@ for job in PLAN.batch_jobs("partial"):
         benchmark:
             job.benchmark
         group:
-            shared(job)
+            job_group(job)
         conda:
             ENVIRONMENT
         resources:

@@ -17,7 +17,7 @@ if FOLDER:
             benchmark:
                 job.benchmark
             group:
-                shared(job)
+                job_group(job)
             conda:
                 ENVIRONMENT
             resources:
@@ -47,7 +47,7 @@ if FOLDER:
             benchmark:
                 job.benchmark
             group:
-                shared(job, network=True)
+                job_group(job, network=True)
             conda:
                 ENVIRONMENT
             resources:

@@ -15,7 +15,7 @@ for job in PLAN.batch_jobs("refined", rule=lambda settings: refiner_row(settings
         benchmark:
             job.benchmark
         group:
-            shared(job, network=refiner_row(job.settings).device)
+            job_group(job, network=refiner_row(job.settings).device)
         conda:
             ENVIRONMENT
         resources:

@@ -17,7 +17,7 @@ for job in PLAN.measuring_jobs():
         benchmark:
             job.benchmark
         group:
-            shared(job)
+            job_group(job)
         conda:
             ENVIRONMENT
         resources:

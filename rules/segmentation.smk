@@ -48,7 +48,7 @@ for job in PLAN.batch_jobs("predict"):
         benchmark:
             job.benchmark
         group:
-            shared(job, network=True)
+            job_group(job, network=True)
         conda:
             ENVIRONMENT
         resources:

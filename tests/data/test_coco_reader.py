@@ -260,6 +260,21 @@ def test_names_in_any_script(read, root):
     assert read() == escaped and escaped.classes[2] == "犬" and "Käfer t" in escaped.train
 
 
+def test_ids_may_be_text_of_any_script(read, root):
+    def rename(content):
+        ids = {image["id"]: f"犬 {image['id']}" for image in content["images"]}
+        for image in content["images"]:
+            image["id"] = ids[image["id"]]
+        for annotation in content["annotations"]:
+            annotation["image_id"] = ids[annotation["image_id"]]
+
+    numbered = read()
+    edit(root, rename)
+    path = root / "annotations/instances_train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False), encoding="utf-8")
+    assert read() == numbered
+
+
 def test_reading_imports_no_torch():
     code = "import sys, wsgcn.data.readers.coco; print(*{'torch', 'mlflow', 'scipy', 'numba'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
@@ -298,6 +313,13 @@ def remove(array, index, key):
         (remove("annotations", 0, "image_id"), "{json}: annotation {{"),
         (change_entry("annotations", 0, image_id=5), "{json}: 1 annotation of images that are not listed"),
         (change_entry("annotations", 0, image_id=[]), "{json}: annotation {{"),
+        (change_entry("annotations", 0, category_id=[1]), "{json}: annotation {{"),
+        (change_entry("annotations", 0, iscrowd="0"), "{json}: annotation {{"),
+        (
+            change_entry("annotations", 0, segmentation={"size": [40, 56], "counts": [0.5, 2239.5]}),
+            "{json}: annotation 0 of train_1.jpg: its run lengths do not fill the image",
+        ),
+        (change_entry("annotations", 0, segmentation=[[10**400] * 6]), "{json}: has polygons that are no list of x, y"),
         (change_entry("annotations", 0, category_id=7), "{json}: 1 annotation of category 7, which is not listed"),
         (change_entry("annotations", 0, segmentation=[[1, 2, 3]]), "{json}: has polygons that are no list of x, y"),
         (change_entry("annotations", 0, segmentation=[["1", 2]]), "{json}: has polygons that are no list of x, y"),

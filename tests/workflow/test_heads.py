@@ -66,39 +66,59 @@ def cancelled() -> list[str]:
     return Path("cancelled").read_text().split() if Path("cancelled").is_file() else []
 
 
-def dead(config: dict = CONFIG) -> heads.DeadHead:
+def dead(config: dict = CONFIG, jobs: dict | None = None) -> heads.DeadHead:
     """What a head leaves that has died with this config."""
     note = Path(".snakemake/heads/0.json")
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"name": "run-1", "settings": heads.settings_key(config)}))
+    note.write_text(json.dumps({"name": "run-1", "settings": heads.settings_key(config), "jobs": jobs or {}}))
     (found,) = heads.dead_heads(Path(".snakemake"))
     return found
 
 
 def test_a_living_head_is_none_that_died(folder):
-    heads.keep_note(Path(".snakemake"), "run-1", CONFIG)
+    assert heads.keep_note(Path(".snakemake"), "run-1", CONFIG, {})
     assert heads.dead_heads(Path(".snakemake")) == []
     heads.drop_own_note()
+    assert not list(Path(".snakemake/heads").iterdir())
+
+
+def test_after_an_error_the_note_stays_while_slurm_has_jobs(folder):
+    heads.keep_note(Path(".snakemake"), "run-1", CONFIG, {})
+    queue(**{"11": "RUNNING"})
+    heads.drop_own_note("run-1")
+    assert len(list(Path(".snakemake/heads").iterdir())) == 1
+    Path("queue/11").unlink()
+    heads.drop_own_note("run-1")
+    assert not list(Path(".snakemake/heads").iterdir())
+
+
+def test_a_file_system_without_locks_keeps_no_note(folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(heads.fcntl, "flock", refuse)
+    assert not heads.keep_note(Path(".snakemake"), "run-1", CONFIG, {})
     assert not list(Path(".snakemake/heads").iterdir())
 
 
 def test_a_killed_head_leaves_the_name_of_its_jobs(folder):
     program = (
         "import json, os; from pathlib import Path; from wsgcn.workflow.heads import keep_note; "
-        "keep_note(Path('.snakemake'), 'run-7', json.loads(Path('config.json').read_text())); os.kill(os.getpid(), 9)"
+        "keep_note(Path('.snakemake'), 'run-7', json.loads(Path('config.json').read_text()), {'a': 'b'}); "
+        "os.kill(os.getpid(), 9)"
     )
     Path("config.json").write_text(json.dumps(CONFIG))
     library = str(Path(heads.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": library})
     assert done.returncode == -9
     (found,) = heads.dead_heads(Path(".snakemake"))
-    assert found.name == "run-7" and found.settings == heads.settings_key(CONFIG)
+    assert found.name == "run-7" and found.settings == heads.settings_key(CONFIG) and found.jobs == {"a": "b"}
 
 
 def test_running_jobs_are_waited_for_and_queued_ones_cancelled(folder):
     queue(**{"11": "RUNNING", "12": "PENDING", "13": "COMPLETING"})
     said: list[str] = []
-    heads.settle([dead()], CONFIG, said.append, end("11", "13"))
+    heads.wait_for_or_cancel_jobs([dead()], CONFIG, said.append, end("11", "13"))
     assert cancelled() == ["12"]
     assert said == [
         "cancelling 1 queued jobs of an earlier run that died; they are submitted again",
@@ -115,12 +135,12 @@ def test_all_are_cancelled_where_nobody_would_use_them(folder, change):
     head = dead()
     queue(**{"11": "RUNNING", "12": "PENDING"})
     said: list[str] = []
-    heads.settle([head], merge(CONFIG, change), said.append, end())
+    heads.wait_for_or_cancel_jobs([head], merge(CONFIG, change), said.append, end())
     assert sorted(cancelled()) == ["11", "12"]
     assert said == ["cancelling 2 jobs in Slurm of an earlier run that died"]
 
 
-@pytest.mark.parametrize("key", [key for key in heads.RERUNS_NOTHING if key != "cluster"])
+@pytest.mark.parametrize("key", [key for key in heads.CHANGE_NO_JOB if key != "cluster"])
 def test_what_reruns_nothing_makes_no_other_settings(key):
     assert key in CONFIG and heads.settings_key(CONFIG | {key: "other"}) == heads.settings_key(CONFIG)
 
@@ -135,42 +155,51 @@ def test_a_plan_says_what_is_left_and_touches_nothing(folder):
 def test_a_slurm_that_does_not_answer_ends_the_run(folder):
     (folder / "programs/squeue").write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact' >&2; exit 1\n")
     with pytest.raises(ValueError, match=r"squeue cannot be asked .*Unable to contact.*remove .snakemake/heads"):
-        heads.settle([dead()], CONFIG, print, end())
+        heads.wait_for_or_cancel_jobs([dead()], CONFIG, print, end())
     said: list[str] = []
     heads.describe_left([dead()], said.append)
     assert "Unable to contact" in said[0]
 
 
 class Workflow:
-    """Of Snakemake's workflow what `adopt` uses: a job from before, one to record, one recorded, one still to run."""
+    """Of Snakemake's workflow what is used here: a job from before, one to record, one recorded, one without its files,
+    one still to run, and one that no head has submitted."""
 
-    def __init__(self):
+    def __init__(self, tags: str = "cat"):
         self.recorded: list[str] = []
         self.incomplete: list[str] = []
-        names = ("old", "done", "known", "to-run")
+        names = ("old", "done", "known", "gone", "to-run", "another")
         for name in names:
             Path(name).write_text("")
+            os.utime(name, (2**32, 2**32))  # after any note
         os.utime("old", (1, 1))
+        Path("gone").unlink()
         jobs = [SimpleNamespace(name=name, output=[name]) for name in names]
         self.dag = SimpleNamespace(jobs=jobs, needrun=lambda job: job.name == "to-run")
         self.persistence = SimpleNamespace(
             has_metadata=lambda job: job.name == "known",
             finished=lambda job: job.name,
             started=lambda job: self.incomplete.append(job.name),
+            _input=lambda job: ["a.png"],
+            _params=lambda job: [tags],
         )
         self.async_run = self.recorded.append
 
+    def submitted(self) -> dict[str, str]:
+        return heads.job_keys(self, self.dag.jobs[:-1])
+
 
 def test_what_a_dead_heads_jobs_computed_is_recorded(folder):
-    head, workflow = dead(), Workflow()
-    assert heads.adopt(workflow, [head], CONFIG) == ""
+    workflow = Workflow()
+    head = dead(jobs=workflow.submitted())
+    assert heads.record_finished_jobs(workflow, [head]) == ""
     assert workflow.recorded == ["done"] and workflow.incomplete == [] and not head.note.exists()
 
 
-def test_what_was_computed_with_other_settings_is_computed_again(folder):
-    head, workflow = dead(), Workflow()
-    said = heads.adopt(workflow, [head], merge(CONFIG, {"seed": 3}))
-    assert said.startswith("1 jobs of an earlier run that died had other settings; start again")
+def test_what_was_computed_from_other_tags_is_computed_again(folder):
+    head, workflow = dead(jobs=Workflow().submitted()), Workflow(tags="dog")
+    said = heads.record_finished_jobs(workflow, [head])
+    assert said.startswith("1 jobs of an earlier run that died were given other settings or tags; start again")
     assert workflow.incomplete == ["done"] and workflow.recorded == [] and not head.note.exists()
 
 

@@ -168,15 +168,19 @@ class _Contents:
 
     def take_annotation(self, entry: object, start: int, end: int) -> None:
         try:
-            image, category, code = entry["image_id"], entry["category_id"], entry.get("segmentation")  # type: ignore
-            content = hashlib.blake2b(f"{category} {bool(entry.get('iscrowd'))}".encode(), digest_size=8)  # type: ignore
-            objects = self.objects[image]
-        except (KeyError, TypeError, AttributeError):
-            self.problems[f"annotation {_short(entry)} needs image_id and category_id"] += 1
+            whole = self._whole(entry, start, end)
+            image, category, code = whole["image_id"], whole["category_id"], whole.get("segmentation")
+            crowd = whole.get("iscrowd") or 0
+            if not isinstance(category, int) or not isinstance(image, int | str) or crowd not in (0, 1):
+                raise ValueError
+        except (KeyError, ValueError):
+            self.problems[f"annotation {_short(entry)} needs image_id, category_id and, if any, iscrowd as 0 or 1"] += 1
             return
+        content = hashlib.blake2b(f"{category} {bool(crowd)}".encode(), digest_size=8)
+        objects = self.objects[image]
         try:
             if isinstance(code, dict):
-                self.codes.append((entry.get("id"), image, code))  # type: ignore[attr-defined]
+                self.codes.append((whole.get("id"), image, code))
                 content.update(str(code).encode())
             for ring in () if isinstance(code, dict) else code or ():
                 coordinates = array("d", ring)
@@ -184,7 +188,7 @@ class _Contents:
                     raise ValueError
                 self.thin += len(ring) < MIN_RING
                 content.update(b"%d " % len(ring) + coordinates.tobytes())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             self.problems["has polygons that are no list of x, y, x, y, … in numbers"] += 1
         objects.append(_Object(Span(start, end), category, not code, content.digest()))
 

@@ -59,7 +59,8 @@ def read_code(code: dict, height: int, width: int) -> list[int]:
     if list(code["size"]) != [height, width]:
         raise ValueError(f"its mask is {code['size'][1]}×{code['size'][0]}, but its image is {width}×{height}")
     counts = run_lengths(code["counts"]) if isinstance(code["counts"], str) else list(code["counts"])
-    if min(counts, default=-1) < 0 or sum(counts) != height * width:
+    whole = all(type(count) is int for count in counts)
+    if not whole or min(counts, default=-1) < 0 or sum(counts) != height * width:
         raise ValueError("its run lengths do not fill the image")
     return counts
 

@@ -60,7 +60,8 @@ def _read_sample(
     name: str, classes: tuple[int, ...], image: str, affinity: str, label: str, features: str, reading: str
 ) -> Sample:
     network_output, partial = read_arrays(affinity), read_label(label)
-    pixels = grid_image(read_image(image), *partial.shape, reading)
+    h, w = partial.shape
+    pixels = grid_image(read_image(image), h, w, reading)
     maps = node_features(network_output, partial.shape, features).reshape(-1, *partial.shape)
     return Sample(name, network_output["boundary"], maps, partial, pixels, classes)
 

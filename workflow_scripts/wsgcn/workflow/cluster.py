@@ -90,7 +90,7 @@ class Cluster:
 
     settings: Mapping
     device: str
-    used: bool
+    is_remote: bool
     groups: set[str] = field(default_factory=set)
 
     def demand(self, stage: str) -> Demand:
@@ -104,10 +104,10 @@ class Cluster:
         So many batches share one that it lasts some `minutes_per_job` by the measured seconds; the groups of a stage
         have nearly the same number of images. network: whether the job runs one.
         """
-        if not (self.used and self.settings["minutes_per_job"]) or job.place.batches < 2:
+        if not (self.is_remote and self.settings["minutes_per_job"]) or job.position.batches < 2:
             return None
         count = self._groups_of(job, network)
-        part = job.place.before * count // job.place.images
+        part = job.position.before * count // job.position.images
         name = f"{rule_name(job.rule, job.folder)}_part_{part + 1}_of_{count}"
         self.groups.add(name)
         return name
@@ -115,10 +115,10 @@ class Cluster:
     def _groups_of(self, job: Job, network: bool) -> int:
         demand = self.demand(job.rule)
         if not self.settings["minutes_per_job"]:
-            return job.place.batches
+            return job.position.batches
         at_once = 1 if self._on_gpu(network) else demand.cpus
-        total = (job.place.images * demand.seconds + job.place.batches * START_SECONDS) / at_once
-        return min(job.place.batches, max(1, round(total / (60 * self.settings["minutes_per_job"]))))
+        total = (job.position.images * demand.seconds + job.position.batches * START_SECONDS) / at_once
+        return min(job.position.batches, max(1, round(total / (60 * self.settings["minutes_per_job"]))))
 
     def _on_gpu(self, network: bool) -> bool:
         return network and self.device == "cuda"
@@ -128,17 +128,17 @@ class Cluster:
 
         On CPUs a job of the cluster computes as many of its batches at a time as it has cores, on a GPU one.
         """
-        if not self.used:
+        if not self.is_remote:
             return {}
         demand, on_gpu = self.demand(job.rule), self._on_gpu(network)
         seconds = len(job.ids) * demand.seconds + START_SECONDS
-        together = job.place.batches / self._groups_of(job, network) if job.place.batches > 1 else 1
+        together = job.position.batches / self._groups_of(job, network) if job.position.batches > 1 else 1
         found = self._resources(demand, seconds, SPARE_MINUTES / together, demand.cpus if on_gpu else 1)
         return found | {SHARE: SHARES if on_gpu else SHARES // demand.cpus} | self._gpus(demand, network)
 
     def job_resources(self, stage: str, images: int, threads: int, network: bool = False) -> dict[str, Resource]:
         """The resources of a job that is no batch, as a training. images: how many it computes; threads: its own."""
-        if not self.used:
+        if not self.is_remote:
             return {}
         demand = self.demand(stage)
         found = self._resources(

@@ -16,49 +16,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from wsgcn.files import atomic_write, read_json
+from wsgcn.files import read_json
 from wsgcn.workflow.sharing import fingerprint
 
 POLL_SECONDS = 10
 """Between two questions whether a dead head's jobs have ended."""
 
-RERUNS_NOTHING = (
+CHANGE_NO_JOB = (
     "cluster device device_batch crf_backend on_error on_flat_affinity training_threads loading_threads "
-    "checkpoint_seconds"
+    "checkpoint_seconds experiments against sweeps choose review report predict export exchange"
 ).split()
-"""Settings that change no result, so that jobs submitted with other values of theirs are as good."""
+"""Keys of the config that change no result, or nothing of the jobs that a dead head has submitted."""
 
 _locks: dict[Path, TextIO] = {}  # of this process's own note
 
 
 @dataclass(frozen=True)
 class DeadHead:
-    """A dead head's note. name: that of its jobs in Slurm; settings: `settings_key` of its config."""
+    """A dead head's note. name: that of its jobs in Slurm; settings: `settings_key` of its config; jobs: `job_keys`."""
 
     note: Path
     name: str
     settings: str
+    jobs: Mapping[str, str]
 
 
 def settings_key(config: Mapping) -> str:
     """Equal for configs with which the same jobs compute the same."""
-    changing = fingerprint({key: value for key, value in config.items() if key not in RERUNS_NOTHING})
+    changing = fingerprint({key: value for key, value in config.items() if key not in CHANGE_NO_JOB})
     return hashlib.sha256(changing.encode()).hexdigest()
 
 
-def keep_note(folder: Path, name: str, config: Mapping) -> None:
-    """Note in Snakemake's `folder` that this process submits jobs with a name, as long as it lives."""
+def job_keys(workflow: Any, jobs: Iterable[Any]) -> dict[str, str]:
+    """{first output: a hash of what Snakemake would record of the job's inputs and parameters}."""
+    return {str(job.output[0]): _job_key(workflow, job) for job in jobs if job.output}
+
+
+def _job_key(workflow: Any, job: Any) -> str:
+    given = workflow.persistence._input(job), workflow.persistence._params(job)
+    return hashlib.sha256(repr(given).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def keep_note(folder: Path, name: str, config: Mapping, jobs: Mapping[str, str]) -> bool:
+    """Note in Snakemake's `folder` that this process submits jobs with a name, as long as it lives.
+
+    jobs: their `job_keys`. Returns whether that was possible: not on a file system without locks.
+    """
     note = folder / "heads" / f"{uuid.uuid4().hex}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(note) as path:
-        path.write_text(json.dumps({"name": name, "settings": settings_key(config)}))
-    stream = open(note, "r+")  # noqa: SIM115
-    fcntl.flock(stream, fcntl.LOCK_EX)
+    unlocked = note.with_suffix(".new")  # no note yet: whoever reads one that is not locked takes its head for dead
+    stream = open(unlocked, "w")  # noqa: SIM115
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        unlocked.unlink()
+        return False
+    json.dump({"name": name, "settings": settings_key(config), "jobs": dict(jobs)}, stream)
+    stream.flush()
+    unlocked.rename(note)
     _locks[note] = stream
+    return True
 
 
-def drop_own_note() -> None:
-    """Forget this process's note, at the end of a run that has seen all of its jobs end."""
+def drop_own_note(name: str = "") -> None:
+    """Forget this process's note, at the end of a run that has seen all of its jobs end.
+
+    name: that of its jobs where this is not known, as after an error; the note stays while Slurm has some of them.
+    """
+    if name and _locks:
+        try:
+            if slurm_jobs(name):
+                return
+        except ValueError:
+            return
     for note, stream in list(_locks.items()):
         note.unlink(missing_ok=True)
         stream.close()
@@ -75,7 +106,7 @@ def _read_dead(note: Path) -> DeadHead | None:
         with open(note, "r+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         found: Any = read_json(note)
-        return DeadHead(note, found["name"], found["settings"])
+        return DeadHead(note, found["name"], found["settings"], found["jobs"])
     except (OSError, ValueError, KeyError):  # alive, or gone meanwhile
         return None
 
@@ -89,8 +120,8 @@ def slurm_jobs(name: str) -> dict[str, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = str(error)
     if why:
-        help = "where none can be left, remove .snakemake/heads"
-        raise ValueError(f"an earlier run died, and squeue cannot be asked for its jobs ({why}); {help}")
+        advice = "where none can be left, remove .snakemake/heads"
+        raise ValueError(f"an earlier run died, and squeue cannot be asked for its jobs ({why}); {advice}")
     return dict(line.split("|", 1) for line in done.stdout.split() if "|" in line)
 
 
@@ -99,7 +130,7 @@ def cancel_jobs(ids: Iterable[str], *options: str) -> None:
     subprocess.run(["scancel", *options, *ids], capture_output=True, timeout=120)
 
 
-def settle(
+def wait_for_or_cancel_jobs(
     heads: Iterable[DeadHead], config: Mapping, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Return when no job of dead heads is left in Slurm.
@@ -144,35 +175,38 @@ def describe_left(heads: Iterable[DeadHead], say: Callable[[str], None]) -> None
             say(f"{len(left)} jobs of an earlier run that died are still in Slurm: {' '.join(left)}")
 
 
-def adopt(workflow: Any, heads: list[DeadHead], config: Mapping) -> str:
+def record_finished_jobs(workflow: Any, heads: list[DeadHead]) -> str:
     """Have Snakemake record what jobs of dead heads computed, as their head would have; their notes go.
 
-    workflow: Snakemake's, with its graph of jobs. Jobs of other settings are marked as incomplete instead, and the
-    sentence returned says that the run must be started again; it is empty otherwise. Without a record Snakemake would
-    take their files for current whatever the settings.
+    workflow: Snakemake's, with its graph of jobs. Jobs that were submitted with other parameters or inputs than this
+    run's are marked as incomplete instead, and the sentence returned says that the run must be started again; it is
+    empty otherwise. Without a record Snakemake would take their files for current, whatever they were computed from.
     """
     if not heads:
         return ""
+    submitted = {output: key for head in heads for output, key in head.jobs.items()}
     started = min(head.note.stat().st_mtime for head in heads)
-    unknown = [
-        job
-        for job in workflow.dag.jobs
-        if job.output
-        and not workflow.dag.needrun(job)
-        and not workflow.persistence.has_metadata(job)
-        and all(os.path.getmtime(path) >= started for path in job.output)
-    ]
-    same = all(head.settings == settings_key(config) for head in heads)
-    for job in unknown:
-        if same:
+    stale = 0
+    for job in workflow.dag.jobs:
+        if not job.output or str(job.output[0]) not in submitted or not _is_unrecorded(workflow, job, started):
+            continue
+        if submitted[str(job.output[0])] == _job_key(workflow, job):
             workflow.async_run(workflow.persistence.finished(job))
         else:
             workflow.persistence.started(job)
+            stale += 1
     for head in heads:
         head.note.unlink(missing_ok=True)
-    if unknown and not same:
+    if stale:
         return (
-            f"{len(unknown)} jobs of an earlier run that died had other settings; "
+            f"{stale} jobs of an earlier run that died were given other settings or tags; "
             "start again, and what they computed is computed anew"
         )
     return ""
+
+
+def _is_unrecorded(workflow: Any, job: Any, started: float) -> bool:
+    """Whether all files of a job are newer than a time [seconds], and Snakemake takes them for current unseen."""
+    if workflow.dag.needrun(job) or workflow.persistence.has_metadata(job):
+        return False
+    return all(os.path.exists(path) and os.path.getmtime(path) >= started for path in job.output)

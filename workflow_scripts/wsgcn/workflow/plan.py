@@ -31,7 +31,7 @@ def correction_rule(folder: str, image: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class BatchPosition:
     """Where a batch stands among those of its stage: the images before it, those of all, the number of batches."""
 
     before: int = 0
@@ -39,11 +39,11 @@ class Place:
     batches: int = 0
 
 
-def placed(batches: Mapping[str, list[str]]) -> Iterator[tuple[str, list[str], Place]]:
+def with_positions(batches: Mapping[str, list[str]]) -> Iterator[tuple[str, list[str], BatchPosition]]:
     """Each batch with its ids and its place among the others."""
     before, images = 0, sum(map(len, batches.values()))
     for batch, ids in batches.items():
-        yield batch, ids, Place(before, images, len(batches))
+        yield batch, ids, BatchPosition(before, images, len(batches))
         before += len(ids)
 
 
@@ -52,7 +52,8 @@ class Job:
     """A rule's work: one stage of one folder, for a batch of images or for all.
 
     name: of its rule; stem: of its log, benchmark and seconds, below those folders; table: whether its seconds are a
-    table per image, else a training's record; rule: what the names of its stage's rules begin with; place: of a batch.
+    table per image, else a training's record; rule: what the names of its stage's rules begin with; position: of its
+    batch.
     """
 
     plan: "Plan" = field(repr=False)
@@ -64,7 +65,7 @@ class Job:
     ids: list[str]
     table: bool = True
     rule: str = ""
-    place: Place = Place()
+    position: BatchPosition = BatchPosition()
 
     @property
     def settings(self) -> dict:
@@ -160,18 +161,18 @@ class Plan(Layout):
         """
         for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             first = rule(self.experiments[experiment]) if rule else stage
-            for batch, ids, place in placed(self.batches[self.patterns[stage].images]):
+            for batch, ids, position in with_positions(self.batches[self.patterns[stage].images]):
                 if self.states(name := rule_name(first, folder, batch)):
                     stem = f"{stage}/{folder}{batch}"
-                    yield Job(self, name, stage, folder, experiment, stem, ids, rule=first, place=place)
+                    yield Job(self, name, stage, folder, experiment, stem, ids, rule=first, position=position)
 
     def correction_jobs(self) -> Iterator[Job]:
         """A job for each corrected image to label of each folder of labels, so that a correction reruns no other's."""
         for folder, experiment in self.stated_owners("pseudo").items():
-            for image, ids, place in placed({image: [image] for image in self.corrected(self.data.label)}):
+            for image, ids, position in with_positions({image: [image] for image in self.corrected(self.data.label)}):
                 if self.states(name := correction_rule(folder, image)):
                     stem = f"correct/{folder}{image}"
-                    yield Job(self, name, "pseudo", folder, experiment, stem, ids, rule="correct", place=place)
+                    yield Job(self, name, "pseudo", folder, experiment, stem, ids, rule="correct", position=position)
 
     def data_jobs(self, rule: str, images: Collection[str], folder: str = "") -> Iterator[Job]:
         """A job for each batch of images, of the base, whatever the other experiments.
@@ -179,9 +180,9 @@ class Plan(Layout):
         folder: of its log, its benchmark and its seconds, below those of the rule.
         """
         base = next(iter(self.experiments))
-        for batch, ids, place in placed(self.batches_of(images)):
+        for batch, ids, position in with_positions(self.batches_of(images)):
             if self.states(name := f"{rule}_{batch}"):
-                yield Job(self, name, "", folder, base, f"{rule}/{folder}{batch}", ids, rule=rule, place=place)
+                yield Job(self, name, "", folder, base, f"{rule}/{folder}{batch}", ids, rule=rule, position=position)
 
     def training_jobs(self, stage: str) -> Iterator[Job]:
         """A job for each folder of a training."""
@@ -224,11 +225,11 @@ class Plan(Layout):
     def measuring_jobs(self) -> Iterator[Job]:
         """A job for each batch of `reviewed_images`, of each folder of labels, where a review is asked for."""
         for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
-            for batch, ids, place in placed(self.batches["label"]):
+            for batch, ids, position in with_positions(self.batches["label"]):
                 tagged = self.reviewed_images(ids)
                 if tagged and self.states(name := rule_name("review_labels", folder, batch)):
                     stem, rule = f"review/{folder}{batch}", "review_labels"
-                    yield Job(self, name, "measures", folder, experiment, stem, tagged, rule=rule, place=place)
+                    yield Job(self, name, "measures", folder, experiment, stem, tagged, rule=rule, position=position)
 
     def review_jobs(self, rule: str) -> Iterator[Job]:
         """A job for all `reviewed_images`, of each folder of labels, where a review is asked for."""

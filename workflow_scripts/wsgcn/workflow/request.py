@@ -5,7 +5,7 @@ While the Snakefile is read, Snakemake does not know its targets yet (`workflow.
 
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import chdir, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -87,8 +87,11 @@ def _is_not_logged(word: str) -> bool:
     return word in UNLOGGED or ("/" in word and logged.isdisjoint(word.split("/")))
 
 
-def read_request(argv: Sequence[str]) -> Request:
-    """The request of a command line, `sys.argv`; everything where it is not one of Snakemake's."""
+def read_request(argv: Sequence[str], folder: str | Path = ".") -> Request:
+    """The request of a command line, `sys.argv`; everything where it is not one of Snakemake's.
+
+    folder: where it was given, which `--directory` leaves.
+    """
     if not argv or Path(argv[0]).name not in PROGRAMS:
         return Request(everything=True)
     from snakemake.cli import get_argument_parser  # known only where Snakemake runs
@@ -104,11 +107,11 @@ def read_request(argv: Sequence[str]) -> Request:
         frozenset(allowed) if allowed else None,
         any(getattr(options, name, None) for name in LISTING_OPTIONS),
         any(getattr(options, name, None) for name in (*LISTING_OPTIONS, *PLANNING_OPTIONS)),
-        _is_remote(options, list(argv[1:])),
+        _is_remote(options, list(argv[1:]), folder),
     )
 
 
-def _is_remote(options, arguments: list[str]) -> bool:
+def _is_remote(options, arguments: list[str], folder: str | Path) -> bool:
     """Whether jobs run elsewhere, by the command line or its profile, or this process is such a job."""
     from snakemake_interface_executor_plugins.settings import ExecMode
 
@@ -119,7 +122,7 @@ def _is_remote(options, arguments: list[str]) -> bool:
         from snakemake.cli import parse_args
 
         try:
-            with redirect_stderr(io.StringIO()):  # it says once more which profile it uses
+            with chdir(folder), redirect_stderr(io.StringIO()):  # it says once more which profile it uses
                 executor = parse_args(arguments)[1].executor
         except SystemExit:
             return False

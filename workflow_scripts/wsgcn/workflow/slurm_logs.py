@@ -17,12 +17,12 @@ def failures(folder: Path, since: float) -> Iterator[str]:
     """A sentence for each job that has failed since a time [seconds], from the logs that Slurm's executor keeps of
     those in Snakemake's `folder`; the newest few of them."""
     logs = [(path.stat().st_mtime, path) for path in (folder / "slurm_logs").rglob("*.log")]
-    told = 0
+    said = 0
     for changed, path in sorted(logs, reverse=True):
-        if changed < since or told == MAX_JOBS:
+        if changed < since or said == MAX_JOBS:
             break
         lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
         found = list(dict.fromkeys(line for line in lines if ERROR.search(line)))[:MAX_LINES]
         if found:
-            told += 1
+            said += 1
             yield f"Slurm's job {path.stem}: {'; '.join(found)} (more in {path})"
