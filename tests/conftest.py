@@ -20,6 +20,7 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Where several processes share the tests: those of the project stay in one of them and begin first, for it takes
     minutes to run; those of any other module stay together, for their fixtures."""
