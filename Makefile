@@ -27,7 +27,7 @@ predict: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) --config "predict=$$IMAGES" -- predict
 
 test: .venv/installed-dev lint
-	.venv/bin/python -m pytest -n 2 --dist loadgroup
+	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 proofs: .venv/installed-dev
 	.venv/bin/python -m pytest -m proof

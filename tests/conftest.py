@@ -20,14 +20,33 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+USERS_OF_PROJECT = {
+    f"test_{name}.py"
+    for name in "corrected_labels crf_backend debug faults location predict reruns runtime_only stores workflow".split()
+}
+"""The modules of tests that take the fixture `project`, which takes minutes to run."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where several processes share the tests, those of the project stay in one of them, and those of any other module
+    together. (The groups of pytest-xdist 3.8 are without effect in pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.split("::")[0]
+            return "project" if Path(module).name in USERS_OF_PROJECT else module
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """Where several processes share the tests: those of the project stay in one of them and begin first, for it takes
-    minutes to run; those of any other module stay together, for their fixtures."""
-    for item in items:
-        shared = "project" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("project" if shared else item.path.stem))
-    items.sort(key=lambda item: "project" not in item.fixturenames)
+    """The tests of the project begin first."""
+    others = {item.path.name for item in items if "project" in item.fixturenames} - USERS_OF_PROJECT
+    if others:
+        raise pytest.UsageError(f"tests/conftest.py: USERS_OF_PROJECT lacks {', '.join(others)}")
+    items.sort(key=lambda item: item.path.name not in USERS_OF_PROJECT)
 
 
 def _points_between(a: tuple[int, int], b: tuple[int, int]) -> list[tuple[int, int]]:
