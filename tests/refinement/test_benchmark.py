@@ -151,7 +151,7 @@ def test_read_samples_leaves_out_skipped_images(sample, tmp_path):
     np.testing.assert_allclose(found.features, sample.features * np.arange(3)[:, None, None], atol=1e-6)
     (other,) = read_samples(["a", "b"], [[1], [2]], *paths.values(), "weighted", 120, "lanczos_bgr")
     np.testing.assert_allclose(other.image, grid_image(image.astype(np.uint8), 10, 12, "lanczos_bgr"), atol=1)
-    assert np.abs(other.image.astype(int) - found.image).max() > 5
+    assert (other.image != found.image).any()
     write_skipped(paths["label"][1], "no reason")
     with pytest.raises(ValueError, match="all images of the benchmark were skipped: a, b"):
         read_samples(["a", "b"], [[1], [2]], *paths.values(), "weighted", 120)

@@ -113,7 +113,7 @@ def read_request(argv: Sequence[str], folder: str | Path = ".") -> Request:
 
 def _is_remote(options, arguments: list[str], folder: str | Path) -> bool:
     """Whether jobs run elsewhere, by the command line or its profile, or this process is such a job."""
-    from snakemake_interface_executor_plugins.settings import ExecMode
+    from snakemake.cli import ExecMode
 
     executor = getattr(options, "executor", None)
     if options.mode != ExecMode.DEFAULT:
