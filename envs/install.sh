@@ -90,7 +90,8 @@ install_torch_for_cpus() {
     if [ -z "$uv" ]; then fail "TORCH=cpu needs uv, which could not be installed: https://docs.astral.sh/uv"; fi
     # uv knows the index of these builds. Their hashes are not PyPI's, so the lock has none of them.
     "$uv" pip install --quiet --python .venv/bin/python --no-deps --torch-backend cpu \
-        $(sed -n 's/^\(torch[a-z]*==[^ ]*\).*/\1/p' envs/lock.txt)
+        $(sed -n 's/^\(torch[a-z]*==[^ ]*\).*/\1/p' envs/lock.txt) ||
+        fail "TORCH=cpu takes PyTorch from its own index, not from PyPI: rm -rf .venv, then make without it, takes PyPI's"
 }
 
 install_runtime() {
