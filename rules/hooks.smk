@@ -20,7 +20,8 @@ def recover_submitted_jobs():
     """Record what jobs of a dead head have computed, and note which jobs this one submits."""
     if problem := record_finished_jobs(workflow, DEAD_HEADS):
         raise WorkflowError(problem)
-    if workflow.is_main_process and REQUEST.remote == workflow.local_exec:  # then jobs would ask for nothing, or for what nobody gives
+    # Else jobs would ask a cluster for nothing, or this machine for what nobody gives.
+    if workflow.is_main_process and REQUEST.remote == workflow.local_exec:
         raise WorkflowError("the executor cannot be told from the command line: give --executor or an absolute profile")
     if name_of_slurm_jobs() and not IS_MODULE:
         jobs = job_keys(workflow, workflow.dag.needrun_jobs())

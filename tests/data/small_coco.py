@@ -1,9 +1,11 @@
 """A small data set of COCO's layout: objects of all forms, gaps in the ids, images in two splits."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -74,3 +76,18 @@ def write_coco(root: Path, objects=OBJECTS) -> Path:
         for k, image in enumerate(own):
             Image.new("RGB", (WIDTH, HEIGHT), (40 * k, 90, 30)).save(root / split / f"{image}.jpg")
     return root
+
+
+def problems_of(read, **changed) -> list[str]:
+    with pytest.raises(ValueError) as error:
+        read(**changed)
+    return str(error.value).splitlines()
+
+
+def edit(root, change, split="train"):
+    """Change the content of a JSON, with a new time."""
+    path = root / f"annotations/instances_{split}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))

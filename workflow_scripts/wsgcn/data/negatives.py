@@ -63,3 +63,21 @@ def without_tags(
 def describe_untagged(images: Sequence[str], where: str) -> list[str]:
     """A sentence about images without any tag that are trained on or labelled, if there are any."""
     return [f"{where}: {format_examples(images)} without a tag: taken to show none of the classes"] if images else []
+
+
+def drop_unusable(
+    lists: dict[str, dict[str, Image]], settings: Mapping, classes: Sequence[str], note: Note
+) -> list[str]:
+    """Take images that neither show a class nor are negatives out of the lists to train on and to label.
+
+    Returns a sentence about each list that had some. A list that shows no class at all is reported to `note`.
+    """
+    remarks = []
+    for name in ("train", "label"):
+        used = {identifier: image for identifier, image in lists[name].items() if image.classes or image.negative}
+        if lists[name] and not any(image.classes for image in used.values()):
+            note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
+        elif others_alone := [identifier for identifier in lists[name] if identifier not in used]:
+            remarks.append(f"dataset.{name}: {format_examples(others_alone)}, without any of the classes, left out")
+        lists[name] = used
+    return remarks

@@ -8,7 +8,7 @@ from wsgcn.data.coco_painting import image_id, index_folder, mask_path, numbered
 from wsgcn.data.dataset import LISTS, Dataset, Image, Painted
 from wsgcn.data.held_out import share_of
 from wsgcn.data.names import Note, check_class_names, clean_name, id_problem, unknown_class
-from wsgcn.data.negatives import LEFT_OUT, check_negative_tag, is_negative
+from wsgcn.data.negatives import LEFT_OUT, check_negative_tag, drop_unusable, is_negative
 from wsgcn.data.neighbours import beside
 from wsgcn.files import IGNORE, why_no_file
 from wsgcn.text import format_count, format_examples
@@ -70,13 +70,7 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     _check_shared(by_path, note)
     lists = {name: dict(by_path[path]) for name, path in paths.items()}
     remarks = _object_remarks(indices)
-    for name in ("train", "label"):
-        used = {i: image for i, image in lists[name].items() if image.classes or image.negative}
-        if lists[name] and not any(image.classes for image in used.values()):
-            note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
-        elif others_alone := [i for i in lists[name] if i not in used]:
-            remarks.append(f"dataset.{name}: {format_examples(others_alone)}, without any of the classes, left out")
-        lists[name] = used
+    remarks += drop_unusable(lists, settings, classes, note)
     mask_values = [0, *(0 if name == negative else numbers.get(name, IGNORE) for name in values)]
     mask_values += [*[-1] * (IGNORE - len(mask_values)), IGNORE]
     return Dataset(

@@ -9,7 +9,7 @@ from wsgcn.data.dataset import LISTS, Dataset, Image
 from wsgcn.data.held_out import share_of
 from wsgcn.data.lists import read_list
 from wsgcn.data.names import Note, appearance, class_indices, clean_name, describe_ignored, id_problem, unknown_class
-from wsgcn.data.negatives import LEFT_OUT, check_negative_tag, is_negative
+from wsgcn.data.negatives import LEFT_OUT, check_negative_tag, drop_unusable, is_negative
 from wsgcn.data.neighbours import describe_others, match_masks
 from wsgcn.data.readers.annotation import read_objects
 from wsgcn.files import IGNORE
@@ -66,13 +66,7 @@ def read(settings: Mapping, seed: int, results: Path, note: Note) -> Dataset | N
     remarks = describe_ignored(ignored, objects)
     if not masks:  # else the others are of images in other lists
         remarks += describe_others(root / "SegmentationClass", masks, strangers)
-    for name in ("train", "label"):
-        used = {identifier: image for identifier, image in lists[name].items() if image.classes or image.negative}
-        if lists[name] and not any(image.classes for image in used.values()):
-            note(f"dataset.{name}: no image of list {settings[name]} shows any of {', '.join(classes)}")
-        elif others_alone := [identifier for identifier in lists[name] if identifier not in used]:
-            remarks.append(f"dataset.{name}: {format_examples(others_alone)}, without any of the classes, left out")
-        lists[name] = used
+    remarks += drop_unusable(lists, settings, classes, note)
     values = _mask_values(classes)
     return Dataset(
         classes,
