@@ -30,6 +30,7 @@ from wsgcn.workflow.fitted import (
     FITS,
     MAX_IMAGES_HEAD,
     MIN_NEGATIVE_SHARE,
+    MIN_NEGATIVES,
     SIDES,
     UNKNOWN,
     DataFacts,
@@ -134,6 +135,13 @@ def test_a_fact_that_passes_a_limit_changes_its_values_alone():
     assert changed(train=MAX_IMAGES_HEAD + 1) == {"classifier.train", *BY_TRAIN}
     assert changed(label=5000) == set(BY_LABEL)
     assert changed(side=250) == BY_SIDE.keys() - {"segmentation.training.crop"}
+
+
+def test_a_few_negatives_cannot_show_what_is_ordinary():
+    """Two of twelve are 17 %."""
+    assert fitted(DataFacts(12, 12, 2, 500))["cam_source"] == "classifier"
+    assert fitted(DataFacts(12, 12, MIN_NEGATIVES - 1, 500))["cam_source"] == "classifier"
+    assert fitted(DataFacts(12, 12, MIN_NEGATIVES, 500))["cam_source"] == "mil"
 
 
 def test_external_cams_are_read_wherever_there_is_a_folder_of_them():
@@ -269,11 +277,12 @@ def test_text_is_read_as_a_number_or_as_auto():
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of four grey images, half of which show nothing, and settings for it."""
+    """A folder of twelve grey images, of which only four show something, and settings for it."""
     root = tmp_path / "photos"
     root.mkdir()
-    (root / "labels.csv").write_text("image,classes\na.png,crack\nb.png,crack\nc.png,\nd.png,\n")
-    for name in "abcd":
+    rows = [f"{name}.png,{'crack' if name in 'abcd' else ''}" for name in "abcdefghijkl"]
+    (root / "labels.csv").write_text("\n".join(["image,classes", *rows]))
+    for name in "abcdefghijkl":
         Image.new("L", (300, 200), ord(name)).save(root / f"{name}.png")
     return merge(config_with(), FOLDER) | {"dataset": CONFIG["dataset"] | FOLDER["dataset"] | {"root": str(root)}}
 
@@ -288,7 +297,7 @@ def test_values_are_chosen_where_inputs_are_read(photos, tmp_path):
 
 
 def test_what_images_decide_is_known_where_choices_and_classes_are_checked(photos, tmp_path):
-    """Half of these images show nothing, so that `cam_source` is `mil`: its settings are read, the head's are not."""
+    """Most of these images show nothing, so that `cam_source` is `mil`: its settings are read, the head's are not."""
     photos |= {"choose": {"mil.l2": [0.1]}}
     assert list(read_inputs(photos, SCHEMA, tmp_path / "results").experiments) == [photos["experiment"], "l2-0.1"]
     photos |= {"choose": {"classifier.folds": [4]}, "mil": photos["mil"] | {"top_of": {"crak": 0.1}}}
@@ -319,16 +328,18 @@ def test_the_demo_counts_as_large_as_it_will_be_drawn(tmp_path):
     assert found.experiments[config["experiment"]]["mil"]["scale"] == 2
 
 
-def test_a_dry_run_says_what_was_chosen_and_no_job_knows_auto(photos, tmp_path):
+def test_a_dry_run_says_what_was_chosen_and_read_and_no_job_knows_auto(photos, tmp_path):
     copy_workflow(tmp_path)
     (tmp_path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     (tmp_path / "photos.yaml").write_text((ROOT / "configs/folder.yaml").read_text())
     options = ("--configfile", "photos.yaml", "--config", "irnet={training: {crop: 96}}")
     output = " ".join(snakemake(tmp_path, "-n", "-q", *options).split())
     assert "mil.scale 2 longer sides of about 300 pixels" in output
-    assert "cam_source mil 2 of 4 images to train on show no class" in output
+    assert "cam_source mil 8 of 12 images to train on show no class" in output
     assert "irnet.training.batch" in output and "irnet.training.crop" not in output  # which was given
     assert "segmentation.training.crop" in output
+    assert "images per class, of 12 in all: 4 crack 8 (none of them)" in output
+    assert "fewer than 5 images show these classes, too few to learn from: crack (4)" in output
     assert "segmentation.training.crop" not in snakemake(tmp_path, "-n", "-q", *options, "--", "labels")
     command = [sys.executable, str(ROOT / "tests/workflow/dump_rules.py"), "dump", "rules.json", "ablations"]
     subprocess.run([*command, "--configfile", "photos.yaml"], cwd=tmp_path, check=True, capture_output=True)

@@ -19,6 +19,9 @@ MIN_NEGATIVE_SHARE = 0.15
 """Share of negatives in the images to train on from which objects are looked for as small ones: where mostly nothing is
 shown, what is shown is a defect, a lesion or a texture."""
 
+MIN_NEGATIVES = 8
+"""Number of negatives from which small objects are looked for: what is ordinary cannot be learnt from fewer."""
+
 MAX_IMAGES_HEAD = 3000
 """Number of images to train on up to which the classifier's head is trained alone."""
 
@@ -127,7 +130,7 @@ def _fit_cam_source(facts: DataFacts, others: Mapping[str, object]) -> tuple[obj
     if others.get("cam.folder"):
         return "external", "cam.folder is set"
     shown = f"{facts.negatives} of {facts.train} images to train on show no class"
-    is_rare = facts.negatives and facts.negatives >= MIN_NEGATIVE_SHARE * facts.train
+    is_rare = facts.negatives >= max(MIN_NEGATIVES, MIN_NEGATIVE_SHARE * facts.train)
     return ("mil" if is_rare else "classifier"), shown
 
 
