@@ -34,6 +34,7 @@ for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
 
 for evaluated, row in EVALUATIONS.items():
     for job in PLAN.evaluation_jobs(evaluated):
+        masks = PLAN.masks(job.ids)
 
         rule:
             name:
@@ -41,7 +42,7 @@ for evaluated, row in EVALUATIONS.items():
             input:
                 images=PLAN.paths(job.ids),
                 labels=job.files(row.files),
-                masks=PLAN.masks(job.ids),
+                masks=masks,
                 seconds=PLAN.timing_files(job.experiment, evaluated),
             output:
                 result=f"{RESULTS}/evaluation/{job.folder}{evaluated}.json",
@@ -72,6 +73,6 @@ for evaluated, row in EVALUATIONS.items():
                 background_score=row.background(job.settings),
                 pictures=evenly_spaced(job.ids, min(9, config["report"]["images"])),
             message:
-                f"evaluating {evaluated} on {len(job.ids)} images ({job.experiment})"
+                f"{'evaluating' if masks else 'drawing'} {evaluated} on {len(job.ids)} images ({job.experiment})"
             script:
                 f"{SCRIPTS}/evaluate_stage.py"

@@ -5,6 +5,7 @@ Run alone: `.venv/bin/python -m pytest tests/evaluation/test_choice.py`.
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,20 @@ def test_each_rule_decides_by_its_own_scores(rule):
     values = [candidate(k, **{rule: [score]}, **others) for k, score in enumerate([0.1, 0.8, 0.8, 0.3])]
     assert decide(values, rule).chosen.value == 1
     assert decide(values[:1] + values[2:] + values[1:2], rule).chosen.value == 2
+
+
+def test_the_agreement_with_the_last_crf_cannot_judge_its_settings():
+    """The value that makes the CRF do nothing would always win."""
+    values = [
+        candidate(3, crf_agreement=[0.8], consistency=[2.0]),
+        candidate(0, crf_agreement=[1.0], consistency=[1.0]),
+    ]
+    assert decide(values, "crf_agreement").chosen.value == 0
+    own = Decision("pseudo.crf.bilateral_compat", values, AUTO, 12)
+    assert own.scores.keys() == {"consistency", "mean_rank"} and own.chosen.value == 3
+    circular = replace(own, choose_by="crf_agreement")
+    assert circular.chosen.value == 3 and circular.rule is None
+    assert "crf_agreement" in Decision("partial.crf.bilateral_compat", values, AUTO, 12).scores
 
 
 def test_of_equal_values_the_base_s_is_kept():

@@ -3,7 +3,7 @@
 Every rule gives a score per value, the higher the better. All but `truth` need no masks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +34,9 @@ DEFAULT_RULE = "mean_rank"
 
 RANKED_RULES = ("crf_agreement", "consistency")
 """The rules whose ranks `mean_rank` averages."""
+
+CIRCULAR: dict[str, tuple[str, ...]] = {"crf_agreement": ("pseudo.",)}
+"""What the keys of settings begin with that a rule cannot judge: the less the last CRF does, the better it agrees."""
 
 FEW_MASKS = (5, 10, 20)
 """Numbers of masks whose mean regret is shown where there is a mask of every image."""
@@ -75,8 +78,9 @@ class Decision:
 
     @cached_property
     def scores(self) -> dict[str, list[float]]:
-        """The candidates' scores by rule, of the rules that are defined for all of them."""
-        return rule_scores(self.candidates)
+        """The candidates' scores by rule, of the rules that are defined for all of them and can judge the setting."""
+        unfit = [rule for rule, prefixes in CIRCULAR.items() if self.setting.startswith(prefixes)]
+        return rule_scores(self.candidates, unfit)
 
     @property
     def rule(self) -> str | None:
@@ -109,15 +113,15 @@ class Decision:
         return {rule: (candidate, oracle - candidate.miou) for rule, candidate in choices.items()}
 
 
-def rule_scores(candidates: Sequence[Candidate]) -> dict[str, list[float]]:
-    """The score of each candidate by each of `RULES` that is defined for all of them.
+def rule_scores(candidates: Sequence[Candidate], unfit: Collection[str] = ()) -> dict[str, list[float]]:
+    """The score of each candidate by each of `RULES` that is defined for all of them, but for those that are unfit.
 
     Scores are means over the images that all candidates have one of, so that no value gains by an image it skipped.
     """
     found: dict[str, list[float]] = {}
     if min(len(candidate.counts) for candidate in candidates) >= MIN_MASKS:
         found["truth"] = [candidate.miou for candidate in candidates]
-    for rule in RULES:
+    for rule in [rule for rule in RULES if rule not in unfit]:
         scores = [candidate.scores.get(rule, {}) for candidate in candidates]
         if common := sorted(set.intersection(*map(set, scores))):
             found[rule] = [float(np.mean([own[image] for image in common])) for own in scores]
