@@ -219,5 +219,7 @@ if workflow.is_main_process:  # also before a dry-run, since these decide what i
     SEGMENTED = [] if PLAN.labels_only else list(filter(PLAN.is_segmented, PLAN.stated_experiments))
     for line in describe_fits({name: EXPERIMENTS[name] for name in PLAN.stated_experiments}, REASONS, SEGMENTED):
         to_stderr(line)
-    if REQUEST.plans_only:  # a start says it again, beside what its images show
-        to_stderr("\n".join([describe_classes(DATA), *format_remarks([*ORIGINALS.remarks, *hard_classes(DATA)])]))
+    if REQUEST.dry_run:  # a start says it again, and what its images show
+        left_out = [f"left out: {problem}" for problem in MISSING.values()]
+        remarks = format_remarks([*hard_classes(DATA), *ORIGINALS.remarks, *left_out])
+        to_stderr("\n".join([describe_classes(DATA), *remarks]))

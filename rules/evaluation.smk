@@ -34,7 +34,6 @@ for job in PLAN.batch_jobs(BASELINE) if PLAN.is_evaluated(BASELINE) else ():
 
 for evaluated, row in EVALUATIONS.items():
     for job in PLAN.evaluation_jobs(evaluated):
-        masks = PLAN.masks(job.ids)
 
         rule:
             name:
@@ -42,7 +41,7 @@ for evaluated, row in EVALUATIONS.items():
             input:
                 images=PLAN.paths(job.ids),
                 labels=job.files(row.files),
-                masks=masks,
+                masks=PLAN.masks(job.ids),
                 seconds=PLAN.timing_files(job.experiment, evaluated),
             output:
                 result=f"{RESULTS}/evaluation/{job.folder}{evaluated}.json",
@@ -73,6 +72,6 @@ for evaluated, row in EVALUATIONS.items():
                 background_score=row.background(job.settings),
                 pictures=evenly_spaced(job.ids, min(9, config["report"]["images"])),
             message:
-                f"{'evaluating' if masks else 'drawing'} {evaluated} on {len(job.ids)} images ({job.experiment})"
+                f"{'evaluating' if PLAN.masks(job.ids) else 'describing'} {evaluated} on {len(job.ids)} images ({job.experiment})"
             script:
                 f"{SCRIPTS}/evaluate_stage.py"

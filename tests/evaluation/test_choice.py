@@ -24,6 +24,7 @@ from wsgcn.evaluation.choice import (
     regret_of_few,
     rule_scores,
     summarise,
+    why_chosen,
 )
 from wsgcn.evaluation.metrics import confusion, miou
 from wsgcn.evaluation.names import MIN_MASKS
@@ -123,18 +124,20 @@ def test_each_rule_decides_by_its_own_scores(rule):
     assert decide(values[:1] + values[2:] + values[1:2], rule).chosen.value == 2
 
 
-def test_the_agreement_with_the_last_crf_cannot_judge_its_settings():
-    """The value that makes the CRF do nothing would always win."""
-    values = [
-        candidate(3, crf_agreement=[0.8], consistency=[2.0]),
-        candidate(0, crf_agreement=[1.0], consistency=[1.0]),
-    ]
-    assert decide(values, "crf_agreement").chosen.value == 0
-    own = Decision("pseudo.crf.bilateral_compat", values, AUTO, 12)
-    assert own.scores.keys() == {"consistency", "mean_rank"} and own.chosen.value == 3
+def test_the_agreement_with_the_last_crf_cannot_judge_its_settings(rng):
+    """The value that makes the CRF do nothing would always win; here it is the base's, which consistency does not."""
+    nothing = candidate(0, counts(rng, 0.5), crf_agreement=[1.0, 1.0], consistency=[1.0, 1.0])
+    much = candidate(3, counts(rng, 0.9), crf_agreement=[0.8, 0.8], consistency=[2.0, 2.0])
+    other = replace(decide([nothing, much], "mean_rank"), setting="partial.crf.bilateral_compat")
+    assert other.scores["mean_rank"] == [0.5, 0.5] and other.chosen is nothing
+    own = replace(other, setting="pseudo.crf.bilateral_compat")
+    assert "crf_agreement" not in own.scores and own.scores["mean_rank"] == [0, 1] and own.chosen is much
+    assert why_chosen(own) == "chosen among 0, 3 by mean_rank of consistency; no truth was used"
     circular = replace(own, choose_by="crf_agreement")
-    assert circular.chosen.value == 3 and circular.rule is None
-    assert "crf_agreement" in Decision("partial.crf.bilateral_compat", values, AUTO, 12).scores
+    assert circular.rule is None and circular.chosen is nothing
+    assert why_chosen(circular) == "kept, since crf_agreement cannot judge settings of the last CRF; no truth was used"
+    chosen, regret = own.regrets()["crf_agreement"]
+    assert chosen is nothing and regret == much.miou - nothing.miou, "the base's value stays, so its regret counts"
 
 
 def test_of_equal_values_the_base_s_is_kept():
@@ -159,7 +162,8 @@ def test_regret_is_what_the_best_value_would_have_been_better_by(rng):
     ]
     mious = {value.value: miou(sum(value.counts)) for value in values}
     found = {rule: (own.value, regret) for rule, (own, regret) in decide(values).regrets().items()}
-    assert found.pop("no choice") == found.pop("crf_agreement") == (1, pytest.approx(mious[2] - mious[1]))
+    kept = [found.pop(rule) for rule in ("no choice", "crf_agreement", "walk_agreement")]  # the last knows no walk
+    assert kept == 3 * [(1, pytest.approx(mious[2] - mious[1]))]
     assert found == {"consistency": (2, 0), "mean_rank": (2, 0)}
     assert decide(values, images=13).regrets() == {}, "an image has no mask"
 
@@ -202,7 +206,7 @@ def test_summaries_hold_what_files_say(tmp_path, rng):
 def test_without_masks_a_summary_says_that_no_truth_was_used():
     found = summarise(decide([candidate(2, crf_agreement=[0.1]), candidate(8, crf_agreement=[0.2])]))
     assert (found["value"], found["candidates"][0]["miou"], found["regrets"]) == (8, None, {})
-    assert found["why"] == f"chosen among 2, 8 by mean_rank ({RULES['mean_rank']}); no truth was used"
+    assert found["why"] == "chosen among 2, 8 by mean_rank of crf_agreement; no truth was used"
     kept = summarise(decide([candidate(2), candidate(8)], "walk_agreement"))
     assert (kept["value"], kept["rule"]) == (2, None)
     assert kept["why"] == "kept, since walk_agreement cannot judge all of 2, 8; no truth was used"

@@ -67,6 +67,9 @@ CASES = {
         "choice by a walk without affinities": combine(
             set_key("choose", {"refinement": ["none"]}), set_key("choose_by", "walk_agreement")
         ),
+        "choice of the last CRF by what it changes": combine(
+            set_key("choose", {"pseudo.crf_input": ["double_softmax"]}), set_key("choose_by", "crf_agreement")
+        ),
         "review by a walk without affinities": combine(
             set_key("refinement", "none"), set_key("review.score", "walk_agreement")
         ),

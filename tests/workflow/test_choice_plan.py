@@ -80,8 +80,8 @@ def test_an_unknown_rule_is_refused():
 # Rules that cannot judge
 
 
-def choice_problems(rule, data, **settings):
-    config = config_with(choose=VALUES, choose_by=rule, **settings)
+def choice_problems(rule, data, choose=VALUES, **settings):
+    config = config_with(choose=choose, choose_by=rule, **settings)
     return _choice_problems(config, read_experiments(config, SCHEMA), data)
 
 
@@ -103,6 +103,16 @@ def test_a_rule_that_cannot_judge_is_refused_before_anything_is_computed():
     ]
     for rule in (AUTO, "crf_agreement", "mean_rank"):
         assert choice_problems(rule, bare) == []
+    last_crf = {"pseudo.crf_input": ["double_softmax"]}
+    assert choice_problems("crf_agreement", some, last_crf) == [
+        "choose_by: crf_agreement cannot judge pseudo.crf_input: it favours the least CRF"
+    ]
+    for rule in (AUTO, "mean_rank"):
+        assert choice_problems(rule, bare, last_crf) == [
+            "choose: pseudo.crf_input can only be chosen by 5 masks, or images of dataset.label that lack a class"
+        ]
+        assert choice_problems(rule, some, last_crf) == []
+    assert choice_problems(AUTO, masked, last_crf) == choice_problems("walk_agreement", masked, last_crf) == []
     config = config_with(choose_by="truth")
     assert _choice_problems(config, read_experiments(config, SCHEMA), bare) == [], "nothing is to be chosen"
 

@@ -142,6 +142,9 @@ def test_a_few_negatives_cannot_show_what_is_ordinary():
     assert fitted(DataFacts(12, 12, 2, 500))["cam_source"] == "classifier"
     assert fitted(DataFacts(12, 12, MIN_NEGATIVES - 1, 500))["cam_source"] == "classifier"
     assert fitted(DataFacts(12, 12, MIN_NEGATIVES, 500))["cam_source"] == "mil"
+    reasons = [fit_settings(ALL_AUTO, DataFacts(12, 12, count, 500))[1]["cam_source"] for count in (1, 2)]
+    shown = "of 12 images to train on show no class"
+    assert reasons == [f"1 {shown}", f"2 {shown}, fewer than 8"]
 
 
 def test_external_cams_are_read_wherever_there_is_a_folder_of_them():
@@ -346,3 +349,5 @@ def test_a_dry_run_says_what_was_chosen_and_read_and_no_job_knows_auto(photos, t
     rules = json.loads((tmp_path / "rules.json").read_text())
     assert "'mil'" in rules["classifier"]["params"]["method"] and len(rules) > 100
     assert not [name for name, rule in rules.items() if "auto" in str(rule["params"])]
+    said = {rule["message"].split()[0] for name, rule in rules.items() if name.startswith("evaluate_")}
+    assert said == {"describing"}, "there are no masks"

@@ -82,6 +82,7 @@ def test_a_command_line_that_snakemake_refuses_gets_every_rule():
 def test_which_runs_ask_the_store(words, plans, needs):
     request = read_request(["snakemake", "--cores", "2", *words])
     assert (request.plans_only, request.needs_store) == (plans, needs)
+    assert request.dry_run == plans and not read_request(["snakemake", "--lint"]).dry_run
 
 
 def test_the_options_that_only_plan_are_snakemake_s_and_off():

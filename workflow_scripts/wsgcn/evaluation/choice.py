@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from wsgcn.evaluation.bootstrap import difference, interval, resampled_miou
 from wsgcn.evaluation.metrics import miou
-from wsgcn.evaluation.names import MIN_MASKS
+from wsgcn.evaluation.names import LAST_CRF, MIN_MASKS
 from wsgcn.evaluation.stages import none_if_nan
 from wsgcn.files import read_arrays, read_json
 from wsgcn.text import format_count
@@ -34,9 +34,6 @@ DEFAULT_RULE = "mean_rank"
 
 RANKED_RULES = ("crf_agreement", "consistency")
 """The rules whose ranks `mean_rank` averages."""
-
-CIRCULAR: dict[str, tuple[str, ...]] = {"crf_agreement": ("pseudo.",)}
-"""What the keys of settings begin with that a rule cannot judge: the less the last CRF does, the better it agrees."""
 
 FEW_MASKS = (5, 10, 20)
 """Numbers of masks whose mean regret is shown where there is a mask of every image."""
@@ -79,8 +76,7 @@ class Decision:
     @cached_property
     def scores(self) -> dict[str, list[float]]:
         """The candidates' scores by rule, of the rules that are defined for all of them and can judge the setting."""
-        unfit = [rule for rule, prefixes in CIRCULAR.items() if self.setting.startswith(prefixes)]
-        return rule_scores(self.candidates, unfit)
+        return rule_scores(self.candidates, ("crf_agreement",) if self.setting.startswith(LAST_CRF) else ())
 
     @property
     def rule(self) -> str | None:
@@ -103,12 +99,13 @@ class Decision:
     def regrets(self) -> dict[str, tuple[Candidate, float]]:
         """What each rule would choose, and its mIoU below that of the best candidate, in 0..1; the base's value too.
 
-        Empty unless there is a mask of every image.
+        A rule that cannot judge keeps the base's value. Empty unless there is a mask of every image.
         """
         if not self.has_all_masks:
             return {}
         choices = {"no choice": self.candidates[0]}
-        choices |= {rule: self.candidates[best(scores)] for rule, scores in self.scores.items() if rule != "truth"}
+        for rule in (rule for rule in RULES if rule != "truth"):
+            choices[rule] = self.candidates[best(self.scores[rule]) if rule in self.scores else 0]
         oracle = max(candidate.miou for candidate in self.candidates)
         return {rule: (candidate, oracle - candidate.miou) for rule, candidate in choices.items()}
 
@@ -206,12 +203,21 @@ def summarise(decision: Decision) -> dict:
     }
 
 
+def _what_is_not_judged(decision: Decision, rule: str) -> str:
+    if rule == "crf_agreement" and decision.setting.startswith(LAST_CRF):
+        return "settings of the last CRF"
+    return f"all of {', '.join(str(candidate.value) for candidate in decision.candidates)}"
+
+
 def why_chosen(decision: Decision) -> str:
     """Which rule chose among which values, and whether truth was used, as the end of a sentence."""
     values = ", ".join(str(candidate.value) for candidate in decision.candidates)
     if not decision.rule:
         rule = DEFAULT_RULE if decision.choose_by == AUTO else decision.choose_by
-        return f"kept, since {rule} cannot judge all of {values}; no truth was used"
+        return f"kept, since {rule} cannot judge {_what_is_not_judged(decision, rule)}; no truth was used"
+    if decision.rule == DEFAULT_RULE:
+        ranked = [rule for rule in RANKED_RULES if rule in decision.scores]
+        return f"chosen among {values} by {DEFAULT_RULE} of {' and '.join(ranked)}; no truth was used"
     if decision.rule != "truth":
         return f"chosen among {values} by {decision.rule} ({RULES[decision.rule]}); no truth was used"
     chosen, base = decision.chosen, decision.candidates[0]

@@ -15,6 +15,10 @@ BASELINE = "no_learning"
 MIN_MASKS = 5
 """Images with masks from which `snakemake choose` uses the truth: the interval of fewer says little."""
 
+LAST_CRF = "pseudo."
+"""What the keys of the settings begin with that `crf_agreement` cannot judge: the less that CRF does, the better it
+agrees."""
+
 
 def metric_name(evaluation: Mapping, metric: str = "miou") -> str:
     """A metric's name with its protocol: split, stage, metric, e.g. train/refined_crf/miou or train/cam/iou/cat.

@@ -20,7 +20,7 @@ MIN_NEGATIVE_SHARE = 0.15
 shown, what is shown is a defect, a lesion or a texture."""
 
 MIN_NEGATIVES = 8
-"""Number of negatives from which small objects are looked for: what is ordinary cannot be learnt from fewer."""
+"""Least number of negatives for that: two of a dozen pictures say little about what is mostly shown."""
 
 MAX_IMAGES_HEAD = 3000
 """Number of images to train on up to which the classifier's head is trained alone."""
@@ -130,8 +130,11 @@ def _fit_cam_source(facts: DataFacts, others: Mapping[str, object]) -> tuple[obj
     if others.get("cam.folder"):
         return "external", "cam.folder is set"
     shown = f"{facts.negatives} of {facts.train} images to train on show no class"
-    is_rare = facts.negatives >= max(MIN_NEGATIVES, MIN_NEGATIVE_SHARE * facts.train)
-    return ("mil" if is_rare else "classifier"), shown
+    if facts.negatives < MIN_NEGATIVE_SHARE * facts.train or not facts.negatives:
+        return "classifier", shown
+    if facts.negatives < MIN_NEGATIVES:
+        return "classifier", f"{shown}, fewer than {MIN_NEGATIVES}"
+    return "mil", shown
 
 
 def _fit_classifier(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:

@@ -57,13 +57,14 @@ LOCAL_EXECUTORS = (None, "local", "dryrun", "touch")
 class Request:
     """The names of rules and files that a run is asked for, none for the default target; the only rules that a job of
     it may run, None where it is no job; whether every rule is to be stated; whether it only plans, as `-n` does;
-    whether its jobs run elsewhere, or it is such a job."""
+    whether its jobs run elsewhere, or it is such a job; whether it is a dry-run."""
 
     words: tuple[str, ...] = ()
     allowed: frozenset[str] | None = None
     everything: bool = False
     plans_only: bool = False
     remote: bool = False
+    dry_run: bool = False
 
     @property
     def labels_only(self) -> bool:
@@ -108,6 +109,7 @@ def read_request(argv: Sequence[str], folder: str | Path = ".") -> Request:
         any(getattr(options, name, None) for name in LISTING_OPTIONS),
         any(getattr(options, name, None) for name in (*LISTING_OPTIONS, *PLANNING_OPTIONS)),
         _is_remote(options, list(argv[1:]), folder),
+        bool(options.dryrun),
     )
 
 
