@@ -109,10 +109,11 @@ def test_a_rule_that_cannot_judge_is_refused_before_anything_is_computed():
     ]
     for rule in (AUTO, "mean_rank"):
         assert choice_problems(rule, bare, last_crf) == [
-            "choose: pseudo.crf_input can only be chosen by 5 masks, or images of dataset.label that lack a class"
+            "choose: pseudo.crf_input needs choose_by: truth with 5 masks, or images of dataset.label that lack a class"
         ]
         assert choice_problems(rule, some, last_crf) == []
     assert choice_problems(AUTO, masked, last_crf) == choice_problems("walk_agreement", masked, last_crf) == []
+    assert choice_problems("crf_agreement", replace(bare, label={})) == [], "other problems say that nothing is there"
     config = config_with(choose_by="truth")
     assert _choice_problems(config, read_experiments(config, SCHEMA), bare) == [], "nothing is to be chosen"
 

@@ -3,7 +3,7 @@
 Every rule gives a score per value, the higher the better. All but `truth` need no masks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from wsgcn.evaluation.bootstrap import difference, interval, resampled_miou
 from wsgcn.evaluation.metrics import miou
-from wsgcn.evaluation.names import LAST_CRF, MIN_MASKS
+from wsgcn.evaluation.names import MIN_MASKS, can_judge
 from wsgcn.evaluation.stages import none_if_nan
 from wsgcn.files import read_arrays, read_json
 from wsgcn.text import format_count
@@ -76,7 +76,7 @@ class Decision:
     @cached_property
     def scores(self) -> dict[str, list[float]]:
         """The candidates' scores by rule, of the rules that are defined for all of them and can judge the setting."""
-        return rule_scores(self.candidates, ("crf_agreement",) if self.setting.startswith(LAST_CRF) else ())
+        return rule_scores(self.candidates, [rule for rule in RULES if can_judge(rule, self.setting)])
 
     @property
     def rule(self) -> str | None:
@@ -110,15 +110,15 @@ class Decision:
         return {rule: (candidate, oracle - candidate.miou) for rule, candidate in choices.items()}
 
 
-def rule_scores(candidates: Sequence[Candidate], unfit: Collection[str] = ()) -> dict[str, list[float]]:
-    """The score of each candidate by each of `RULES` that is defined for all of them, but for those that are unfit.
+def rule_scores(candidates: Sequence[Candidate], rules: Iterable[str] = RULES) -> dict[str, list[float]]:
+    """The score of each candidate by each of the rules that is defined for all of them.
 
     Scores are means over the images that all candidates have one of, so that no value gains by an image it skipped.
     """
     found: dict[str, list[float]] = {}
     if min(len(candidate.counts) for candidate in candidates) >= MIN_MASKS:
         found["truth"] = [candidate.miou for candidate in candidates]
-    for rule in [rule for rule in RULES if rule not in unfit]:
+    for rule in rules:
         scores = [candidate.scores.get(rule, {}) for candidate in candidates]
         if common := sorted(set.intersection(*map(set, scores))):
             found[rule] = [float(np.mean([own[image] for image in common])) for own in scores]
@@ -203,18 +203,13 @@ def summarise(decision: Decision) -> dict:
     }
 
 
-def _what_is_not_judged(decision: Decision, rule: str) -> str:
-    if rule == "crf_agreement" and decision.setting.startswith(LAST_CRF):
-        return "settings of the last CRF"
-    return f"all of {', '.join(str(candidate.value) for candidate in decision.candidates)}"
-
-
 def why_chosen(decision: Decision) -> str:
     """Which rule chose among which values, and whether truth was used, as the end of a sentence."""
     values = ", ".join(str(candidate.value) for candidate in decision.candidates)
     if not decision.rule:
         rule = DEFAULT_RULE if decision.choose_by == AUTO else decision.choose_by
-        return f"kept, since {rule} cannot judge {_what_is_not_judged(decision, rule)}; no truth was used"
+        judged = f"all of {values}" if can_judge(rule, decision.setting) else "settings of the last CRF"
+        return f"kept, since {rule} cannot judge {judged}; no truth was used"
     if decision.rule == DEFAULT_RULE:
         ranked = [rule for rule in RANKED_RULES if rule in decision.scores]
         return f"chosen among {values} by {DEFAULT_RULE} of {' and '.join(ranked)}; no truth was used"

@@ -15,9 +15,13 @@ BASELINE = "no_learning"
 MIN_MASKS = 5
 """Images with masks from which `snakemake choose` uses the truth: the interval of fewer says little."""
 
-LAST_CRF = "pseudo."
-"""What the keys of the settings begin with that `crf_agreement` cannot judge: the less that CRF does, the better it
-agrees."""
+
+def can_judge(rule: str, setting: str) -> bool:
+    """Whether a rule of `snakemake choose` says anything about the values of a setting, by its dotted key.
+
+    `crf_agreement` says nothing about the last CRF's own: the less that CRF does, the better it agrees.
+    """
+    return rule != "crf_agreement" or not setting.startswith("pseudo.")
 
 
 def metric_name(evaluation: Mapping, metric: str = "miou") -> str:

@@ -130,7 +130,7 @@ def _fit_cam_source(facts: DataFacts, others: Mapping[str, object]) -> tuple[obj
     if others.get("cam.folder"):
         return "external", "cam.folder is set"
     shown = f"{facts.negatives} of {facts.train} images to train on show no class"
-    if facts.negatives < MIN_NEGATIVE_SHARE * facts.train or not facts.negatives:
+    if facts.negatives < MIN_NEGATIVE_SHARE * facts.train:
         return "classifier", shown
     if facts.negatives < MIN_NEGATIVES:
         return "classifier", f"{shown}, fewer than {MIN_NEGATIVES}"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from wsgcn.data.dataset import Dataset, DatasetError
 from wsgcn.data.names import pattern_problem, unknown_class
 from wsgcn.data.sizes import image_facts
-from wsgcn.evaluation.names import LAST_CRF, MIN_MASKS
+from wsgcn.evaluation.names import MIN_MASKS, can_judge
 from wsgcn.files import why_no_file, why_no_weights
 from wsgcn.labels.crf import BACKENDS, DEFAULT_BACKEND
 from wsgcn.text import shorten
@@ -201,19 +201,18 @@ def _choice_problems(config: Mapping, experiments: Mapping[str, Mapping], data: 
     rule, tried = config["choose_by"], {name for values in candidates(config).values() for name in values}
     if not tried:
         return []
-    shown = [set(image.classes) for image in data.label.values()]
+    are_alike = len({frozenset(image.classes) for image in data.label.values()}) <= 1
     masks = sum(bool(image.mask) for image in data.label.values())
     if rule == "truth" and masks < MIN_MASKS:
         return [f"choose_by: truth needs masks of {MIN_MASKS} images of dataset.label or more, which has {masks}"]
-    last_crf = [key for key in config["choose"] if key.startswith(LAST_CRF)]
-    if rule == "crf_agreement" and last_crf:
+    if rule == "consistency" and are_alike:
+        return ["choose_by: consistency needs images of dataset.label that lack a class, which all of them show"]
+    last_crf = [key for key in config["choose"] if not can_judge("crf_agreement", key)]
+    if rule == "crf_agreement":
         return [f"choose_by: crf_agreement cannot judge {key}: it favours the least CRF" for key in last_crf]
-    if set.union(*shown) == set.intersection(*shown):
-        if rule == "consistency":
-            return ["choose_by: consistency needs images of dataset.label that lack a class, which all of them show"]
-        if rule == "mean_rank" or (rule == "auto" and masks < MIN_MASKS):
-            why = f"{MIN_MASKS} masks, or images of dataset.label that lack a class"
-            return [f"choose: {key} can only be chosen by {why}" for key in last_crf]
+    if are_alike and (rule == "mean_rank" or (rule == "auto" and masks < MIN_MASKS)):
+        needed = f"choose_by: truth with {MIN_MASKS} masks, or images of dataset.label that lack a class"
+        return [f"choose: {key} needs {needed}" for key in last_crf]
     if rule == "walk_agreement":
         without = [name for name in experiments if name in tried and not has_walk(experiments[name])]
         return [f"choose_by: walk_agreement needs a GCN's affinities, which {name} does not read" for name in without]
