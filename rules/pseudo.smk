@@ -9,8 +9,8 @@ for job in PLAN.batch_jobs("pseudo"):
             images=PLAN.paths(job.ids),
             refined=job.files("refined"),
         output:
-            labels=PLAN.files(job.experiment, "pseudo", PLAN.uncorrected(job.ids)),
-            confidences=PLAN.files(job.experiment, "confidence", PLAN.uncorrected(job.ids)),
+            labels=PLAN.files(job.experiment, "pseudo", PLAN.labelled_by_batches(job.experiment, job.ids)),
+            confidences=PLAN.files(job.experiment, "confidence", PLAN.labelled_by_batches(job.experiment, job.ids)),
             seconds=job.seconds,
         log:
             job.log,

@@ -32,4 +32,7 @@ KINDS = [
     for affinity in ("irnet", "psa")
     for refinement in ("gcn", "random_walk", "none")
     for folder in ("", "elsewhere")
-] + [merge(SETTINGS, {"classifier": {"train": "head"}}), merge(SETTINGS, {"cam_source": "mil"})]
+] + [
+    merge(SETTINGS, change)
+    for change in ({"classifier": {"train": "head"}}, {"cam_source": "mil"}, {"cam_source": "self_training"})
+]

@@ -178,6 +178,9 @@ CASES = {
             set_key("cam_source", "mil"), set_key("mil.top_of", {"dgo": 0.1})
         ),
         "class of a share that is a number": combine(set_key("cam_source", "mil"), set_key("mil.top_of", {1: 0.1})),
+        "second round on labels of its own": combine(
+            set_key("cam_source", "self_training"), set_key("experiments", {"first-round": {"refine": {"epochs": 9}}})
+        ),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncate("a.png"),
         "file that is not an image": write("a.png", "a text"),

@@ -124,7 +124,7 @@ def test_a_fact_that_passes_a_limit_changes_its_values_alone():
         other = fitted(DataFacts(**{**few.__dict__, **facts}))
         return {key for key, value in fitted(few).items() if other[key] != value}
 
-    assert changed(negatives=math.ceil(MIN_NEGATIVE_SHARE * 60)) == {"cam_source"}
+    assert changed(negatives=math.ceil(MIN_NEGATIVE_SHARE * 60)) == {"cam_source", "self_training.first"}
     assert changed(negatives=math.ceil(MIN_NEGATIVE_SHARE * 60) - 1) == set()
     assert changed(train=MAX_IMAGES_HEAD) == set(BY_TRAIN)
     assert changed(train=MAX_IMAGES_HEAD + 1) == {"classifier.train", *BY_TRAIN}

@@ -273,7 +273,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         for key in flatten(settings)
         if key == "refinement"  # another kind, of other stages, as those below
         or (key == "cam.folder" and "cam.folder" in found)
-        or (key == "cam_source" and settings["cam_source"] == "mil")
+        or (key == "cam_source" and settings["cam_source"] in ("mil", "self_training"))
         or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
         or (key not in (*CHOICES, *WEIGHTS, *idle, *LATER_DEFAULTS) and parted(settings, one_changed(key)))

@@ -95,7 +95,7 @@ def fit_locations(
     l2: weight of the penalty on standardised features. Returns them for features as they are, the images' scores by
     them, [n, M], and by round (the index `step`) the `loss` and the relative `change` of the weights.
     """
-    mean, spread = _moments(features)
+    mean, spread = moments(features)
     weights, chosen, rows = _start(features, tags, problems, l2, mean, spread), None, []
     for _ in range(NUM_ROUNDS):
         found = _highest(features, weights, problems, mean, spread)
@@ -191,8 +191,8 @@ def highest_means(features: np.ndarray, weights: np.ndarray, shares: Sequence[fl
     return found
 
 
-def _moments(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation [D] over all locations of all images."""
+def moments(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (+1e-6) over the locations of all images, each [D], of their features [L, D]."""
     width = np.shape(features[0])[1]
     total, squares, count = np.zeros(width), np.zeros(width), 0
     for own in features:

@@ -67,15 +67,20 @@ class LocationNet(nn.Module):
         self.register_buffer("top", torch.ones(classes))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised images [B, 3, H, W] to features [B, D, H/stride, W/stride]: finer maps averaged, coarser ones
-        interpolated."""
-        height, width = (-(-side // self.settings.stride) for side in images.shape[2:])
-        maps = self.backbone.forward_intermediates(images, intermediates_only=True)
-        return torch.cat([_at_size(maps[stage], (height, width)) for stage in STAGES], 1)
+        """As `location_features`."""
+        return location_features(self.backbone, images, self.settings.stride)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of the classes at each location, [B, C, H/stride, W/stride]."""
         return self.last(self.features(images))
+
+
+def location_features(backbone: Backbone, images: torch.Tensor, stride: int) -> torch.Tensor:
+    """Normalised images [B, 3, H, W] to features [B, D, H/stride, W/stride]: finer maps averaged, coarser ones
+    interpolated."""
+    height, width = (-(-side // stride) for side in images.shape[2:])
+    maps = backbone.forward_intermediates(images, intermediates_only=True)
+    return torch.cat([_at_size(maps[stage], (height, width)) for stage in STAGES], 1)
 
 
 def _at_size(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -91,9 +96,9 @@ def build_location_net(backbone: BackboneSettings, classes: int, settings: ViewS
 
 
 def open_location_features(params: Mapping, device: torch.device) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """The function from an image, uint8 RGB [H, W, 3], to its features at each location: float16 [L, D].
+    """The function from an image, uint8 RGB [H, W, 3], to its features at each location, row by row.
 
-    params: backbone, settings (`ViewSettings`).
+    params: backbone, settings (`ViewSettings`). Its arrays: `locations`, float16 [L, D]; `grid`, (h, w), L = h·w.
     """
     backbone, settings = (
         from_section(BackboneSettings, params["backbone"]),
@@ -104,7 +109,9 @@ def open_location_features(params: Mapping, device: torch.device) -> Callable[[n
     @torch.inference_mode()
     def extract(image: np.ndarray) -> dict[str, np.ndarray]:
         batch = scaled_and_flipped(image, settings.scale, False, network.backbone, device)
-        return {"locations": network.features(batch)[0].flatten(1).T.cpu().numpy().astype(np.float16)}
+        found = network.features(batch)[0]
+        locations = found.flatten(1).T.cpu().numpy().astype(np.float16)
+        return {"locations": locations, "grid": np.array(found.shape[1:])}
 
     return extract
 
@@ -162,7 +169,7 @@ def open_location_cams(params: Mapping, model: str, device: torch.device) -> Cam
         own = [key - 1 for key in given.keys]
         logits = unflip(network(batch), params["flip"])[own]
         logits = logits - highest_logits(logits, [tops[k] for k in own]).clamp(max=0)
-        on_grid, full = (_normalised(logits, target) for target in (grid_size(*size), size))
+        on_grid, full = (positive_maps(logits, target) for target in (grid_size(*size), size))
         return on_grid.cpu().numpy(), full.cpu().numpy()
 
     return cams
@@ -175,6 +182,7 @@ def highest_logits(logits: torch.Tensor, shares: Sequence[float]) -> torch.Tenso
     return torch.stack(means)[:, None, None]
 
 
-def _normalised(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def positive_maps(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """ReLU of maps [K, h, w], interpolated to a size (H, W) and divided by their maximum (+1e-5), [K, H, W]."""
     maps = F.relu(F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0])
     return maps / (maps.amax((1, 2), keepdim=True) + 1e-5)

@@ -54,7 +54,7 @@ def training_inputs(job: Job) -> dict[str, list[str]]:
     row = training_row(job)
     return {
         **({"features": job.files("features")} if row.features else {"images": job.plan.paths(job.ids)}),
-        **({"labels": job.files(row.labels)} if row.labels else {}),
+        **({"labels": job.plan.files(row.labels_of or job.experiment, row.labels, job.ids)} if row.labels else {}),
         **({"corrections": weighed_files(job)} if weighed_files(job) else {}),
         "weights": weights_file(job.settings, row.backbone),
     }

@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 
 from wsgcn.text import flatten, hint, shorten
+from wsgcn.workflow.flow import teacher_of
 from wsgcn.workflow.settings import numbers_from_text, problems_of
 from wsgcn.workflow.sharing import fingerprint, folders, value_of
+from wsgcn.workflow.stages import FIRST_ROUND
 
 COMMON = (
     "dataset experiment experiments sweeps choose choose_by chosen against segmentation_for predict device "
@@ -96,6 +98,27 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
     return {
         name: {key: value for key, value in settings.items() if key not in COMMON} for name, settings in merged.items()
     }
+
+
+def first_round_problems(experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence where `first-round` would learn from its own labels. experiments: with a value for each `auto`."""
+    if FIRST_ROUND in experiments and teacher_of(experiments[FIRST_ROUND]) == FIRST_ROUND:
+        return [f"config: experiment {FIRST_ROUND}: cam_source: self_training would learn from its own labels"]
+    return []
+
+
+def add_first_round(config: dict, experiments: Mapping[str, dict]) -> dict[str, dict]:
+    """The experiments, with `first-round` second among them where CAMs are trained on its labels and it is not there.
+
+    experiments: with a value in place of each `auto`. Second, so that its labels are its own even where an experiment
+    equals it. The entry is added to the config as well.
+    """
+    if FIRST_ROUND in experiments or FIRST_ROUND not in map(teacher_of, experiments.values()):
+        return dict(experiments)
+    base = config["experiment"]
+    changes = {"cam_source": experiments[base]["self_training"]["first"]}
+    config["experiments"] = {FIRST_ROUND: changes} | dict(config["experiments"])
+    return {base: experiments[base], FIRST_ROUND: merge(experiments[base], changes)} | dict(experiments)
 
 
 def idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:

@@ -42,6 +42,7 @@ SIDES: dict[int, float] = {128: 180, 256: 340, 384: 430, 512: 720, 1024: math.in
 BY_SIDE: dict[str, dict[int, object]] = {
     "cam.scales": {128: [2, 3, 4], 256: [1, 2, 3], 384: [1, 1.5, 2], 512: [1, 0.5, 1.5], 1024: [0.5, 1]},
     "mil.scale": {128: 3, 256: 2, 384: 1.5, 512: 1, 1024: 1},
+    "self_training.scale": {128: 3, 256: 2, 384: 1.5, 512: 1, 1024: 1},
     "irnet.training.crop": {128: 128, 256: 128, 384: 192, 512: 256, 1024: 320},
     "irnet.training.scale": {128: [0.75, 1.5], 256: [0.75, 1.5], 384: [0.75, 1.5], 512: [0.5, 1], 1024: [0.5, 1]},
     "psa.training.crop": {128: 128, 256: 128, 384: 192, 512: 256, 1024: 320},
@@ -137,6 +138,10 @@ def _fit_cam_source(facts: DataFacts, others: Mapping[str, object]) -> tuple[obj
     return "mil", shown
 
 
+def _fit_first(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:
+    return _fit_cam_source(facts, {})
+
+
 def _fit_classifier(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:
     return ("head" if facts.train <= MAX_IMAGES_HEAD else "all"), f"{facts.train} images to train on"
 
@@ -163,6 +168,7 @@ def _band(side: float) -> int:
 
 FITS: dict[str, Fit] = {
     "cam_source": _fit_cam_source,
+    "self_training.first": _fit_first,
     "classifier.train": _fit_classifier,
     **{key: _fit_by_train(key) for key in BY_TRAIN},
     **{key: _fit_by_label(key) for key in BY_LABEL},
@@ -201,3 +207,5 @@ def _keys_read(settings: Mapping, is_segmented: bool) -> Iterator[str]:
         yield "cam_source"
         if settings["cam_source"] == "classifier":
             yield "classifier.train"
+        if settings["cam_source"] == "self_training":
+            yield "self_training.first"

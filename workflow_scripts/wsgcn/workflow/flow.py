@@ -36,7 +36,8 @@ def _cam_stages(name: str) -> dict[str, Stage]:
         choice, features = named_choice(row.chosen_by, name), row.training.features
         if features:
             read = (*choice, *keys_of(features.params))
-            stages["features"] = Stage("classifier/{folder}features/{image}.npz", read, images="train")
+            pattern = "classifier/{folder}features/{image}.npz"
+            stages["features"] = Stage(pattern, read, images=row.training.images)
         keys = (*choice, *keys_of(row.training.params))
         model, history = "classifier/{folder}model.pt", "classifier/{folder}history.csv"
         stages["classifier"] = Stage(model, keys, tuple(stages), history=history)
@@ -133,6 +134,12 @@ def trainings_of(settings: Mapping) -> dict[str, Training]:
     if affinity:
         found[AFFINITIES[affinity].network] = affinity_training(affinity)
     return found | {"segmentation": SEGMENTATION_NETWORKS[settings["segmentation_network"]].training}
+
+
+def teacher_of(settings: Mapping) -> str:
+    """The experiment whose labels the CAMs of an experiment are trained on; "" where there is none."""
+    training = CAM_SOURCES[cam_source_of(settings)].training
+    return training.labels_of if training else ""
 
 
 def has_walk(settings: Mapping) -> bool:

@@ -18,7 +18,14 @@ from wsgcn.workflow.check import check_networks, format_problems
 from wsgcn.workflow.cluster import cluster_problems
 from wsgcn.workflow.corrections import find_corrections, open_corrections
 from wsgcn.workflow.exchange import class_problems, corrections_folder
-from wsgcn.workflow.experiments import candidates, idle_choices, read_experiments, segmented_experiments
+from wsgcn.workflow.experiments import (
+    add_first_round,
+    candidates,
+    first_round_problems,
+    idle_choices,
+    read_experiments,
+    segmented_experiments,
+)
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
 from wsgcn.workflow.images import empty_lists, find_images, open_images
@@ -94,6 +101,10 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         corrections = {image: path for image, path in corrections.items() if image not in missing}
         if not problems and any(map(leaves_open, unfitted.values())):
             experiments, reasons = fit_experiments(unfitted, _data_facts(data.without(missing), section, own))
+        problems += first_round_problems(experiments)
+        if not problems:
+            experiments = add_first_round(config, experiments)
+            reasons = {name: reasons.get(name, reasons[config["experiment"]]) for name in experiments}
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
         if not problems:
             problems += class_problems(config["export"], data.classes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from wsgcn.data.dataset import Dataset, batches, painting_digest
-from wsgcn.workflow.flow import BASELINES, FURTHER_FILES, stages_of, trainings_of
+from wsgcn.workflow.flow import BASELINES, FURTHER_FILES, stages_of, teacher_of, trainings_of
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED, timed_stages
 from wsgcn.workflow.rows import Stage
 from wsgcn.workflow.sharing import folders
@@ -47,6 +47,11 @@ class Layout:
     def has(self, experiment: str, stage: str) -> bool:
         """Whether an experiment has a stage."""
         return experiment in self.folders.get(stage, {})
+
+    @cached_property
+    def teachers(self) -> set[str]:
+        """The experiments whose labels other experiments' CAMs are trained on."""
+        return {teacher for settings in self.experiments.values() if (teacher := teacher_of(settings))}
 
     # Files
 

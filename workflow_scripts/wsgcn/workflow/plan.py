@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from wsgcn.workflow.flow import stages_before, trainings_of
+from wsgcn.workflow.flow import stages_before, teacher_of, trainings_of
 from wsgcn.workflow.layout import Layout
 from wsgcn.workflow.measured import EVALUATIONS, TRACKED
 from wsgcn.workflow.request import Request, asked_experiments
@@ -122,6 +122,9 @@ class Plan(Layout):
         needs: dict[str, Collection[str]] = dict.fromkeys(BENCHMARK_WORDS, [benchmarked_experiment(self, base)])
         needs |= dict.fromkeys(CHOICE_WORDS, tried)
         asked = asked_experiments(request, base, self.experiments, self.owners, needs)
+        if asked is not None:
+            needed = {*asked, *(teacher_of(self.experiments[name]) for name in asked)}
+            asked = [name for name in self.experiments if name in needed]
         return replace(self, asked=asked, reviewed=request.asks_for_review, labels_only=request.labels_only)
 
     # What is stated
@@ -161,14 +164,23 @@ class Plan(Layout):
         """
         for folder, experiment in self.stated_owners(stage).items() if self._states_stage(stage) else ():
             first = rule(self.experiments[experiment]) if rule else stage
-            for batch, ids, position in with_positions(self.batches[self.patterns[stage].images]):
+            for batch, ids, position in with_positions(self.batches[self.own_stages[experiment][stage].images]):
                 if self.states(name := rule_name(first, folder, batch)):
                     stem = f"{stage}/{folder}{batch}"
                     yield Job(self, name, stage, folder, experiment, stem, ids, rule=first, position=position)
 
+    def labelled_by_batches(self, experiment: str, images: Iterable[str]) -> list[str]:
+        """Those of some ids whose pseudo labels the batch jobs make: corrected ones have jobs of their own.
+
+        Labels that others are trained on are all made by the batches, so that a correction reruns no other label.
+        """
+        return list(images) if experiment in self.teachers else self.uncorrected(images)
+
     def correction_jobs(self) -> Iterator[Job]:
         """A job for each corrected image to label of each folder of labels, so that a correction reruns no other's."""
         for folder, experiment in self.stated_owners("pseudo").items():
+            if experiment in self.teachers:
+                continue
             for image, ids, position in with_positions({image: [image] for image in self.corrected(self.data.label)}):
                 if self.states(name := correction_rule(folder, image)):
                     stem = f"correct/{folder}{image}"

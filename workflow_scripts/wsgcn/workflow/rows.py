@@ -57,12 +57,12 @@ class Features:
 class Training:
     """A network that is trained: `train(images, targets, params, context)` returns the model and its losses by step.
 
-    images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; facts: what
-    its job knows of the data set, among `ids`, `groups` (or ids), `labels` (the tags), `classes` (their number) and
-    `names` (theirs);
-    features: files that it takes in place of the images, if any; corrections: the key of the setting that says how much
-    corrected pixels count in its loss, if it can weigh them; backbone: the section of its backbone, none where it
-    has none; stride: the backbone's output stride.
+    images: the list it is trained on; labels: the stage whose labels are its targets, by default the tags; labels_of:
+    the experiment whose labels these are, by default its own; facts: what its job knows of the data set, among `ids`,
+    `groups` (or ids), `labels` (the tags), `classes` (their number) and `names` (theirs); features: files that it takes
+    in place of the images, if any; corrections: the key of the setting that says how much corrected pixels count in its
+    loss, if it can weigh them; backbone: the section of its backbone, none where it has none; stride: the backbone's
+    output stride.
     """
 
     title: str
@@ -70,6 +70,7 @@ class Training:
     params: Params
     images: str = "train"
     labels: str = ""
+    labels_of: str = ""
     facts: tuple[str, ...] = ()
     features: Features | None = None
     corrections: str = ""

@@ -17,6 +17,8 @@ from wsgcn.workflow.rows import (
     Training,
 )
 
+FIRST_ROUND = "first-round"  # the experiment whose labels self-training learns from
+
 READERS = {  # dataset.kind
     "demo": Reader("the drawn demo", "wsgcn.data.readers.demo:read", drawn=True),
     "voc": Reader("a PASCAL VOC devkit", "wsgcn.data.readers.voc:read"),
@@ -24,9 +26,20 @@ READERS = {  # dataset.kind
     "coco": Reader("COCO's instances", "wsgcn.data.readers.coco:read", paint="wsgcn.data.coco_painting:paint_masks"),
 }
 
+
 CAM_VIEWS = ("cam.scales", "cam.flip")
 CAM_MAPS = (*CAM_VIEWS, "cam.full_size")
 MIL_VIEWS = ("mil.scale", "mil.stride")
+SELF_VIEWS = ("self_training.scale", "self_training.stride")
+SELF_TRAINING = ("self_training.hidden", "self_training.steps", "self_training.lr")
+CLASSIFIER = "epochs min_steps batch crop long_side lr_backbone lr_head weight_decay freeze_stages".split()
+
+
+def _locations(views: tuple[str, ...]) -> Features:
+    read = {"backbone": "backbone", "settings": views}
+    return Features("features of locations", "wsgcn.cam.mil:open_location_features", read)
+
+
 CAM_SOURCES = {  # cam_source; external too where cam.folder is set
     "classifier": CamSource(
         "CAMs",
@@ -35,16 +48,7 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
         training=Training(
             "the classifier",
             "wsgcn.cam.classifier:train_classifier",
-            {
-                "backbone": "backbone",
-                "settings": tuple(
-                    f"classifier.{key}"
-                    for key in (
-                        "epochs min_steps batch crop long_side lr_backbone lr_head weight_decay freeze_stages".split()
-                    )
-                ),
-                "seed": "seed",
-            },
+            {"backbone": "backbone", "settings": tuple(f"classifier.{key}" for key in CLASSIFIER), "seed": "seed"},
             facts=("ids", "labels", "classes"),
         ),
         facts=("classes",),
@@ -78,15 +82,28 @@ CAM_SOURCES = {  # cam_source; external too where cam.folder is set
             "wsgcn.cam.mil:train_locations",
             {"backbone": "backbone", "views": MIL_VIEWS, "settings": ("mil.top", "mil.top_of", "mil.l2")},
             facts=("ids", "groups", "labels", "classes", "names"),
-            features=Features(
-                "features of locations",
-                "wsgcn.cam.mil:open_location_features",
-                {"backbone": "backbone", "settings": MIL_VIEWS},
-            ),
+            features=_locations(MIL_VIEWS),
         ),
         facts=("classes",),
         device=True,
         by_class="mil.top_of",
+    ),
+    "self_training": CamSource(
+        "CAMs of the second round",
+        "wsgcn.cam.self_training:open_self_trained_cams",
+        {"backbone": "backbone", "views": SELF_VIEWS, "hidden": "self_training.hidden", "flip": "cam.flip"},
+        training=Training(
+            "the classifier of locations on the labels of the first round",
+            "wsgcn.cam.self_training:train_on_labels",
+            {"backbone": "backbone", "views": SELF_VIEWS, "settings": SELF_TRAINING, "seed": "seed"},
+            images="label",
+            labels="pseudo",
+            labels_of=FIRST_ROUND,
+            facts=("ids", "classes"),
+            features=_locations(SELF_VIEWS),
+        ),
+        facts=("classes",),
+        device=True,
     ),
     "external": CamSource(
         "external CAMs",

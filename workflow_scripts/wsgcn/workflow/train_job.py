@@ -86,11 +86,11 @@ def training_key(settings: object, inputs: Sequence[str]) -> str:
 
 def _usable(job) -> list[int]:
     """Indices of the images that no earlier stage skipped, and, where bad ones are skipped, that can be read."""
-    made = job.input.get("features") or job.input.get("labels")  # by an earlier stage, for each image
-    count = len(made or job.input.images)
+    made = [files for name in ("features", "labels") if (files := job.input.get(name))]  # by earlier stages, per image
+    count = len(made[0] if made else job.input.images)
     indices = list(range(count))
     if made:
-        indices = [k for k in indices if not why_skipped(made[k])]
+        indices = [k for k in indices if not any(why_skipped(files[k]) for files in made)]
     elif job.config["on_error"] == "skip":
         indices = [k for k in indices if not inspect(job.input.images[k], None, ()).image]
     if not indices:

@@ -1,0 +1,119 @@
+"""A second round: the experiment whose labels it learns from, its jobs, a whole run.
+
+Run alone: `.venv/bin/python -m pytest tests/workflow/test_second_round.py`.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from configs import BASE, SCHEMA, config_with
+from plans import dataset
+from tiny_project import copy_workflow, snakemake, write_config
+
+from wsgcn.files import read_label, write_label
+from wsgcn.workflow.directives import cam_params, training_inputs, training_params
+from wsgcn.workflow.experiments import add_first_round, describe, first_round_problems, read_experiments
+from wsgcn.workflow.plan import Plan
+from wsgcn.workflow.request import Request
+
+SECOND = {"cam_source": "self_training"}
+FIRST = {"self_training": {"first": "mil"}}
+
+
+def settings_of(experiments=None, **base):
+    """A config whose base has two rounds, and the settings of its experiments."""
+    config = config_with(experiments, **SECOND)
+    config["self_training"] |= base
+    return config, add_first_round(config, read_experiments(config, SCHEMA))
+
+
+def plan_of(experiments=None, corrections=(), **others) -> Plan:
+    _, found = settings_of(experiments)
+    return Plan(found, dataset(), "results/tiny", 32, corrections=dict.fromkeys(corrections, "x.png"), **others)
+
+
+def test_the_first_round_is_the_base_with_another_source():
+    config, found = settings_of({"no-entropy": {"refine": {"lambda_ent": 0}}}, first="mil")
+    assert list(found) == [BASE, "first-round", "no-entropy"]
+    assert found["first-round"] == found[BASE] | {"cam_source": "mil"}
+    assert describe("first-round", config, found) == "cam_source mil instead of self_training"
+    assert add_first_round(config, found) == found, "it is there"
+
+
+def test_without_self_training_there_is_none():
+    config = config_with()
+    found = read_experiments(config, SCHEMA)
+    assert add_first_round(config, found) == found and "first-round" not in config["experiments"]
+
+
+def test_an_own_first_round_stays_unless_it_learns_from_itself():
+    _, found = settings_of({"first-round": {"cam_source": "mil", "refine": {"epochs": 7}}})
+    assert found["first-round"]["refine"]["epochs"] == 7 and first_round_problems(found) == []
+    _, found = settings_of({"first-round": {"refine": {"epochs": 7}}})
+    (problem,) = first_round_problems(found)
+    assert problem == "config: experiment first-round: cam_source: self_training would learn from its own labels"
+
+
+def test_the_second_round_learns_the_labels_of_the_first():
+    plan = plan_of()
+    (first, second) = sorted(plan.training_jobs("classifier"), key=lambda job: job.experiment)
+    assert (first.experiment, second.experiment) == ("first-round", BASE)
+    inputs = training_inputs(second)
+    assert inputs["labels"] == [f"results/tiny/pseudo/first-round/{image}.png" for image in "abd"]
+    assert inputs["features"] == [f"results/tiny/classifier/features/{image}.npz" for image in "abd"]
+    assert first.ids == ["a", "b", "c"] and second.ids == ["a", "b", "d"]
+    assert training_params(second)["method"] == "self_training" and training_params(second)["classes"] == 2
+    params = cam_params(next(job for job in plan.batch_jobs("cam") if job.experiment == BASE))
+    assert params["views"] == {"scale": 1, "stride": 8} and params["hidden"] == 64
+
+
+def test_its_features_are_of_the_images_to_label():
+    _, found = settings_of(first="mil")
+    plan = Plan(found, dataset(), "results/tiny", 32)
+    ids = {job.experiment: set() for job in plan.batch_jobs("features")}
+    for job in plan.batch_jobs("features"):
+        ids[job.experiment] |= set(job.ids)
+    assert ids == {"first-round": set("abc"), BASE: set("abd")}
+
+
+@pytest.mark.parametrize("word", ["labels", BASE, "no-entropy"])
+def test_who_needs_the_second_round_needs_the_first(word):
+    plan = plan_of({"no-entropy": {"refine": {"lambda_ent": 0}}, "plain": {"cam_source": "classifier"}})
+    asked = plan.asking(Request((word,)), BASE).asked
+    assert "first-round" in asked and ("no-entropy" in asked) == (word == "no-entropy") and "plain" not in asked
+
+
+def test_a_correction_changes_no_label_that_others_learn_from():
+    plan = plan_of(corrections=("a",))
+    assert [(job.experiment, job.ids) for job in plan.correction_jobs()] == [(BASE, ["a"])]
+    assert plan.labelled_by_batches(BASE, "abd") == ["b", "d"]
+    assert plan.labelled_by_batches("first-round", "abd") == ["a", "b", "d"]
+    (second,) = (job for job in plan.training_jobs("classifier") if job.experiment == BASE)
+    assert "results/tiny/pseudo/first-round/a.png" in training_inputs(second)["labels"]
+
+
+def test_two_rounds_from_tags_to_labels(tmp_path):
+    """A run, a correction, a run: it changes its own label alone."""
+    copy_workflow(tmp_path)
+    dataset = {"demo_train": 8, "demo_val": 2, "demo_size": 64}
+    write_config(tmp_path, {"dataset": dataset, **SECOND, "self_training": {"steps": 5}})
+    output = snakemake(tmp_path, "labels")
+    assert "training the classifier of locations on the labels of the first round on 8 images" in output
+    results = tmp_path / "results/demo"
+    labels = {path.name: path.read_bytes() for path in (results / "pseudo/wsgcn-i").glob("*.png")}
+    assert len(labels) == 8 == len(list((results / "pseudo/first-round").glob("*.png")))
+    image = sorted(labels)[0]
+    correction = np.full(read_label(results / f"pseudo/wsgcn-i/{image}").shape, 255, np.uint8)
+    correction[:9, :9] = 1
+    (results / "corrections").mkdir(parents=True)
+    write_label(results / f"corrections/{image}", correction)
+    again = snakemake(tmp_path, "labels")
+    assert "corrected label of" in again and "training" not in again
+    changed = {
+        path.name for path in (results / "pseudo/wsgcn-i").glob("*.png") if path.read_bytes() != labels[path.name]
+    }
+    assert changed == {image}
+    snakemake(tmp_path, "first-round")
+    metrics = json.loads((results / "evaluation/first-round/refined_crf.json").read_text())
+    assert metrics["images"] == 8 and "Nothing to be done" in snakemake(tmp_path, "labels", "--dry-run")
