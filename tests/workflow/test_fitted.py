@@ -25,6 +25,8 @@ from wsgcn.workflow.fitted import (
     BY_TRAIN,
     FITS,
     MAX_IMAGES_HEAD,
+    MAX_IMAGES_SECOND,
+    MIN_IMAGES_SECOND,
     MIN_NEGATIVE_SHARE,
     MIN_NEGATIVES,
     SIDES,
@@ -118,7 +120,8 @@ def test_values_are_copies():
 def test_a_fact_that_passes_a_limit_changes_its_values_alone():
     few = DataFacts(60, 60, 0, 500)
     assert fitted(few) == fitted(DataFacts(80, 70, 10, 480))
-    assert fitted(few)["cam_source"] == "classifier" and fitted(few)["classifier.train"] == "head"
+    assert fitted(few)["cam_source"] == "self_training" and fitted(few)["self_training.first"] == "classifier"
+    assert fitted(few)["classifier.train"] == "head"
 
     def changed(**facts: float) -> set[str]:
         other = fitted(DataFacts(**{**few.__dict__, **facts}))
@@ -128,7 +131,11 @@ def test_a_fact_that_passes_a_limit_changes_its_values_alone():
     assert changed(negatives=math.ceil(MIN_NEGATIVE_SHARE * 60) - 1) == set()
     assert changed(train=MAX_IMAGES_HEAD) == set(BY_TRAIN)
     assert changed(train=MAX_IMAGES_HEAD + 1) == {"classifier.train", *BY_TRAIN}
-    assert changed(label=5000) == set(BY_LABEL)
+    assert (
+        changed(label=5000) == {"cam_source", *BY_LABEL} and fitted(DataFacts(60, 5000))["cam_source"] == "classifier"
+    )
+    assert changed(label=MAX_IMAGES_SECOND) == set(BY_LABEL)
+    assert changed(label=MIN_IMAGES_SECOND) == set() and changed(label=MIN_IMAGES_SECOND - 1) == {"cam_source"}
     assert changed(side=250) == BY_SIDE.keys() - {"segmentation.training.crop"}
 
 
@@ -147,11 +154,11 @@ def test_external_cams_are_read_wherever_there_is_a_folder_of_them():
 
 
 def test_more_images_rarely_change_anything():
-    """Of nearly 4,000 numbers of images, four have other values than the next; most are no usual ones."""
+    """Of nearly 4,000 numbers of images, six have other values than the next; most are no usual ones."""
     sizes = range(1, 4000)
     values = [fitted(DataFacts(n, n, n // 10, 500)) for n in sizes]
     different = [n for n, own, other in zip(sizes, values, values[1:], strict=False) if own != other]
-    assert different == [350, 800, 1700, MAX_IMAGES_HEAD]
+    assert different == [MIN_IMAGES_SECOND - 1, 350, 800, MAX_IMAGES_SECOND, 1700, MAX_IMAGES_HEAD]
     assert not set(different) & {50, 60, 100, 150, 200, 250, 300, 400, 500, 600, 1000, 1200, 1500, 2000}
 
 
@@ -188,14 +195,12 @@ def test_experiments_change_what_was_left_open_and_leave_open_what_was_given():
     config = merge(config_with(experiments, {"irnet.training.crop": ["auto", 96]}), {"cam_source": "auto"})
     config["mil"]["scale"] = 4
     own, reasons = fit_experiments(read_experiments(config, SCHEMA), DataFacts(60, 60, 0, 256))
-    assert [settings["cam_source"] for settings in own.values()] == ["classifier", "mil", "classifier"] + 2 * [
-        "classifier"
-    ]
+    assert [settings["cam_source"] for settings in own.values()] == ["self_training", "mil", *3 * ["self_training"]]
     assert own["open"]["mil"]["scale"] == 2 and own["fixed"]["mil"]["scale"] == 4
     assert own["crop-auto"]["irnet"]["training"]["crop"] == 128 and own["crop-96"]["irnet"]["training"]["crop"] == 96
     assert reasons["open"].keys() == {"cam_source", "mil.scale"} and reasons["fixed"] == {}
     assert describe("open", config, own) == "mil.scale 2 instead of 4"
-    assert describe("fixed", config, own) == "cam_source mil instead of classifier"
+    assert describe("fixed", config, own) == "cam_source mil instead of self_training"
 
 
 # What a start says

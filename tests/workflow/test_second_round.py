@@ -55,6 +55,13 @@ def test_an_own_first_round_stays_unless_it_learns_from_itself():
     assert problem == "config: experiment first-round: cam_source: self_training would learn from its own labels"
 
 
+def test_all_experiments_have_one_first_round():
+    _, found = settings_of({"other": {"self_training": {"first": "mil"}}})
+    assert first_round_problems(found) == [
+        "config: experiment other: self_training.first cannot differ between experiments"
+    ]
+
+
 def test_the_second_round_learns_the_labels_of_the_first():
     plan = plan_of()
     (first, second) = sorted(plan.training_jobs("classifier"), key=lambda job: job.experiment)

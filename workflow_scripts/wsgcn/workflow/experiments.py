@@ -101,10 +101,18 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
 
 
 def first_round_problems(experiments: Mapping[str, Mapping]) -> list[str]:
-    """A sentence where `first-round` would learn from its own labels. experiments: with a value for each `auto`."""
+    """A sentence where `first-round` would learn from its own labels, and for each experiment that wants another one.
+
+    experiments: with a value in place of each `auto`, the base first.
+    """
     if FIRST_ROUND in experiments and teacher_of(experiments[FIRST_ROUND]) == FIRST_ROUND:
         return [f"config: experiment {FIRST_ROUND}: cam_source: self_training would learn from its own labels"]
-    return []
+    firsts = {name: settings["self_training"]["first"] for name, settings in experiments.items()}
+    return [
+        f"config: experiment {name}: self_training.first cannot differ between experiments"
+        for name, first in firsts.items()
+        if first != next(iter(firsts.values()))
+    ]
 
 
 def add_first_round(config: dict, experiments: Mapping[str, dict]) -> dict[str, dict]:

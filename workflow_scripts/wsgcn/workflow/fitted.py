@@ -22,6 +22,10 @@ shown, what is shown is a defect, a lesion or a texture."""
 MIN_NEGATIVES = 8
 """Least number of negatives for that: two of a dozen pictures say little about what is mostly shown."""
 
+MIN_IMAGES_SECOND, MAX_IMAGES_SECOND = 45, 1100
+"""Numbers of images to label from and up to which photographs get a second round, which was measured on 60 and 300: of
+fewer, little could be learnt that they have in common; of more, it takes another hour."""
+
 MAX_IMAGES_HEAD = 3000
 """Number of images to train on up to which the classifier's head is trained alone."""
 
@@ -130,16 +134,19 @@ def _replace(settings: Mapping, values: Mapping[str, object], prefix: str = "") 
 def _fit_cam_source(facts: DataFacts, others: Mapping[str, object]) -> tuple[object, str]:
     if others.get("cam.folder"):
         return "external", "cam.folder is set"
+    first, shown = _fit_first(facts, others)
+    if first == "classifier" and MIN_IMAGES_SECOND <= facts.label <= MAX_IMAGES_SECOND:
+        return "self_training", f"{facts.label} images to label"
+    return first, shown
+
+
+def _fit_first(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:
     shown = f"{facts.negatives} of {facts.train} images to train on show no class"
     if facts.negatives < MIN_NEGATIVE_SHARE * facts.train:
         return "classifier", shown
     if facts.negatives < MIN_NEGATIVES:
         return "classifier", f"{shown}, fewer than {MIN_NEGATIVES}"
     return "mil", shown
-
-
-def _fit_first(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:
-    return _fit_cam_source(facts, {})
 
 
 def _fit_classifier(facts: DataFacts, _: Mapping[str, object]) -> tuple[object, str]:

@@ -101,7 +101,8 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
         corrections = {image: path for image, path in corrections.items() if image not in missing}
         if not problems and any(map(leaves_open, unfitted.values())):
             experiments, reasons = fit_experiments(unfitted, _data_facts(data.without(missing), section, own))
-        problems += first_round_problems(experiments)
+        if not problems:  # else some experiment may lack the section
+            problems += first_round_problems(experiments)
         if not problems:
             experiments = add_first_round(config, experiments)
             reasons = {name: reasons.get(name, reasons[config["experiment"]]) for name in experiments}
