@@ -179,7 +179,7 @@ CASES = {
         ),
         "class of a share that is a number": combine(set_key("cam_source", "mil"), set_key("mil.top_of", {1: 0.1})),
         "second round on labels of its own": combine(
-            set_key("cam_source", "self_training"), set_key("experiments", {"first-round": {"refine": {"epochs": 9}}})
+            set_key("cam_source", "self_training"), set_key("experiments.first-round", {"refine": {"epochs": 9}})
         ),
         "missing CAMs": set_key("cam.folder", "elsewhere"),
         "truncated image": truncate("a.png"),
