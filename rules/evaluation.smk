@@ -64,7 +64,7 @@ for evaluated, row in EVALUATIONS.items():
                 **(PLAN.known_negatives(job.ids) if row.stage in ("partial", "predict") else {}),
                 stage=evaluated,
                 split=SPLITS[row.images],
-                protocol=protocol_of(evaluated, job.settings, len(PLAN.corrected(job.ids))),
+                protocol=protocol_of(evaluated, job.settings, len(PLAN.corrections_in(job.experiment, job.ids))),
                 ids=job.ids,
                 masks=[DATA.images[image].mask for image in job.ids],
                 mask_values=list(DATA.mask_values),

@@ -7,15 +7,23 @@ import json
 
 import numpy as np
 import pytest
-from configs import BASE, SCHEMA, config_with
+from configs import BASE, CONFIG, SCHEMA, config_with
 from plans import dataset
 from tiny_project import copy_workflow, snakemake, write_config
 
 from wsgcn.files import read_label, write_label
 from wsgcn.workflow.directives import cam_params, training_inputs, training_params
-from wsgcn.workflow.experiments import add_first_round, describe, first_round_problems, read_experiments
+from wsgcn.workflow.experiments import (
+    add_first_round,
+    describe,
+    first_round_problems,
+    idle_choices,
+    merge,
+    read_experiments,
+)
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.request import Request
+from wsgcn.workflow.sharing import relevant_settings
 
 SECOND = {"cam_source": "self_training"}
 FIRST = {"self_training": {"first": "mil"}}
@@ -52,7 +60,27 @@ def test_an_own_first_round_stays_unless_it_learns_from_itself():
     assert found["first-round"]["refine"]["epochs"] == 7 and first_round_problems(found) == []
     _, found = settings_of({"first-round": {"refine": {"epochs": 7}}})
     (problem,) = first_round_problems(found)
-    assert problem == "config: experiment first-round: cam_source: self_training would learn from its own labels"
+    assert problem == (
+        "config: experiment first-round: cam_source: self_training would learn from its own labels; "
+        "give it classifier or mil, or another name"
+    )
+
+
+def test_the_base_cannot_be_the_first_round():
+    config = config_with({"second": SECOND}, experiment="first-round")
+    (problem,) = first_round_problems(read_experiments(config, SCHEMA))
+    assert problem == "config: experiment: first-round is the name of the round that self_training learns from"
+
+
+def test_an_entry_that_was_removed_is_there_all_the_same():
+    config, found = settings_of({"first-round": None})
+    assert describe("first-round", config, found) == "cam_source classifier instead of self_training"
+
+
+def test_a_first_round_reads_no_external_cams():
+    config = config_with({"second": SECOND | {"cam": {"folder": ""}}}, cam=CONFIG["cam"] | {"folder": "cams"})
+    found = add_first_round(config, read_experiments(config, SCHEMA))
+    assert found["first-round"]["cam"]["folder"] == "" and found["first-round"]["cam_source"] == "classifier"
 
 
 def test_all_experiments_have_one_first_round():
@@ -91,9 +119,37 @@ def test_who_needs_the_second_round_needs_the_first(word):
     assert "first-round" in asked and ("no-entropy" in asked) == (word == "no-entropy") and "plain" not in asked
 
 
+@pytest.mark.parametrize("equal", ["plain", BASE])
+def test_labels_that_equal_those_of_the_first_round_have_their_corrections(equal):
+    """They lie elsewhere, though all before them is shared."""
+    if equal == BASE:
+        config = config_with({"second": SECOND})
+    else:
+        config = config_with({"plain": {"cam_source": "classifier"}}, **SECOND)
+    found = add_first_round(config, read_experiments(config, SCHEMA))
+    plan = Plan(found, dataset(), "results/tiny", 32, corrections={"a": "x.png"})
+    assert plan.folders["refined"][equal] == plan.folders["refined"]["first-round"]
+    assert plan.folders["pseudo"][equal] == f"{equal}/" and plan.folders["pseudo"]["first-round"] == "first-round/"
+    assert equal in [job.experiment for job in plan.correction_jobs()]
+    assert not [job for job in plan.correction_jobs() if job.experiment == "first-round"]
+    learner = next(job for job in plan.training_jobs("classifier") if job.settings["cam_source"] == "self_training")
+    assert "results/tiny/pseudo/first-round/a.png" in training_inputs(learner)["labels"]
+
+
+def test_what_the_first_round_alone_reads_cannot_be_chosen():
+    config, found = settings_of()
+    config["choose"] = {"classifier.epochs": [99]}
+    found["epochs-99"] = merge(found[BASE], {"classifier": {"epochs": 99}})
+    assert idle_choices(config, found) == [
+        "config: choose.classifier.epochs: is read by first-round alone, which all experiments share"
+    ]
+
+
 def test_a_correction_changes_no_label_that_others_learn_from():
     plan = plan_of(corrections=("a",))
     assert [(job.experiment, job.ids) for job in plan.correction_jobs()] == [(BASE, ["a"])]
+    assert {job.experiment for job in plan.review_jobs("review_queue")} == {BASE}
+    assert relevant_settings(plan.experiments[BASE])["self_training.first"] == "classifier"
     assert plan.labelled_by_batches(BASE, "abd") == ["b", "d"]
     assert plan.labelled_by_batches("first-round", "abd") == ["a", "b", "d"]
     (second,) = (job for job in plan.training_jobs("classifier") if job.experiment == BASE)

@@ -24,8 +24,8 @@ from wsgcn.networks.inference import load_trained, scaled_and_flipped, unflip
 from wsgcn.networks.training import NUM_ROWS, FitContext
 from wsgcn.sections import from_section
 
-MAX_LOCATIONS = 3_000_000
-"""Of more locations than these, as many are drawn: their features take 1 GB."""
+MAX_FEATURE_BYTES = 2**30
+"""Of more features of locations than these, as many are drawn."""
 
 BATCH_LOCATIONS = 8192
 DROPOUT = 0.5
@@ -129,12 +129,15 @@ def read_locations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features, float16 [L, D], and class shares, float32 [L, C + 1], of the locations that have a label.
 
-    Of more than `MAX_LOCATIONS`, each image's share of as many is drawn with the seed.
+    Of more than `MAX_FEATURE_BYTES`, each image's share of as many is drawn with the seed. Raises ValueError where a
+    file does not say how its locations lie.
     """
     rng, found = np.random.default_rng(seed), []
-    most = MAX_LOCATIONS // len(files)
     for path, label in zip(files, targets, strict=True):
         arrays = read_arrays(path)
+        if "grid" not in arrays:
+            raise ValueError(f"{path} was written by an older version: remove its folder, and it is computed again")
+        most = max(1, MAX_FEATURE_BYTES // arrays["locations"][0].nbytes // len(files))
         shares = class_shares(read_label(label), outputs, tuple(arrays["grid"]))
         kept = np.flatnonzero(shares.sum(1) > 0)
         if len(kept) > most:

@@ -11,7 +11,7 @@ import yaml
 from wsgcn.text import flatten, hint, shorten
 from wsgcn.workflow.flow import teacher_of
 from wsgcn.workflow.settings import numbers_from_text, problems_of
-from wsgcn.workflow.sharing import fingerprint, folders, value_of
+from wsgcn.workflow.sharing import fingerprint, folders, relevant_settings, value_of
 from wsgcn.workflow.stages import FIRST_ROUND
 
 COMMON = (
@@ -101,12 +101,18 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
 
 
 def first_round_problems(experiments: Mapping[str, Mapping]) -> list[str]:
-    """A sentence where `first-round` would learn from its own labels, and for each experiment that wants another one.
+    """A sentence where `first-round` would learn from its own labels or is the base, and for each experiment that wants
+    another one.
 
     experiments: with a value in place of each `auto`, the base first.
     """
+    if FIRST_ROUND not in map(teacher_of, experiments.values()):
+        return []
     if FIRST_ROUND in experiments and teacher_of(experiments[FIRST_ROUND]) == FIRST_ROUND:
-        return [f"config: experiment {FIRST_ROUND}: cam_source: self_training would learn from its own labels"]
+        problem = f"config: experiment {FIRST_ROUND}: cam_source: self_training would learn from its own labels"
+        return [f"{problem}; give it classifier or mil, or another name"]
+    if FIRST_ROUND == next(iter(experiments)):
+        return [f"config: experiment: {FIRST_ROUND} is the name of the round that self_training learns from"]
     firsts = {name: settings["self_training"]["first"] for name, settings in experiments.items()}
     return [
         f"config: experiment {name}: self_training.first cannot differ between experiments"
@@ -124,8 +130,11 @@ def add_first_round(config: dict, experiments: Mapping[str, dict]) -> dict[str, 
     if FIRST_ROUND in experiments or FIRST_ROUND not in map(teacher_of, experiments.values()):
         return dict(experiments)
     base = config["experiment"]
-    changes = {"cam_source": experiments[base]["self_training"]["first"]}
-    config["experiments"] = {FIRST_ROUND: changes} | dict(config["experiments"])
+    changes: dict[str, Any] = {"cam_source": experiments[base]["self_training"]["first"]}
+    if experiments[base]["cam"]["folder"]:
+        changes["cam"] = {"folder": ""}
+    others = {name: own for name, own in config["experiments"].items() if name != FIRST_ROUND}  # which may be null
+    config["experiments"] = {FIRST_ROUND: changes} | others
     return {base: experiments[base], FIRST_ROUND: merge(experiments[base], changes)} | dict(experiments)
 
 
@@ -137,8 +146,10 @@ def idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[st
     if not config["choose"]:
         return []
     base, labels = config["experiment"], folders(experiments)["pseudo"]
+    first = relevant_settings(experiments[FIRST_ROUND]) if FIRST_ROUND in experiments else {}
+    why = {key: "is read by first-round alone, which all experiments share" for key in first}
     return [
-        f"config: choose.{key}: no label of {base} depends on it, so there is nothing to choose"
+        f"config: choose.{key}: {why.get(key, f'no label of {base} depends on it, so there is nothing to choose')}"
         for key, values in candidates(config).items()
         if any(name != base and labels[name] == labels[base] for name in values)
     ]

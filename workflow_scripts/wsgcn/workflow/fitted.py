@@ -23,8 +23,8 @@ MIN_NEGATIVES = 8
 """Least number of negatives for that: two of a dozen pictures say little about what is mostly shown."""
 
 MIN_IMAGES_SECOND, MAX_IMAGES_SECOND = 45, 1100
-"""Numbers of images to label from and up to which photographs get a second round, which was measured on 60 and 300: of
-fewer, little could be learnt that they have in common; of more, it takes another hour."""
+"""Numbers of images to label from and up to which photographs get a second round, which was measured on 60 and 300: few
+have little in common, and many take hours."""
 
 MAX_IMAGES_HEAD = 3000
 """Number of images to train on up to which the classifier's head is trained alone."""

@@ -38,7 +38,8 @@ def _cam_stages(name: str) -> dict[str, Stage]:
             read = (*choice, *keys_of(features.params))
             pattern = "classifier/{folder}features/{image}.npz"
             stages["features"] = Stage(pattern, read, images=row.training.images)
-        keys = (*choice, *keys_of(row.training.params))
+        first = ("self_training.first",) if row.training.labels_of else ()
+        keys = (*choice, *first, *keys_of(row.training.params))
         model, history = "classifier/{folder}model.pt", "classifier/{folder}history.csv"
         stages["classifier"] = Stage(model, keys, tuple(stages), history=history)
     after = ("classifier",) if row.training else ()

@@ -169,19 +169,21 @@ class Plan(Layout):
                     stem = f"{stage}/{folder}{batch}"
                     yield Job(self, name, stage, folder, experiment, stem, ids, rule=first, position=position)
 
-    def labelled_by_batches(self, experiment: str, images: Iterable[str]) -> list[str]:
-        """Those of some ids whose pseudo labels the batch jobs make: corrected ones have jobs of their own.
+    def corrections_in(self, experiment: str, images: Iterable[str]) -> list[str]:
+        """Those of some ids whose pseudo labels are corrected: none of labels that others learn from, so that a
+        correction reruns no other label."""
+        return [] if experiment in self.teachers else self.corrected(images)
 
-        Labels that others are trained on are all made by the batches, so that a correction reruns no other label.
-        """
-        return list(images) if experiment in self.teachers else self.uncorrected(images)
+    def labelled_by_batches(self, experiment: str, images: Collection[str]) -> list[str]:
+        """Those of some ids whose pseudo labels the batch jobs make: corrected ones have jobs of their own."""
+        corrected = set(self.corrections_in(experiment, images))
+        return [image for image in images if image not in corrected]
 
     def correction_jobs(self) -> Iterator[Job]:
         """A job for each corrected image to label of each folder of labels, so that a correction reruns no other's."""
         for folder, experiment in self.stated_owners("pseudo").items():
-            if experiment in self.teachers:
-                continue
-            for image, ids, position in with_positions({image: [image] for image in self.corrected(self.data.label)}):
+            corrected = self.corrections_in(experiment, self.data.label)
+            for image, ids, position in with_positions({image: [image] for image in corrected}):
                 if self.states(name := correction_rule(folder, image)):
                     stem = f"correct/{folder}{image}"
                     yield Job(self, name, "pseudo", folder, experiment, stem, ids, rule="correct", position=position)
@@ -234,9 +236,14 @@ class Plan(Layout):
         """Those of some ids whose labels are to be looked at: they show a class and have no correction."""
         return self.uncorrected(self.tagged(images))
 
+    def _reviewed_owners(self) -> dict[str, str]:
+        """As `stated_owners` of labels, without those that others learn from: they take no corrections."""
+        owners = self.stated_owners("pseudo") if self.reviewed else {}
+        return {folder: name for folder, name in owners.items() if name not in self.teachers}
+
     def measuring_jobs(self) -> Iterator[Job]:
         """A job for each batch of `reviewed_images`, of each folder of labels, where a review is asked for."""
-        for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
+        for folder, experiment in self._reviewed_owners().items():
             for batch, ids, position in with_positions(self.batches["label"]):
                 tagged = self.reviewed_images(ids)
                 if tagged and self.states(name := rule_name("review_labels", folder, batch)):
@@ -245,7 +252,7 @@ class Plan(Layout):
 
     def review_jobs(self, rule: str) -> Iterator[Job]:
         """A job for all `reviewed_images`, of each folder of labels, where a review is asked for."""
-        for folder, experiment in self.stated_owners("pseudo").items() if self.reviewed else ():
+        for folder, experiment in self._reviewed_owners().items():
             if self.states(name := rule_name(rule, folder)):
                 tagged = self.reviewed_images(self.data.label)
                 yield Job(self, name, "measures", folder, experiment, f"{rule}/{experiment}", tagged)

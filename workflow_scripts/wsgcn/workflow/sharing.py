@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsgcn.text import flatten
-from wsgcn.workflow.flow import dependencies, idle_settings, stages_of
+from wsgcn.workflow.flow import dependencies, idle_settings, stages_before, stages_of, teacher_of
 from wsgcn.workflow.rows import Training
 
 
@@ -112,14 +112,19 @@ def relevant_settings(settings: Mapping) -> dict[str, object]:
 
 
 def folders(experiments: Mapping[str, Mapping]) -> dict[str, dict[str, str]]:
-    """Where each stage's files of each experiment lie: {stage: {experiment: "" or "name/"}}."""
+    """Where each stage's files of each experiment lie: {stage: {experiment: "" or "name/"}}.
+
+    Labels that others learn from have no corrections, so no other experiment shares them.
+    """
     found: dict[str, dict[str, str]] = {}
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str, bool], str] = {}
+    teachers = set(map(teacher_of, experiments.values()))
     for name, settings in experiments.items():
         stages = stages_of(settings)
         for stage, keys in dependencies(settings).items():
             unnamed = not stages[stage].named and stage not in found
-            agreed = (stage, fingerprint([value_of(settings, key) for key in keys]))
+            teaches = name in teachers and "pseudo" in stages_before(settings, stage)
+            agreed = (stage, fingerprint([value_of(settings, key) for key in keys]), teaches)
             found.setdefault(stage, {})[name] = first.setdefault(agreed, "" if unnamed else f"{name}/")
     return found
 
