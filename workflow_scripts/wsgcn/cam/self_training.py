@@ -7,6 +7,7 @@ picture to picture. What the locations of all pictures have in common remains wh
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,9 @@ class SelfTrainingSettings:
 
 class SegmentingNet(nn.Module):
     """Features of a frozen backbone's stages at each location, standardised, and two layers that classify them."""
+
+    mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, backbone: Backbone, outputs: int, stride: int, hidden: int):
         super().__init__()
@@ -181,7 +185,9 @@ def _fit_layers(
             context.report(f"step {step}/{settings.steps}, loss {rows[-1]['loss']:.4f}")
             recent = []
     network.layers.eval()
-    network.layers[-1].bias.data -= weights.log()  # the weights have multiplied the odds of their classes
+    cast(
+        nn.Linear, network.layers[-1]
+    ).bias.data -= weights.log()  # the weights have multiplied the odds of their classes
     return rows
 
 

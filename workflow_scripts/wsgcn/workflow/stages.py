@@ -26,7 +26,6 @@ READERS = {  # dataset.kind
     "coco": Reader("COCO's instances", "wsgcn.data.readers.coco:read", paint="wsgcn.data.coco_painting:paint_masks"),
 }
 
-
 CAM_VIEWS = ("cam.scales", "cam.flip")
 CAM_MAPS = (*CAM_VIEWS, "cam.full_size")
 MIL_VIEWS = ("mil.scale", "mil.stride")
@@ -36,8 +35,9 @@ CLASSIFIER = "epochs min_steps batch crop long_side lr_backbone lr_head weight_d
 
 
 def _locations(views: tuple[str, ...]) -> Features:
-    read = {"backbone": "backbone", "settings": views}
-    return Features("features of locations", "wsgcn.cam.mil:open_location_features", read)
+    return Features(
+        "features of locations", "wsgcn.cam.mil:open_location_features", {"backbone": "backbone", "settings": views}
+    )
 
 
 CAM_SOURCES = {  # cam_source; external too where cam.folder is set
