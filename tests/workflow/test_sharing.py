@@ -122,6 +122,7 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
 
 
 CHOICES = {"affinity", "refinement", "cam_source", "classifier.train", "cam.folder", "segmentation_network"}
+CHOICES |= {"self_training.first"}
 """Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
 WEIGHTS = {"corrections.affinity_weight", "corrections.segmentation_weight"}  # count where they are not the default
 
@@ -274,6 +275,7 @@ def test_what_is_used_is_what_parts_some_stage(settings):
         if key == "refinement"  # another kind, of other stages, as those below
         or (key == "cam.folder" and "cam.folder" in found)
         or (key == "cam_source" and settings["cam_source"] in ("mil", "self_training"))
+        or (key == "self_training.first" and settings["cam_source"] == "self_training")
         or (key == "classifier.train" and settings["classifier"]["train"] == "head")
         or (key == "affinity" and settings["refinement"] != "none")
         or (key not in (*CHOICES, *WEIGHTS, *idle, *LATER_DEFAULTS) and parted(settings, one_changed(key)))
