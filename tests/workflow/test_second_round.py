@@ -20,6 +20,7 @@ from wsgcn.workflow.experiments import (
     idle_choices,
     merge,
     read_experiments,
+    unknown_first_round,
 )
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.request import Request
@@ -88,6 +89,22 @@ def test_all_experiments_have_one_first_round():
     assert first_round_problems(found) == [
         "config: experiment other: self_training.first cannot differ between experiments"
     ]
+
+
+def test_comparisons_can_name_the_first_round():
+    """Where it may be added; whether it is, is known once every `auto` has a value."""
+    config = config_with({"x": {"seed": 1}}, against={"x": "first-round"}, **SECOND)
+    found = add_first_round(config, read_experiments(config, SCHEMA))
+    assert unknown_first_round(config, found) == []
+    config = config_with({"x": {"seed": 1}}, against={"x": "first-round"}, cam_source="auto")
+    config["segmentation_for"] = ["first-round"]
+    why = "unknown experiment first-round: no cam_source is self_training"
+    assert unknown_first_round(config, read_experiments(config, SCHEMA)) == [
+        f"config: against: {why}",
+        f"config: segmentation_for: {why}",
+    ]
+    with pytest.raises(ValueError, match="against: unknown experiment first-round"):
+        read_experiments(config_with({"x": {"seed": 1}}, against={"x": "first-round"}), SCHEMA)
 
 
 def test_the_second_round_learns_the_labels_of_the_first():

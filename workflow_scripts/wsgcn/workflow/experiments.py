@@ -91,7 +91,9 @@ def read_experiments(config: dict, schema: str | Path) -> dict[str, dict]:
         problems += [f"experiment {shorten(name)}: {line}" for line in lines]
     problems += _name_problems([name for name, _ in entries], usable)
     if usable["experiment"]:
-        problems += _reference_problems(usable, [name for name, _ in entries])
+        sources = [changes.get("cam_source", usable.get("cam_source")) for _, changes in entries]
+        added = [FIRST_ROUND] if "self_training" in sources or "auto" in sources else []  # perhaps: `add_first_round`
+        problems += _reference_problems(usable, [name for name, _ in entries] + added)
     if problems:
         raise ValueError("\n".join(f"config: {line}" for line in problems))
     merged = {name: merge(config, changes) for name, changes in entries}
@@ -136,6 +138,21 @@ def add_first_round(config: dict, experiments: Mapping[str, dict]) -> dict[str, 
     others = {name: own for name, own in config["experiments"].items() if name != FIRST_ROUND}  # which may be null
     config["experiments"] = {FIRST_ROUND: changes} | others
     return {base: experiments[base], FIRST_ROUND: merge(experiments[base], changes)} | dict(experiments)
+
+
+def unknown_first_round(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:
+    """A sentence for each setting that names `first-round` where nothing needs it.
+
+    experiments: with what `add_first_round` adds.
+    """
+    if FIRST_ROUND in experiments:
+        return []
+    named = {
+        "against": {name for pair in further_pairs(config) for name in pair},
+        "segmentation_for": segmented_experiments(config, experiments),
+    }
+    why = f"unknown experiment {FIRST_ROUND}: no cam_source is self_training"
+    return [f"config: {key}: {why}" for key, names in named.items() if FIRST_ROUND in names]
 
 
 def idle_choices(config: Mapping, experiments: Mapping[str, Mapping]) -> list[str]:

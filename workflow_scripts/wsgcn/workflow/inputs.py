@@ -25,6 +25,7 @@ from wsgcn.workflow.experiments import (
     idle_choices,
     read_experiments,
     segmented_experiments,
+    unknown_first_round,
 )
 from wsgcn.workflow.fitted import UNKNOWN, DataFacts, facts_of, fit_experiments, leaves_open
 from wsgcn.workflow.flow import has_walk, trainings_of
@@ -105,6 +106,7 @@ def read_inputs(config: dict, schema: str | Path, results: str | Path, threads: 
             problems += first_round_problems(experiments)
         if not problems:
             experiments = add_first_round(config, experiments)
+            problems += unknown_first_round(config, experiments)
             reasons = {name: reasons.get(name, reasons[config["experiment"]]) for name in experiments}
         problems += _class_problems(data, experiments.values()) + _cam_problems(experiments.values(), used)
         if not problems:
