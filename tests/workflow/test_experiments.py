@@ -10,7 +10,7 @@ from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, complaints, con
 
 from wsgcn.text import flatten, shorten
 from wsgcn.workflow import experiments as module
-from wsgcn.workflow.experiments import changes_by_name, describe, merge, read_experiments
+from wsgcn.workflow.experiments import changes_by_name, describe, further_pairs, merge, read_experiments
 from wsgcn.workflow.sharing import relevant_settings
 
 
@@ -241,3 +241,8 @@ def test_describe_lists_differences_to_the_base():
         "some": f"graph.beta 66 instead of {beta}, cam.scales [5] instead of {scales}",
         "seed-77": f"seed 77 instead of {CONFIG['seed']}",
     }
+
+
+def test_a_comparison_that_is_null_or_with_the_base_is_no_further_one():
+    config = config_with() | {"against": {"a": None, "b": BASE, "c": "a"}}
+    assert further_pairs(config) == [("c", "a")]

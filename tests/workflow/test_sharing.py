@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 import pytest
-from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS, config_with
+from configs import BASE, CONFIG, KINDS, ROOT, SCHEMA, SETTINGS
 
 from wsgcn.data.dataset import Dataset, Image
 from wsgcn.text import flatten
@@ -22,7 +22,7 @@ from wsgcn.workflow.directives import (
     training_inputs,
     training_params,
 )
-from wsgcn.workflow.experiments import further_pairs, merge, read_experiments
+from wsgcn.workflow.experiments import merge, read_experiments
 from wsgcn.workflow.flow import dependencies, stages_of, trainings_of
 from wsgcn.workflow.measured import TRACKED
 from wsgcn.workflow.plan import Plan
@@ -121,8 +121,10 @@ def read_by_rules(settings: Mapping, stage: str) -> set[str]:
     return found | keys_in(given)
 
 
-CHOICES = {"affinity", "refinement", "cam_source", "classifier.train", "cam.folder", "segmentation_network"}
-CHOICES |= {"self_training.first"}
+CHOICES = {
+    "affinity", "refinement", "cam_source", "classifier.train", "self_training.first", "cam.folder",
+    "segmentation_network",
+}  # fmt: skip
 """Which rule it is, and what that reads: each choice parts the experiments by other stages or other settings."""
 WEIGHTS = {"corrections.affinity_weight", "corrections.segmentation_weight"}  # count where they are not the default
 
@@ -332,11 +334,6 @@ def test_an_experiment_that_goes_moves_no_files_but_those_it_shares_under_its_na
             if gone in by and next(name for name in by if by[name] == by[gone]) == gone:
                 others = [name for name in others if by[name] != by[gone]]
             assert [left[stage][name] for name in others] == [by[name] for name in others], (gone, stage)
-
-
-def test_a_comparison_that_is_null_or_with_the_base_is_no_further_one():
-    config = config_with() | {"against": {"a": None, "b": BASE, "c": "a"}}
-    assert further_pairs(config) == [("c", "a")]
 
 
 def test_what_a_further_method_reads_parts_its_experiments(monkeypatch):

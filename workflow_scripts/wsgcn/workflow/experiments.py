@@ -126,8 +126,8 @@ def first_round_problems(experiments: Mapping[str, Mapping]) -> list[str]:
 def add_first_round(config: dict, experiments: Mapping[str, dict]) -> dict[str, dict]:
     """The experiments, with `first-round` second among them where CAMs are trained on its labels and it is not there.
 
-    experiments: with a value in place of each `auto`. Second, so that its labels are its own even where an experiment
-    equals it. The entry is added to the config as well.
+    experiments: with a value in place of each `auto`. The entry is added to the config as well, so that it is described
+    like any other.
     """
     if FIRST_ROUND in experiments or FIRST_ROUND not in map(teacher_of, experiments.values()):
         return dict(experiments)

@@ -43,10 +43,11 @@ BY_LABEL: dict[str, list[tuple[float, object]]] = {
 SIDES: dict[int, float] = {128: 180, 256: 340, 384: 430, 512: 720, 1024: math.inf}
 """Typical longer sides that values are given for, each with the side below which an image counts as one [pixels]."""
 
+LOCATION_SCALES: dict[int, object] = {128: 3, 256: 2, 384: 1.5, 512: 1, 1024: 1}
 BY_SIDE: dict[str, dict[int, object]] = {
     "cam.scales": {128: [2, 3, 4], 256: [1, 2, 3], 384: [1, 1.5, 2], 512: [1, 0.5, 1.5], 1024: [0.5, 1]},
-    "mil.scale": {128: 3, 256: 2, 384: 1.5, 512: 1, 1024: 1},
-    "self_training.scale": {128: 3, 256: 2, 384: 1.5, 512: 1, 1024: 1},
+    "mil.scale": LOCATION_SCALES,
+    "self_training.scale": LOCATION_SCALES,
     "irnet.training.crop": {128: 128, 256: 128, 384: 192, 512: 256, 1024: 320},
     "irnet.training.scale": {128: [0.75, 1.5], 256: [0.75, 1.5], 384: [0.75, 1.5], 512: [0.5, 1], 1024: [0.5, 1]},
     "psa.training.crop": {128: 128, 256: 128, 384: 192, 512: 256, 1024: 320},
