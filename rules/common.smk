@@ -82,7 +82,14 @@ from wsgcn.workflow.sharing import active_settings, dataset_settings, relevant_s
 from wsgcn.workflow.slurm_logs import failures
 from wsgcn.workflow.speedups import compare_names, keep_checksums
 from wsgcn.workflow.stages import AFFINITIES, EXPORTERS, PARTIAL, PSEUDO, READERS, REFINERS
-from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
+from wsgcn.workflow.start import (
+    describe_classes,
+    export_library,
+    hard_classes,
+    networks_to_train,
+    repeated_experiments,
+    short_trainings,
+)
 from wsgcn.workflow.store_check import open_address, recover_runs, to_stderr
 
 export_library(LIBRARY)
@@ -221,5 +228,5 @@ if workflow.is_main_process:  # also before a dry-run, since these decide what i
         to_stderr(line)
     if REQUEST.dry_run:  # a start says it again, and what its images show
         left_out = [f"left out: {problem}" for problem in MISSING.values()]
-        remarks = format_remarks([*hard_classes(DATA), *ORIGINALS.remarks, *left_out])
+        remarks = format_remarks([*repeated_experiments(PLAN), *hard_classes(DATA), *ORIGINALS.remarks, *left_out])
         to_stderr("\n".join([describe_classes(DATA), *remarks]))

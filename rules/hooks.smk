@@ -12,7 +12,8 @@ def before_first_job():
     recover_from_crash()
     recover_submitted_jobs()
     remarks = device_remarks(config, REQUEST.remote)
-    remarks += short_trainings(PLAN, running) + hard_classes(DATA) + check_inputs(running)  # long lists last
+    remarks += repeated_experiments(PLAN) + short_trainings(PLAN, running) + hard_classes(DATA)
+    remarks += check_inputs(running)  # long lists last
     print("\n".join([describe_classes(DATA), *format_remarks(remarks), ""]), file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ from wsgcn.workflow.experiments import (
 from wsgcn.workflow.plan import Plan
 from wsgcn.workflow.request import Request
 from wsgcn.workflow.sharing import relevant_settings
+from wsgcn.workflow.start import repeated_experiments
 
 SECOND = {"cam_source": "self_training"}
 FIRST = {"self_training": {"first": "mil"}}
@@ -159,6 +160,14 @@ def test_what_the_first_round_alone_reads_cannot_be_chosen():
     found["epochs-99"] = merge(found[BASE], {"classifier": {"epochs": 99}})
     assert idle_choices(config, found) == [
         "config: choose.classifier.epochs: is read by first-round alone, which all experiments share"
+    ]
+
+
+def test_what_the_first_round_alone_reads_is_said_of_an_experiment():
+    plan = plan_of({"short": {"classifier": {"epochs": 2}}, "own": {"self_training": {"steps": 9}}})
+    assert repeated_experiments(plan) == [
+        f"experiment short: its results are those of {BASE}, since first-round alone reads classifier.epochs, and all "
+        "experiments share it"
     ]
 
 

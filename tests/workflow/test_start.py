@@ -11,7 +11,14 @@ from wsgcn.data.dataset import Dataset, Image
 from wsgcn.networks.schedule import MIN_USEFUL_STEPS
 from wsgcn.text import printable
 from wsgcn.workflow.stages import CAM_SOURCES
-from wsgcn.workflow.start import describe_classes, export_library, hard_classes, networks_to_train, short_trainings
+from wsgcn.workflow.start import (
+    describe_classes,
+    export_library,
+    hard_classes,
+    networks_to_train,
+    repeated_experiments,
+    short_trainings,
+)
 
 PSA = {"wsgcn-p": {"affinity": "psa", "psa": {"training": {"epochs": 1000}}}}
 FILES = ("classifier/model.pt", "irnet/boundary.pt", "psa/affinitynet.pt", f"segmentation/{BASE}/model.pt")
@@ -36,6 +43,18 @@ def test_short_trainings_are_reported_with_their_steps():
     assert short_trainings(plan({"enough": enough}), {job}) == []
     (short,) = short_trainings(plan({"enough": {"irnet": {"training": {"min_steps": 20}}}}), {job})
     assert "for 20 steps of" in short and "a larger min_steps may help" in short
+
+
+def test_experiments_that_are_others_once_more_are_named():
+    walk = {"random_walk": {"steps": 4}}
+    network = {"segmentation": {"training": {"iterations": 7}}}
+    experiments = {"walk": {"refinement": "random_walk"}, "longer": network, "far": walk, "as-it-is": {}}
+    idle = f"experiment far: its results are those of {BASE}, since none of its stages reads random_walk.steps"
+    equal = f"experiment as-it-is: its results are those of {BASE}, since it changes nothing"
+    assert repeated_experiments(replace(plan(experiments), segmented=[BASE, "longer"])) == [idle, equal]
+    (line,) = repeated_experiments(plan({"longer": network}))  # trains no network
+    assert line.endswith("none of its stages reads segmentation.training.iterations")
+    assert repeated_experiments(replace(plan({"longer": network}), segmented=["longer"])) == []
 
 
 def test_classes_are_counted_over_all_lists():

@@ -1,4 +1,5 @@
-"""What is checked before the first job, beside the data: networks to be built, trainings too short to learn."""
+"""What is checked before the first job, beside the data: networks to be built, trainings too short to learn,
+experiments that are others once more."""
 
 import os
 from collections import Counter
@@ -6,11 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from wsgcn.data.dataset import Dataset, Image
 from wsgcn.networks.schedule import MIN_USEFUL_STEPS, num_steps
-from wsgcn.text import printable
+from wsgcn.text import flatten, printable
 from wsgcn.workflow.directives import training_row
 from wsgcn.workflow.flow import trainings_of
 from wsgcn.workflow.plan import Job, Plan
-from wsgcn.workflow.sharing import backbone_of, select_params
+from wsgcn.workflow.sharing import backbone_of, relevant_settings, select_params
+from wsgcn.workflow.stages import FIRST_ROUND
 
 MIN_IMAGES_PER_CLASS = 5
 """Classes that fewer images to train on show are reported."""
@@ -52,6 +54,25 @@ def short_trainings(plan: Plan, running: Collection[str]) -> list[str]:
                 f"{key}: {count} images are trained on for {steps} steps of {batch} images; a network hardly learns in "
                 f"fewer than {MIN_USEFUL_STEPS}, so {help} may help"
             )
+    return found
+
+
+def repeated_experiments(plan: Plan) -> list[str]:
+    """A sentence for each needed experiment whose results are another's, since no stage of it reads what it changes."""
+    found, settings = [], plan.experiments
+    first = relevant_settings(settings[FIRST_ROUND]) if FIRST_ROUND in settings else {}
+    for name in plan.stated_experiments:
+        last = "predict" if plan.is_segmented(name) else "pseudo"
+        other = plan.folders[last][name].rstrip("/")
+        if other == name or plan.is_segmented(name) > plan.is_segmented(other):
+            continue
+        own, others = flatten(settings[name]), flatten(settings[other])
+        changed = [key for key in own if own[key] != others[key]]
+        shared = [key for key in changed if key in first]
+        why = f"none of its stages reads {', '.join(changed)}" if changed else "it changes nothing"
+        if changed and shared == changed:
+            why = f"{FIRST_ROUND} alone reads {', '.join(changed)}, and all experiments share it"
+        found.append(f"experiment {name}: its results are those of {other}, since {why}")
     return found
 
 
