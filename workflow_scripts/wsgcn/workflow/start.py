@@ -68,9 +68,8 @@ def repeated_experiments(plan: Plan) -> list[str]:
             continue
         own, others = flatten(settings[name]), flatten(settings[other])
         changed = [key for key in own if own[key] != others[key]]
-        shared = [key for key in changed if key in first]
         why = f"none of its stages reads {', '.join(changed)}" if changed else "it changes nothing"
-        if changed and shared == changed:
+        if changed and first.keys() >= set(changed):
             why = f"{FIRST_ROUND} alone reads {', '.join(changed)}, and all experiments share it"
         found.append(f"experiment {name}: its results are those of {other}, since {why}")
     return found
